@@ -1,0 +1,10 @@
+#include <pybind11/pybind11.h>
+
+#include "pulsar2/version.h"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_kernels, m) {
+  m.doc() = "C++ core of pulsar2: kernels, emulator, cost model, observers.";
+  m.def("program_version", &pulsar2::program_version);
+}

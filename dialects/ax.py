@@ -1,0 +1,116 @@
+"""The `ax` dialect: what every level shares, which is the handle of a constant's bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
+    StringAttr,
+    TensorType,
+    bf16,
+    f16,
+    f32,
+    f64,
+)
+from xdsl.dialects.builtin import IntegerType, Signedness
+from xdsl.ir import Attribute, Dialect, ParametrizedAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from pulsar2.weights import AnyArray, WeightStore
+
+INLINE_ELEMENTS = 64
+"""Constants of up to this many elements are written in the IR itself."""
+
+
+@irdl_attr_definition
+class WeightAttr(ParametrizedAttribute):
+    """A handle of constant bytes in the weight store.
+
+    ```
+    #ax.weight<"9f86d081884c7d659a2feaa0c55ad015", tensor<32x3x3x3xf32>>
+    ```
+
+    The key is the content hash of element type, shape and bytes (`pulsar2.weights`). The type is that
+    of the stored bytes: a quantized constant has a storage type such as `i8` here.
+    """
+
+    name = "ax.weight"
+
+    key: StringAttr
+    type: TensorType
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
+        with parser.in_angle_brackets():
+            key = parser.parse_str_literal()
+            parser.parse_punctuation(",")
+            type_ = parser.parse_type()
+        return [StringAttr(key), type_]
+
+    def print_parameters(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string_literal(self.key.data)
+            printer.print_string(", ")
+            printer.print_attribute(self.type)
+
+    def verify(self) -> None:
+        key = self.key.data
+        if len(key) != 32 or any(c not in "0123456789abcdef" for c in key):
+            raise VerifyException(f"a weight key has 32 hexadecimal digits, got '{key}'")
+
+
+ConstantAttr = DenseIntOrFPElementsAttr | WeightAttr
+
+_ELEMENT_TYPES: dict[str, Attribute] = {
+    "bool": IntegerType(1),
+    "int8": IntegerType(8),
+    "int16": IntegerType(16),
+    "int32": IntegerType(32),
+    "int64": IntegerType(64),
+    "uint8": IntegerType(8, Signedness.UNSIGNED),
+    "uint16": IntegerType(16, Signedness.UNSIGNED),
+    "uint32": IntegerType(32, Signedness.UNSIGNED),
+    "uint64": IntegerType(64, Signedness.UNSIGNED),
+    "float16": f16,
+    "float32": f32,
+    "float64": f64,
+}
+_NUMPY_NAMES: dict[Attribute, str] = {v: k for k, v in _ELEMENT_TYPES.items()}
+
+
+def element_type_of(dtype: np.dtype[Any]) -> Attribute:
+    """The IR element type of a numpy dtype: signed integers are signless `iN`, unsigned `uiN`."""
+    return _ELEMENT_TYPES[dtype.name]
+
+
+def numpy_dtype_of(element_type: Attribute) -> np.dtype[Any]:
+    """The numpy dtype of an IR element type; KeyError for one that has none (such as bf16)."""
+    if element_type == bf16:
+        raise KeyError("bf16")
+    return np.dtype(_NUMPY_NAMES[element_type])
+
+
+def make_constant(array: AnyArray, weights: WeightStore) -> ConstantAttr:
+    """The attribute of a constant: inline when small, else a handle of bytes put into `weights`."""
+    type_ = TensorType(element_type_of(array.dtype), list(array.shape))
+    if array.size <= INLINE_ELEMENTS and array.size > 0 and array.dtype.name not in ("float16",):
+        values: list[Any] = array.reshape(-1).tolist()
+        return DenseIntOrFPElementsAttr.from_list(type_, values)  # pyright: ignore
+    return WeightAttr(StringAttr(weights.add(array)), type_)
+
+
+def read_constant(attribute: ConstantAttr, weights: WeightStore) -> AnyArray:
+    """The values of a constant attribute, as an array of its shape and dtype."""
+    if isinstance(attribute, WeightAttr):
+        return weights.get(attribute.key.data)
+    type_ = attribute.type
+    dtype = numpy_dtype_of(type_.get_element_type())
+    return np.asarray(attribute.get_values(), dtype=dtype).reshape(type_.get_shape())
+
+
+Ax = Dialect("ax", [], [WeightAttr])

@@ -1,0 +1,1 @@
+"""An open compiler and bit-exact emulator for Axera-class NPUs."""
