@@ -1,0 +1,363 @@
+"""Residency and tile grids: what stays in OCM, and how each layer is cut.
+
+IR-free. Two decisions, both by cost:
+
+- *Residency*. An activation tensor either lies in OCM as a whole, from the first job that writes it to
+  the last that reads it, or in DDR, where tiles are loaded and stored one by one. Tensors are put into
+  DDR, cheapest traffic first, until what stays fits beside the working set of every layer.
+- *Grid*. Every layer is cut into tiles along its output's dimensions, so that the units of its class
+  share it, loads overlap with compute, and its working set fits. Grids are compared by an estimate of
+  their time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pulsar2.lowering.analysis.regions import (
+    ParamDict,
+    Region,
+    Shape,
+    cut_steps,
+    region_shape,
+    split,
+    tile_of,
+)
+
+ON_PARAM = -1
+"""`Operand.tensor` of a constant: its bytes are loaded from the parameter segment."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One operand of a layer: which tensor it is, its shape and bytes per element."""
+
+    tensor: int
+    shape: Shape
+    itemsize: int
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One activation tensor: its bytes, and whether it lies in DDR whatever we choose."""
+
+    nbytes: int
+    external: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer to plan: a kernel over operands, and the cycles it takes on one unit uncut."""
+
+    kernel: str
+    operands: tuple[Operand, ...]
+    params: ParamDict
+    output: int
+    memory_order: tuple[int, ...]
+    """Output dimensions from the outermost in memory to the innermost."""
+    cycles: float
+    units: int
+    writes_ddr: bool
+    """Whether the layer's units may write to DDR without a copy by the sdma."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the plan has to respect: OCM bytes, launch cycles, DDR bytes per cycle of the sdmas."""
+
+    ocm_bytes: int
+    launch: float
+    ddr_rate: float
+    lanes_out: int
+    alignment: int = 64
+
+
+@dataclass
+class LayerPlan:
+    grid: tuple[int, ...]
+    order: tuple[int, ...]
+    working_set: int
+    time: float
+
+
+@dataclass
+class Plan:
+    """The outcome: tensors that lie in DDR, and the grid of each layer."""
+
+    spilled: set[int] = field(default_factory=set[int])
+    layers: list[LayerPlan] = field(default_factory=list[LayerPlan])
+
+
+class OutOfMemory(Exception):
+    """No grid makes the working set of a layer fit. `layer` is its index, `need` and `have` bytes."""
+
+    def __init__(self, layer: int, need: int, have: int):
+        super().__init__(f"layer {layer} needs {need} bytes of OCM, there are {have}")
+        self.layer, self.need, self.have = layer, need, have
+
+
+def plan_layers(layers: Sequence[Layer], tensors: Sequence[Tensor], machine: Machine) -> Plan:
+    """Decides residency and grids for layers in execution order. Raises `OutOfMemory`."""
+    plan = Plan({i for i, t in enumerate(tensors) if t.external})
+    lives = _live_ranges(layers, len(tensors))
+    smallest: dict[tuple[int, frozenset[int]], int] = {}
+
+    def least(index: int) -> int:
+        """Least working set of a layer under the present residency."""
+        layer = layers[index]
+        inside = frozenset(o.tensor for o in layer.operands if o.tensor in plan.spilled)
+        key = (index, inside)
+        if key not in smallest:
+            smallest[key] = min(
+                _working_set(layer, plan.spilled, g, o, machine)
+                for g, o in _finest(layer, machine)
+            )
+        return smallest[key]
+
+    # Resident tensors fragment the memory between them; a tenth is kept for that.
+    capacity = machine.ocm_bytes * 9 // 10
+    while True:
+        live = _live_bytes(lives, tensors, plan.spilled, len(layers), machine.alignment)
+        over = [live[i] + least(i) - capacity for i in range(len(layers))]
+        worst = max(range(len(layers)), key=lambda i: over[i], default=-1)
+        if worst < 0 or over[worst] <= 0:
+            break
+        victim = _victim(worst, layers, lives, tensors, plan.spilled)
+        if victim is None:
+            if least(worst) <= machine.ocm_bytes:
+                break
+            raise OutOfMemory(worst, least(worst), machine.ocm_bytes)
+        plan.spilled.add(victim)
+    for index, layer in enumerate(layers):
+        budget = max(capacity - live[index], least(index))
+        plan.layers.append(_best_grid(layer, plan.spilled, budget, machine))
+    return plan
+
+
+def _live_ranges(layers: Sequence[Layer], count: int) -> list[tuple[int, int]]:
+    first, last = [len(layers)] * count, [-1] * count
+    for index, layer in enumerate(layers):
+        for operand in layer.operands:
+            if operand.tensor != ON_PARAM:
+                first[operand.tensor] = min(first[operand.tensor], index)
+                last[operand.tensor] = max(last[operand.tensor], index)
+    return list(zip(first, last, strict=True))
+
+
+def _live_bytes(
+    lives: Sequence[tuple[int, int]],
+    tensors: Sequence[Tensor],
+    spilled: set[int],
+    steps: int,
+    alignment: int,
+) -> list[int]:
+    change = [0] * (steps + 1)
+    for index, (first, last) in enumerate(lives):
+        if index not in spilled and last >= 0:
+            change[first] += _align(tensors[index].nbytes, alignment)
+            change[last + 1] -= _align(tensors[index].nbytes, alignment)
+    return list(itertools.accumulate(change))[:steps]
+
+
+def _victim(
+    at: int,
+    layers: Sequence[Layer],
+    lives: Sequence[tuple[int, int]],
+    tensors: Sequence[Tensor],
+    spilled: set[int],
+) -> int | None:
+    """The resident tensor alive at layer `at` whose move to DDR costs least for what it frees.
+
+    A tensor that the layer does not touch frees all its bytes there; one that it does is tiled, so it
+    frees almost all. Traffic is one store and a load by each layer that reads it.
+    """
+    touched = {o.tensor for o in layers[at].operands}
+    best: tuple[float, int] | None = None
+    for index, (first, last) in enumerate(lives):
+        if index in spilled or not first <= at <= last:
+            continue
+        uses = sum(1 for i in range(first, last + 1) for o in layers[i].operands if o.tensor == index)
+        cost = uses * (1.5 if index in touched else 1.0) / math.sqrt(tensors[index].nbytes)
+        if best is None or cost < best[0]:
+            best = (cost, index)
+    return None if best is None else best[1]
+
+
+def _align(nbytes: int, alignment: int) -> int:
+    return -(-nbytes // alignment) * alignment
+
+
+def _cuts(layer: Layer) -> tuple[Shape, Shape, list[int]]:
+    """Output shape, cut granularity, and the dimensions that may be cut, outermost first."""
+    shapes = [o.shape for o in layer.operands]
+    out = shapes[layer.output]
+    steps = cut_steps(layer.kernel, shapes, layer.params, layer.output)
+    return out, steps, [d for d in layer.memory_order if steps[d]]
+
+
+def _finest(layer: Layer, machine: Machine) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Grids of the smallest tiles, the outer dimensions cut first, then the inner ones too."""
+    out, steps, cuttable = _cuts(layer)
+    grid = [1] * len(out)
+    found = [(tuple(grid), layer.memory_order)]
+    for dim in cuttable:
+        lanes = machine.lanes_out if _is_channel(layer, dim) else 1
+        grid[dim] = -(-out[dim] // max(steps[dim], min(lanes, out[dim])))
+        found.append((tuple(grid), _stationary(layer, grid)))
+    return found
+
+
+def _is_channel(layer: Layer, dim: int) -> bool:
+    """Whether `dim` is the dimension along which a contraction's constants are cut."""
+    if layer.kernel == "conv":
+        return dim == 1
+    return layer.kernel == "matmul" and dim == len(layer.operands[layer.output].shape) - 1
+
+
+def _stationary(layer: Layer, grid: Sequence[int]) -> tuple[int, ...]:
+    """Loop order with the channel dimension outermost, so that each slice of weights loads once."""
+    order = list(layer.memory_order)
+    channel = next((d for d in order if _is_channel(layer, d)), None)
+    if channel is not None and grid[channel] > 1:
+        order.remove(channel)
+        order.insert(0, channel)
+    return tuple(order)
+
+
+def _candidates(layer: Layer, machine: Machine) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    out, steps, cuttable = _cuts(layer)
+    choices: list[list[int]] = []
+    for dim in range(len(out)):
+        if dim not in cuttable:
+            choices.append([1])
+            continue
+        grain = steps[dim]
+        if _is_channel(layer, dim):
+            grain = math.lcm(grain, machine.lanes_out)
+        most = max(1, -(-out[dim] // grain))
+        choices.append(_counts(most))
+    channel_last = layer.memory_order
+    inner = [d for d in cuttable if d != cuttable[0] and not _is_channel(layer, d)]
+    seen: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
+    for grid in itertools.product(*choices):
+        # Inner dimensions are cut only when the outermost one is cut finely already.
+        if any(grid[d] > 1 for d in inner) and grid[cuttable[0]] * 2 < out[cuttable[0]]:
+            continue
+        if math.prod(grid) > 4096:
+            continue
+        for order in (channel_last, _stationary(layer, grid)):
+            if (grid, order) not in seen:
+                seen.add((grid, order))
+                yield grid, order
+
+
+def _counts(most: int) -> list[int]:
+    """1, 2, 3, 4, 6, 8, 12, 16, ... up to `most`, and `most` itself."""
+    counts = {1, most}
+    power = 2
+    while power <= most:
+        counts.add(power)
+        if power * 3 // 2 <= most:
+            counts.add(power * 3 // 2)
+        power *= 2
+    return sorted(counts)
+
+
+def _largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
+    out, steps, _ = _cuts(layer)
+    region: list[tuple[int, int]] = []
+    for dim, parts in enumerate(grid):
+        ranges = split(out[dim], parts, max(1, steps[dim]))
+        middle = ranges[len(ranges) // 2]
+        region.append(max(ranges, key=lambda r: (r[1] - r[0], r == middle)))
+    return tuple(region)
+
+
+def _bytes(shape: Shape, operand: Operand, alignment: int) -> int:
+    return _align(math.prod(shape) * operand.itemsize, alignment)
+
+
+def _working_set(
+    layer: Layer,
+    spilled: set[int],
+    grid: Sequence[int],
+    order: Sequence[int],
+    machine: Machine,
+) -> int:
+    """OCM bytes that the layer needs besides resident tensors, with the next tile's loads in flight."""
+    tile = tile_of(
+        layer.kernel,
+        [o.shape for o in layer.operands],
+        layer.params,
+        _largest_tile(layer, grid),
+    )
+    tiles = math.prod(grid)
+    total = 0
+    for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
+        nbytes = _bytes(region_shape(region), operand, machine.alignment)
+        if operand.tensor == ON_PARAM:
+            whole_bytes = _bytes(operand.shape, operand, machine.alignment)
+            channel_outer = len(order) > 0 and _is_channel(layer, order[0])
+            slices = min(2, tiles) if channel_outer else math.prod(grid)
+            total += min(whole_bytes, nbytes * slices)
+        elif operand.tensor in spilled:
+            if index == layer.output and layer.writes_ddr:
+                continue
+            total += nbytes * min(2, tiles)
+    return total
+
+
+def _time(
+    layer: Layer,
+    spilled: set[int],
+    grid: Sequence[int],
+    order: Sequence[int],
+    machine: Machine,
+) -> float:
+    """Estimated cycles of the layer with this grid, loads and compute overlapped."""
+    tiles = math.prod(grid)
+    tile = tile_of(
+        layer.kernel,
+        [o.shape for o in layer.operands],
+        layer.params,
+        _largest_tile(layer, grid),
+    )
+    rounds = -(-tiles // layer.units)
+    compute = rounds * (layer.cycles / tiles + machine.launch)
+    traffic, transfers = 0.0, 0
+    channel_outer = _is_channel(layer, order[0])
+    channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
+    for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
+        nbytes = math.prod(region_shape(region)) * operand.itemsize
+        if operand.tensor == ON_PARAM:
+            traffic += math.prod(operand.shape) * operand.itemsize
+        elif operand.tensor in spilled:
+            loads = tiles
+            if index != layer.output and not channel_outer:
+                # Neighbouring channel slices of one tile share what was loaded for the first.
+                loads = tiles // channel_parts
+            traffic += nbytes * loads
+            transfers += loads
+    transfers += channel_parts
+    move = traffic / machine.ddr_rate + transfers * machine.launch
+    return max(compute, move) + 0.1 * (compute + move) / max(tiles, 1)
+
+
+def _best_grid(layer: Layer, spilled: set[int], budget: int, machine: Machine) -> LayerPlan:
+    best: LayerPlan | None = None
+    fallback: LayerPlan | None = None
+    candidates = itertools.chain(_candidates(layer, machine), _finest(layer, machine))
+    for grid, order in candidates:
+        working_set = _working_set(layer, spilled, grid, order, machine)
+        time = _time(layer, spilled, grid, order, machine)
+        option = LayerPlan(grid, order, working_set, time)
+        if working_set <= budget and (best is None or time < best.time):
+            best = option
+        if fallback is None or working_set < fallback.working_set:
+            fallback = option
+    chosen = best or fallback
+    assert chosen is not None
+    return chosen

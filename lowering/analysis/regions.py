@@ -1,0 +1,168 @@
+"""Which part of each operand a tile of the output needs.
+
+IR-free. A region is a half-open range per dimension. Each kernel has one rule; the tiling pass, the
+job builder and the cost of halos all go by these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Range = tuple[int, int]
+Region = tuple[Range, ...]
+Shape = tuple[int, ...]
+ParamDict = dict[str, int | float]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: the region of every operand, and the kernel's parameters for it."""
+
+    regions: tuple[Region, ...]
+    params: ParamDict
+
+
+def whole(shape: Sequence[int]) -> Region:
+    """The region that covers a tensor of `shape`."""
+    return tuple((0, n) for n in shape)
+
+
+def region_shape(region: Region) -> Shape:
+    return tuple(end - begin for begin, end in region)
+
+
+def _window(
+    out: Range, size: int, kernel: int, stride: int, dilation: int, pad: int
+) -> tuple[Range, int, int]:
+    """Input rows that output rows `out` of a sliding window read: (range, pad before, pad after).
+
+    The range is clipped to the tensor, and never empty: a window that lies in the padding altogether
+    gets the nearest row, and a padding that skips it.
+    """
+    first = out[0] * stride - pad
+    last = (out[1] - 1) * stride - pad + (kernel - 1) * dilation + 1
+    begin = min(max(first, 0), size - 1)
+    end = max(min(last, size), begin + 1)
+    return (begin, end), begin - first, last - end
+
+
+def _conv(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    x, w = shapes[0], shapes[1]
+    n, o, oh, ow = out
+    group = int(params["group"])
+    rows, pad_top, _ = _window(
+        oh, x[2], w[2], int(params["stride_h"]), int(params["dil_h"]), int(params["pad_top"])
+    )
+    columns, pad_left, _ = _window(
+        ow, x[3], w[3], int(params["stride_w"]), int(params["dil_w"]), int(params["pad_left"])
+    )
+    if group == 1:
+        channels = (0, x[1])
+    else:
+        per_group = w[0] // group
+        channels = (o[0] // per_group * w[1], o[1] // per_group * w[1])
+        group = (o[1] - o[0]) // per_group
+    tile = dict(params, pad_top=pad_top, pad_left=pad_left, group=group)
+    regions: list[Region] = [(n, channels, rows, columns), (o, *whole(w[1:])), out]
+    regions += [(o,)] * (len(shapes) - 3)
+    return Tile(tuple(regions), tile)
+
+
+def _matmul(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    a, b = shapes[0], shapes[1]
+    batch, rows, columns = out[:-2], out[-2], out[-1]
+    regions: list[Region] = [(*batch, rows, (0, a[-1])), (*batch, (0, b[-2]), columns), out]
+    regions += [(columns,) if s[0] == b[-1] else whole(s) for s in shapes[3:]]
+    return Tile(tuple(regions), params)
+
+
+def _pointwise(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    return Tile(tuple(out for _ in shapes), params)
+
+
+def _lut(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    axis = int(params["axis"])
+    table = ((0, shapes[1][0]),) if axis < 0 else (out[axis], (0, 256))
+    return Tile((out, table, out), params)
+
+
+def _pool(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    x = shapes[0]
+    n, c, oh, ow = out
+    rows, top, bottom = _window(
+        oh,
+        x[2],
+        int(params["kh"]),
+        int(params["stride_h"]),
+        int(params["dil_h"]),
+        int(params["pad_top"]),
+    )
+    columns, left, right = _window(
+        ow,
+        x[3],
+        int(params["kw"]),
+        int(params["stride_w"]),
+        int(params["dil_w"]),
+        int(params["pad_left"]),
+    )
+    # Padding counts in an average (count_include_pad) only as far as the tensor's own padding
+    # goes: a window that overhangs it further, in ceil mode, does not count the overhang.
+    far_h = int(params["pad_bottom"]) if rows[1] == x[2] else 0
+    far_w = int(params["pad_right"]) if columns[1] == x[3] else 0
+    tile = dict(
+        params,
+        pad_top=top,
+        pad_left=left,
+        pad_bottom=min(max(bottom, 0), far_h),
+        pad_right=min(max(right, 0), far_w),
+    )
+    return Tile(((n, c, rows, columns), out), tile)
+
+
+def _reduce(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    mask = int(params["axes_mask"])
+    x = tuple((0, n) if mask >> d & 1 else out[d] for d, n in enumerate(shapes[0]))
+    return Tile((x, out), params)
+
+
+_RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
+    "conv": _conv,
+    "matmul": _matmul,
+    "lut": _lut,
+    "pool": _pool,
+    "reduce": _reduce,
+    "copy": _pointwise,
+    "fill": _pointwise,
+    "eltwise": _pointwise,
+    "unary": _pointwise,
+    "softmax": _pointwise,
+    "convert": _pointwise,
+}
+
+
+def tile_of(kernel: str, shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    """What each operand of `kernel` contributes to the region `out` of its output."""
+    return _RULES[kernel](shapes, params, out)
+
+
+def cut_steps(kernel: str, shapes: Sequence[Shape], params: ParamDict, output: int) -> Shape:
+    """For each output dimension, the granularity at which it may be cut; 0 where it may not be."""
+    out = shapes[output]
+    steps = [1] * len(out)
+    if kernel == "conv" and int(params["group"]) > 1:
+        steps[1] = shapes[1][0] // int(params["group"])
+    elif kernel == "softmax":
+        steps[int(params["axis"])] = 0
+    elif kernel == "reduce":
+        mask = int(params["axes_mask"])
+        steps = [0 if mask >> d & 1 else 1 for d in range(len(out))]
+    return tuple(0 if n <= 1 else s for n, s in zip(out, steps, strict=True))
+
+
+def split(size: int, parts: int, step: int = 1) -> list[Range]:
+    """Cuts [0, size) into `parts` nearly equal ranges at multiples of `step`, fewer if too many."""
+    units = -(-size // step)
+    parts = min(parts, units)
+    edges = [min(units * i // parts * step, size) for i in range(parts + 1)]
+    return [(edges[i], edges[i + 1]) for i in range(parts)]

@@ -1,0 +1,50 @@
+"""Offset assignment, on random instances with a known feasible capacity."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulsar2.lowering.analysis.allocate import assign_offsets, peak_pressure
+import numpy as np
+
+
+@st.composite
+def packed_instance(draw: st.DrawFn) -> tuple[list[tuple[int, int, int]], int]:
+    """Cuts a rectangle of time x memory into boxes: it fits by construction, without a gap."""
+    steps, capacity = draw(st.integers(1, 12)), draw(st.integers(1, 16)) * 4
+    boxes = [(0, steps, 0, capacity)]
+    for _ in range(draw(st.integers(0, 8))):
+        index = draw(st.integers(0, len(boxes) - 1))
+        begin, end, low, high = boxes.pop(index)
+        if draw(st.booleans()) and end - begin > 1:
+            cut = draw(st.integers(begin + 1, end - 1))
+            boxes += [(begin, cut, low, high), (cut, end, low, high)]
+        elif high - low > 1:
+            cut = draw(st.integers(low + 1, high - 1))
+            boxes += [(begin, end, low, cut), (begin, end, cut, high)]
+        else:
+            boxes.append((begin, end, low, high))
+    return [(b, e, h - low) for b, e, low, h in boxes], capacity
+
+
+@given(packed_instance())
+@settings(max_examples=300, deadline=None)
+def test_offsets_never_overlap(instance: tuple[list[tuple[int, int, int]], int]) -> None:
+    buffers, capacity = instance
+    begins, ends, sizes = (list(x) for x in zip(*buffers, strict=True))
+    assert peak_pressure(np.array(begins), np.array(ends), np.array(sizes)) == capacity
+    # Twice the peak is more than first fit needs on such small instances.
+    offsets = assign_offsets(begins, ends, sizes, 2 * capacity)
+    assert offsets is not None
+    for i in range(len(sizes)):
+        assert 0 <= offsets[i] and offsets[i] + sizes[i] <= 2 * capacity
+        for j in range(i):
+            if begins[i] < ends[j] and begins[j] < ends[i]:
+                assert offsets[i] + sizes[i] <= offsets[j] or offsets[j] + sizes[j] <= offsets[i]
+
+
+def test_alignment_and_refusal() -> None:
+    assert assign_offsets([0, 0], [2, 2], [65, 1], 192, 64) in ([0, 128], [64, 0])
+    assert assign_offsets([0, 0], [2, 2], [65, 1], 191, 64) is None
+    assert assign_offsets([], [], [], 0) == []

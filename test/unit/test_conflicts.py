@@ -1,0 +1,106 @@
+"""Conflict analysis against sets of bytes, on random strided boxes."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulsar2.lowering.analysis.conflicts import Access, conflict_waits, prune_waits
+
+
+def touched(access: Access) -> set[int]:
+    starts = {access.address}
+    for size, stride in zip(access.shape, access.strides, strict=True):
+        starts = {s + i * stride for s in starts for i in range(size)}
+    return {s + b for s in starts for b in range(access.itemsize)}
+
+
+@st.composite
+def lattice_accesses(draw: st.DrawFn) -> list[Access]:
+    """Boxes cut from one channels-last tensor, as tiles are."""
+    h, w, c = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    base = draw(st.sampled_from([0, 64]))
+    accesses: list[Access] = []
+    for _ in range(2):
+        ranges = []
+        for size in (c, h, w):
+            begin = draw(st.integers(0, size - 1))
+            ranges.append((begin, draw(st.integers(begin + 1, size))))
+        strides = (1, w * c, c)
+        address = base + sum(r[0] * s for r, s in zip(ranges, strides, strict=True))
+        shape = tuple(r[1] - r[0] for r in ranges)
+        accesses.append(Access(0, address, shape, strides, 1, draw(st.booleans())))
+    return accesses
+
+
+@given(lattice_accesses())
+@settings(max_examples=400, deadline=None)
+def test_tiles_of_one_tensor_conflict_exactly_when_they_share_a_byte(accesses: list[Access]) -> None:
+    a, b = accesses
+    expected = bool(touched(a) & touched(b)) and (a.writes or b.writes)
+    assert (conflict_waits([[a], [b]]) == [[], [0]]) == expected
+
+
+any_access = st.builds(
+    lambda address, dims, itemsize, writes: Access(
+        0, address, tuple(d[0] for d in dims), tuple(d[1] for d in dims), itemsize, writes
+    ),
+    st.integers(0, 40),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(0, 12)), min_size=1, max_size=3),
+    st.sampled_from([1, 2, 4]),
+    st.booleans(),
+)
+
+
+def reachable(waits: list[list[int]]) -> list[set[int]]:
+    before: list[set[int]] = []
+    for others in waits:
+        reach = set(others)
+        for other in others:
+            reach |= before[other]
+        before.append(reach)
+    return before
+
+
+@given(st.lists(st.lists(any_access, min_size=1, max_size=3), min_size=2, max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_every_conflict_is_ordered(jobs: list[list[Access]]) -> None:
+    before = reachable(conflict_waits(jobs))
+    for first, second in itertools.combinations(range(len(jobs)), 2):
+        conflict = any(
+            (a.writes or b.writes) and touched(a) & touched(b)
+            for a in jobs[first]
+            for b in jobs[second]
+        )
+        if conflict:
+            assert first in before[second]
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_pruning_keeps_the_order_and_leaves_no_implied_wait(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 10))
+    queues = [data.draw(st.integers(0, 2)) for _ in range(count)]
+    waits = [
+        sorted(data.draw(st.sets(st.integers(0, j - 1), max_size=4))) if j else []
+        for j in range(count)
+    ]
+
+    def with_queues(waits: list[list[int]]) -> list[list[int]]:
+        last: dict[int, int] = {}
+        full: list[list[int]] = []
+        for job, others in enumerate(waits):
+            queue = [last[queues[job]]] if queues[job] in last else []
+            full.append(sorted({*others, *queue}))
+            last[queues[job]] = job
+        return full
+
+    pruned = prune_waits(queues, waits)
+    assert reachable(with_queues(pruned)) == reachable(with_queues(waits))
+    for job, others in enumerate(pruned):
+        for other in others:
+            fewer = [list(w) for w in pruned]
+            fewer[job].remove(other)
+            assert other not in reachable(with_queues(fewer))[job]
