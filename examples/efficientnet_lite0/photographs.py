@@ -1,9 +1,9 @@
 """The photographs of the example: squares cut the way the network was trained.
 
-Calibration takes the photographs that scikit-image and scikit-learn ship as samples: a centre square
-of each, then, of those that show a coloured scene, a close-up and a mirrored square from the left
-edge, 32 in all. Evaluation takes the 20 labelled ImageNet photographs that foolbox ships; the label
-is the number at the end of the file name.
+Calibration takes the photographs that scikit-image and scikit-learn ship as samples: a centre
+square of each, then, of those that show a coloured scene, a close-up and a mirrored square from the
+left edge, 32 in all. Evaluation takes the 20 labelled ImageNet photographs that foolbox ships; the
+label is the number at the end of the file name.
 """
 
 from __future__ import annotations

