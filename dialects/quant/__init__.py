@@ -1,0 +1,116 @@
+"""The `quant` dialect: the same network in quantized numbers, one operation per integer kernel.
+
+Tensors are in ONNX's logical layout. An activation is quantized per tensor, or f32; the meaning of
+each operation, bit for bit, is the numerics contract (docs/numerics.md).
+"""
+
+from __future__ import annotations
+
+from xdsl.ir import Dialect
+
+from pulsar2.dialects.quant.casts import DCastOp, QCastOp, RequantizeOp
+from pulsar2.dialects.quant.constant import ConstantOp
+from pulsar2.dialects.quant.contraction import ConvOp, MatMulOp
+from pulsar2.dialects.quant.elementwise import (
+    AddOp,
+    BinaryOp,
+    DivOp,
+    MaxOp,
+    MinOp,
+    MulOp,
+    NormalizeOp,
+    SubOp,
+    UnaryFn,
+    UnaryFnAttr,
+    UnaryOp,
+)
+from pulsar2.dialects.quant.movement import ConcatOp, PadOp, ReshapeOp, SliceOp, TransposeOp
+from pulsar2.dialects.quant.pooling import AvgPoolOp, MaxPoolOp, PoolOp
+from pulsar2.dialects.quant.reduction import ReduceKind, ReduceKindAttr, ReduceOp, SoftmaxOp
+from pulsar2.dialects.quant.types import (
+    QuantizedType,
+    UniformPerAxisType,
+    UniformType,
+    per_axis_of,
+    quantized_of,
+    shape_of,
+    storage_dtype,
+    storage_name,
+    storage_range,
+    storage_type,
+    stored_type,
+    uniform_of,
+)
+
+Quant = Dialect(
+    "quant",
+    [
+        ConstantOp,
+        QCastOp,
+        DCastOp,
+        RequantizeOp,
+        ConvOp,
+        MatMulOp,
+        AddOp,
+        SubOp,
+        MulOp,
+        DivOp,
+        MinOp,
+        MaxOp,
+        UnaryOp,
+        NormalizeOp,
+        MaxPoolOp,
+        AvgPoolOp,
+        ReduceOp,
+        SoftmaxOp,
+        ReshapeOp,
+        TransposeOp,
+        ConcatOp,
+        PadOp,
+        SliceOp,
+    ],
+    [UniformType, UnaryFnAttr, ReduceKindAttr],
+)
+
+__all__ = [
+    "AddOp",
+    "AvgPoolOp",
+    "BinaryOp",
+    "ConcatOp",
+    "ConstantOp",
+    "ConvOp",
+    "DCastOp",
+    "DivOp",
+    "MatMulOp",
+    "MaxOp",
+    "MaxPoolOp",
+    "MinOp",
+    "MulOp",
+    "NormalizeOp",
+    "PadOp",
+    "PoolOp",
+    "QCastOp",
+    "Quant",
+    "QuantizedType",
+    "ReduceKind",
+    "ReduceOp",
+    "RequantizeOp",
+    "ReshapeOp",
+    "SliceOp",
+    "SoftmaxOp",
+    "SubOp",
+    "TransposeOp",
+    "UnaryFn",
+    "UnaryOp",
+    "UniformPerAxisType",
+    "UniformType",
+    "per_axis_of",
+    "quantized_of",
+    "shape_of",
+    "storage_dtype",
+    "storage_name",
+    "storage_range",
+    "storage_type",
+    "stored_type",
+    "uniform_of",
+]
