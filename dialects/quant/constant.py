@@ -57,7 +57,7 @@ class ConstantOp(IRDLOperation):
         assert isinstance(held, TensorType)
         type_ = element_type(self.result)
         if held.get_shape() != shape_of(self.result):
-            raise VerifyException(f"a value of {held} does not have the shape of {self.result.type}")
+            raise VerifyException(f"a value of {held} does not fit the type {self.result.type}")
         if held.get_element_type() != stored_type(type_):
             raise VerifyException(f"elements of {type_} are stored as {stored_type(type_)}")
         if isinstance(type_, UniformPerAxisType):

@@ -49,7 +49,7 @@ _WEIGHT_BITS = (4, 8)
 
 @irdl_op_definition
 class ConvOp(IRDLOperation):
-    """2-D convolution of x [N, C, H, W] with w [O, C/group, KH, KW], plus bias [O], to [N, O, OH, OW].
+    """2-D convolution of x [N, C, H, W] with w [O, C/group, KH, KW], plus bias [O]; [N, O, OH, OW].
 
     The weights are quantized per tensor or along axis 0; the bias is f32 or i32 of scale
     f32(s_x * s_w[c]); the result is quantized, or f32. `pads` is [top, left, bottom, right], and a

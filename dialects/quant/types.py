@@ -118,8 +118,8 @@ class UniformType(ParametrizedAttribute, TypeAttribute):
     !quant.uniform<i8:f32, 0.0078125>
     ```
 
-    With a scale per index of one axis (`UniformPerAxisType`) the axis follows `f32`; up to 64 scales
-    are written inline, more of them are handles of an f32 (and, for zero points, an i32) array:
+    With a scale per index of one axis (`UniformPerAxisType`) the axis follows `f32`; up to 64
+    scales are written inline, more are handles of an f32 (and, for zero points, an i32) array:
 
     ```
     !quant.uniform<i8:f32:0, {0.1, 0.2:3}>
