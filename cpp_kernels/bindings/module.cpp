@@ -4,7 +4,10 @@
 
 namespace py = pybind11;
 
+void bind_observers(py::module_& m);
+
 PYBIND11_MODULE(_kernels, m) {
   m.doc() = "C++ core of pulsar2: kernels, emulator, cost model, observers.";
   m.def("program_version", &pulsar2::program_version);
+  bind_observers(m);
 }
