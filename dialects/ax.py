@@ -95,10 +95,27 @@ def numpy_dtype_of(element_type: Attribute) -> np.dtype[Any]:
     return np.dtype(_NUMPY_NAMES[element_type])
 
 
+def _reads_back(array: AnyArray) -> bool:
+    """Whether the parser reads the text of these values as the same values.
+
+    xDSL prints a float that has no fraction in nine digits, an infinity and a NaN as hexadecimal
+    bits, and its parser takes those inside `dense<..>` for the integer of that value.
+    """
+    if array.dtype.kind != "f":
+        return True
+    digits = {"float32": 9, "float64": 17}.get(array.dtype.name)
+    if digits is None or not np.isfinite(array).all():
+        return False
+    return all(
+        float(f"{value:.5e}") == value or "." in f"{value:.{digits}g}"
+        for value in array.reshape(-1).tolist()
+    )
+
+
 def make_constant(array: AnyArray, weights: WeightStore) -> ConstantAttr:
     """The attribute of a constant: inline when small, else a handle of bytes put into `weights`."""
     type_ = TensorType(element_type_of(array.dtype), list(array.shape))
-    if array.size <= INLINE_ELEMENTS and array.size > 0 and array.dtype.name not in ("float16",):
+    if 0 < array.size <= INLINE_ELEMENTS and _reads_back(array):
         values: list[Any] = array.reshape(-1).tolist()
         return DenseIntOrFPElementsAttr.from_list(type_, values)  # pyright: ignore
     return WeightAttr(StringAttr(weights.add(array)), type_)
