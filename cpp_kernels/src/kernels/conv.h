@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common.h"
+#include "pulsar2/kernels/isa.h"
+#include "requant.h"
+
+namespace pulsar2::kernels {
+
+/// A checked conv job.
+struct ConvProblem {
+  View x;  ///< [N, C, H, W]
+  View w;  ///< [O, C / group, KH, KW]
+  View y;  ///< [N, O, OH, OW]
+  int64_t batch, in_channels, in_h, in_w;
+  int64_t out_channels, out_h, out_w;
+  int64_t kernel_h, kernel_w;
+  int64_t stride_h, stride_w, pad_top, pad_left, dil_h, dil_w, group;
+  std::vector<int32_t> w_zero;  ///< zero point per output channel
+  Requant requant;
+  Parallel* parallel;
+  std::unique_ptr<KernelState>* state;
+  Isa isa;
+};
+
+/// Any integer types, strides and sizes; 64-bit sums.
+void conv_general(const ConvProblem& p);
+
+}  // namespace pulsar2::kernels

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "common.h"
+#include "pulsar2/kernels/isa.h"
+
+namespace pulsar2::kernels {
+
+/// Functions of one variable, as numbered in the job table.
+enum class UnaryFn : int32_t {
+  Identity, Relu, Clip, Sigmoid, HardSigmoid, HardSwish, Tanh, Exp, Log, Sqrt, Erf, Gelu, LeakyRelu,
+  Elu, Softplus, Mish, Silu, Abs, Neg, Floor, Ceil, Round, Sin, Cos, Rsqrt, GeluTanh, Not,
+  Reciprocal, Normalize,
+};
+constexpr int kNumUnaryFns = 29;
+
+/// Functions of two variables, as numbered in the job table.
+enum class BinaryFn : int32_t {
+  Add, Sub, Mul, Div, Min, Max, Pow, Equal, Greater, Less, GreaterEqual, LessEqual, And, Or, Xor,
+  Prelu,
+};
+constexpr int kNumBinaryFns = 16;
+
+/// Elements in one pass over the buffers below: they stay in the L1 cache.
+constexpr int64_t kBlock = 512;
+
+/// Arithmetic on runs of elements; n is at most kBlock.
+struct ElementOps {
+  /// out[i] = f32(x[i] - zero_point) * scale; floating-point elements are taken as they are.
+  void (*load)(const uint8_t* p, int64_t stride, DType dtype, float scale, int32_t zero_point,
+               float* out, int64_t n);
+  /// y[i] = clamp(sat(rne(v[i] / scale) + zero_point)); floating-point elements are clamped only.
+  /// A NaN becomes the lower bound of an integer type.
+  void (*store)(const float* v, uint8_t* p, int64_t stride, DType dtype, float scale,
+                int32_t zero_point, const Clamp& clamp, int64_t n);
+  /// y[i] = fn(x[i]); the arrays are apart.
+  void (*unary)(UnaryFn fn, float alpha, float beta, const float* x, float* y, int64_t n);
+  /// y[i] = fn(a[i], b[i]); the arrays are apart.
+  void (*binary)(BinaryFn fn, const float* a, const float* b, float* y, int64_t n);
+  /// y[i] = exp(x[i] - shift)
+  void (*exp_minus)(const float* x, float shift, float* y, int64_t n);
+};
+
+const ElementOps& element_ops(Isa isa);
+
+}  // namespace pulsar2::kernels

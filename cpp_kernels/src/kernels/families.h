@@ -1,0 +1,20 @@
+#pragma once
+
+#include "pulsar2/kernel.h"
+
+namespace pulsar2::kernels {
+
+// One function per operation; see the job table in docs/program-format.md.
+void run_copy(const KernelCall& call);
+void run_fill(const KernelCall& call);
+void run_conv(const KernelCall& call);
+void run_matmul(const KernelCall& call);
+void run_eltwise(const KernelCall& call);
+void run_lut(const KernelCall& call);
+void run_unary(const KernelCall& call);
+void run_pool(const KernelCall& call);
+void run_reduce(const KernelCall& call);
+void run_softmax(const KernelCall& call);
+void run_convert(const KernelCall& call);
+
+}  // namespace pulsar2::kernels

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+
+#include "common.h"
+#include "pulsar2/kernels/isa.h"
+#include "requant.h"
+
+namespace pulsar2::kernels {
+
+/// A checked matmul job. Batch dimensions come first in all three views; where one of the factors
+/// has size 1 its stride has become 0.
+struct MatmulProblem {
+  View a;  ///< [.., M, K]
+  View b;  ///< [.., K, N]
+  View y;  ///< [.., M, N]
+  int batch_dims;
+  int64_t batch, m, k, n;
+  Requant requant;
+  Parallel* parallel;
+  std::unique_ptr<KernelState>* state;
+  Isa isa;
+
+  int64_t offset(const View& view, int64_t index) const {
+    int64_t bytes = 0;
+    for (int d = batch_dims - 1; d >= 0; --d) {
+      bytes += index % y.shape[d] * view.strides[d];
+      index /= y.shape[d];
+    }
+    return bytes;
+  }
+};
+
+/// Any integer types and strides; 64-bit sums.
+void matmul_general(const MatmulProblem& p);
+
+/// F32 factors: eight partial sums over k.
+void matmul_float(const MatmulProblem& p);
+
+}  // namespace pulsar2::kernels

@@ -1,0 +1,72 @@
+#include "pulsar2/kernels/registry.h"
+
+#include "families.h"
+
+namespace pulsar2 {
+namespace {
+
+template <typename T, size_t N>
+constexpr int32_t count_of(const T (&)[N]) {
+  return static_cast<int32_t>(N);
+}
+
+constexpr OperandInfo kXy[] = {{"x"}, {"y", true}};
+constexpr OperandInfo kY[] = {{"y", true}};
+constexpr OperandInfo kAby[] = {{"a"}, {"b"}, {"y", true}};
+constexpr OperandInfo kLutOperands[] = {{"x"}, {"table"}, {"y", true}};
+constexpr OperandInfo kConvOperands[] = {
+    {"x"}, {"w"}, {"y", true}, {"mult"}, {"bias", false, true}, {"w_zp", false, true}};
+constexpr OperandInfo kMatmulOperands[] = {
+    {"a"}, {"b"}, {"y", true}, {"mult"}, {"bias", false, true}};
+
+constexpr ParamInfo kFillParams[] = {{"value"}};
+constexpr ParamInfo kConvParams[] = {
+    {"stride_h"}, {"stride_w"}, {"pad_top"},   {"pad_left"}, {"dil_h"},    {"dil_w"},
+    {"group"},    {"bias_mode"}, {"has_wzp"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kMatmulParams[] = {{"bias_mode"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kEltwiseParams[] = {{"fn"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kAxisParams[] = {{"axis"}};
+constexpr ParamInfo kUnaryParams[] = {
+    {"fn"}, {"alpha", true}, {"beta", true}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kPoolParams[] = {
+    {"kind"},       {"kh"},        {"kw"},    {"stride_h"}, {"stride_w"},          {"pad_top"}, {"pad_left"},
+    {"pad_bottom"}, {"pad_right"}, {"dil_h"}, {"dil_w"},    {"count_include_pad"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kReduceParams[] = {{"kind"}, {"axes_mask"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kClampParams[] = {{"clamp_lo"}, {"clamp_hi"}};
+
+template <size_t N, size_t M>
+constexpr KernelEntry entry(Opcode opcode, const char* name, KernelFn fn,
+                            const OperandInfo (&operands)[N], const ParamInfo (&params)[M]) {
+  return {static_cast<uint16_t>(opcode), name,  fn, operands, count_of(operands), params,
+          count_of(params)};
+}
+
+constexpr KernelEntry kEntries[] = {
+    {static_cast<uint16_t>(Opcode::Copy), "copy", kernels::run_copy, kXy, 2, nullptr, 0},
+    entry(Opcode::Fill, "fill", kernels::run_fill, kY, kFillParams),
+    entry(Opcode::Conv, "conv", kernels::run_conv, kConvOperands, kConvParams),
+    entry(Opcode::Matmul, "matmul", kernels::run_matmul, kMatmulOperands, kMatmulParams),
+    entry(Opcode::Eltwise, "eltwise", kernels::run_eltwise, kAby, kEltwiseParams),
+    entry(Opcode::Lut, "lut", kernels::run_lut, kLutOperands, kAxisParams),
+    entry(Opcode::Unary, "unary", kernels::run_unary, kXy, kUnaryParams),
+    entry(Opcode::Pool, "pool", kernels::run_pool, kXy, kPoolParams),
+    entry(Opcode::Reduce, "reduce", kernels::run_reduce, kXy, kReduceParams),
+    entry(Opcode::Softmax, "softmax", kernels::run_softmax, kXy, kAxisParams),
+    entry(Opcode::Convert, "convert", kernels::run_convert, kXy, kClampParams),
+};
+
+}  // namespace
+
+const KernelEntry* all_kernels(size_t* count) {
+  *count = sizeof kEntries / sizeof kEntries[0];
+  return kEntries;
+}
+
+const KernelEntry* find_kernel(uint16_t opcode) {
+  for (const KernelEntry& e : kEntries) {
+    if (e.opcode == opcode) return &e;
+  }
+  return nullptr;
+}
+
+}  // namespace pulsar2

@@ -1,0 +1,64 @@
+#include "requant.h"
+
+namespace pulsar2::kernels {
+namespace {
+
+template <typename T>
+std::vector<T> read_vector(const View& view, int64_t n) {
+  std::vector<T> out(static_cast<size_t>(n));
+  const int64_t stride = view.shape[0] == 1 ? 0 : view.strides[0];
+  for (int64_t i = 0; i < n; ++i) out[static_cast<size_t>(i)] = load_as<T>(view.data + i * stride);
+  return out;
+}
+
+void check_vector(const View& view, const char* op, const char* name, DType dtype, int64_t n,
+                  bool shared) {
+  check_view(view, op, name);
+  check_rank(view, op, name, 1);
+  if (view.dtype != dtype) {
+    fail("%s: %s is %s, expected %s", op, name, dtype_name(view.dtype), dtype_name(dtype));
+  }
+  if (view.shape[0] != n && !(shared && view.shape[0] == 1)) {
+    fail("%s: %s has %d elements for %lld channels", op, name, view.shape[0],
+         static_cast<long long>(n));
+  }
+}
+
+}  // namespace
+
+Requant make_requant(const char* op, const View& y, int64_t channels, const View& mult,
+                     const View* bias, int32_t bias_mode, int32_t clamp_lo, int32_t clamp_hi,
+                     bool shared_mult) {
+  Requant r;
+  r.dtype = y.dtype;
+  r.zero_point = y.zero_point;
+  r.bias_mode = bias_mode;
+  r.divisor = bias_mode == kFloatBias && !is_float(y.dtype) ? y.scale : 1.0f;
+  r.clamp = make_clamp(y.dtype, clamp_lo, clamp_hi);
+  check_vector(mult, op, "mult", DType::F32, channels, shared_mult);
+  r.mult = read_vector<float>(mult, channels);
+  r.int_bias.assign(static_cast<size_t>(channels), 0);
+  if (bias_mode == kIntBias) {
+    check_vector(*bias, op, "bias", DType::S32, channels, false);
+    r.int_bias = read_vector<int32_t>(*bias, channels);
+  } else if (bias_mode == kFloatBias) {
+    check_vector(*bias, op, "bias", DType::F32, channels, false);
+    r.float_bias = read_vector<float>(*bias, channels);
+  }
+  return r;
+}
+
+void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, int64_t n,
+                    uint8_t* y, int64_t stride) const {
+  alignas(64) float v[kBlock];
+  const float* m = mult.data() + first;
+  const int32_t* b = int_bias.data() + first;
+  for (int64_t i = 0; i < n; ++i) v[i] = static_cast<float>(acc[i] + b[i]) * m[i];
+  if (bias_mode == kFloatBias) {
+    const float* fb = float_bias.data() + first;
+    for (int64_t i = 0; i < n; ++i) v[i] += fb[i];
+  }
+  ops.store(v, y, stride, dtype, divisor, zero_point, clamp, n);
+}
+
+}  // namespace pulsar2::kernels
