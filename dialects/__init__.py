@@ -10,6 +10,8 @@ from collections.abc import Callable
 from xdsl.context import Context
 from xdsl.ir import Dialect
 
+from pulsar2.targets import target_names
+
 
 def _builtin() -> Dialect:
     from xdsl.dialects.builtin import Builtin
@@ -47,6 +49,21 @@ def _sched() -> Dialect:
     return Sched
 
 
+def _chip() -> Dialect:
+    from pulsar2.dialects.chips.base import Chip
+
+    return Chip
+
+
+def _of_target(name: str) -> Callable[[], Dialect]:
+    def load() -> Dialect:
+        from pulsar2.dialects.chips import chip_dialect
+
+        return chip_dialect(name).dialect
+
+    return load
+
+
 DIALECTS: dict[str, Callable[[], Dialect]] = {
     "builtin": _builtin,
     "func": _func,
@@ -54,6 +71,8 @@ DIALECTS: dict[str, Callable[[], Dialect]] = {
     "onnx": _onnx,
     "quant": _quant,
     "sched": _sched,
+    "chip": _chip,
+    **{name.lower(): _of_target(name) for name in target_names()},
 }
 
 

@@ -1,0 +1,165 @@
+"""The kernels that layers and jobs call: operands, parameters, units, and what must agree.
+
+Names and order of operands and parameters are the job table's (`pulsar2.program`); this adds what the
+verifier and the scheduler need: which operand is the output, which units run the kernel, and the
+constraints between shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xdsl.utils.exceptions import VerifyException
+
+from pulsar2.dialects.sched.attrs import MAX_DIMS, ElementType, EuKind, Params, View
+from pulsar2.program import OPCODES
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What a layer or job may call.
+
+    `operands` are the names of the required operands, then of the optional ones; `output` is the index
+    of the one written. `eus` are the classes of units that run it, the preferred one first.
+    """
+
+    name: str
+    opcode: int
+    operands: tuple[str, ...]
+    required: int
+    params: tuple[str, ...]
+    output: int
+    eus: tuple[EuKind, ...]
+    check: Callable[[Sequence[View], dict[str, int | float]], None]
+
+
+def _fail(message: str) -> None:
+    raise VerifyException(message)
+
+
+def _same_shape(views: Sequence[View], params: dict[str, int | float]) -> None:
+    shapes = {v.shape for v in views}
+    if len(shapes) != 1:
+        _fail(f"operands have one shape, got {' and '.join(str(list(v.shape)) for v in views)}")
+
+
+def _copy(views: Sequence[View], params: dict[str, int | float]) -> None:
+    _same_shape(views, params)
+    if views[0].element is not views[1].element:
+        _fail("a copy keeps the element type")
+
+
+def _fill(views: Sequence[View], params: dict[str, int | float]) -> None:
+    return
+
+
+def _conv(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, w, y, mult = views[:4]
+    if not len(x.shape) == len(w.shape) == len(y.shape) == 4:
+        _fail("conv works on x[N,C,H,W], w[O,C/g,KH,KW] and y[N,O,OH,OW]")
+    group = int(params["group"])
+    if group < 1 or x.shape[1] != w.shape[1] * group or w.shape[0] % group:
+        _fail(f"{x.shape[1]} channels, weights of {list(w.shape)} and {group} groups do not fit")
+    if (y.shape[0], y.shape[1]) != (x.shape[0], w.shape[0]):
+        _fail(f"output {list(y.shape)} does not fit input {list(x.shape)}, weights {list(w.shape)}")
+    if any(v.shape != (w.shape[0],) for v in (mult, *views[4:])):
+        _fail("multipliers, bias and weight zero points have one element per output channel")
+    if mult.element is not ElementType.F32:
+        _fail("multipliers are f32")
+    extra = (int(params["bias_mode"]) != 0) + (int(params["has_wzp"]) != 0)
+    if len(views) != 4 + extra:
+        _fail(f"bias_mode and has_wzp ask for {4 + extra} operands, got {len(views)}")
+
+
+def _matmul(views: Sequence[View], params: dict[str, int | float]) -> None:
+    a, b, y = views[:3]
+    if not len(a.shape) == len(b.shape) == len(y.shape) >= 2:
+        _fail("matmul works on a[..,M,K], b[..,K,N] and y[..,M,N] of one rank")
+    if a.shape[-1] != b.shape[-2] or y.shape[-2:] != (a.shape[-2], b.shape[-1]):
+        _fail(f"{list(a.shape)} x {list(b.shape)} is not {list(y.shape)}")
+    if not a.shape[:-2] == b.shape[:-2] == y.shape[:-2]:
+        _fail("batch dimensions agree (broadcast ones by stride 0)")
+
+
+def _lut(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, table, y = views
+    axis = int(params["axis"])
+    if x.shape != y.shape:
+        _fail("input and output of a table look-up have one shape")
+    if x.element.itemsize != 1:
+        _fail("a table look-up reads 8-bit elements")
+    expected = (256,) if axis < 0 else (x.shape[axis], 256)
+    if table.shape != expected or table.element is not y.element:
+        _fail(f"the table has shape {list(expected)} and the output's element type")
+
+
+def _pool(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, y = views
+    if len(x.shape) != 4 or len(y.shape) != 4 or x.shape[:2] != y.shape[:2]:
+        _fail("pooling works on x[N,C,H,W] and y[N,C,OH,OW]")
+
+
+def _reduce(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, y = views
+    mask = int(params["axes_mask"])
+    expected = tuple(1 if mask >> d & 1 else n for d, n in enumerate(x.shape))
+    if y.shape != expected:
+        _fail(f"reducing {list(x.shape)} along mask {mask} gives {list(expected)}")
+
+
+def _softmax(views: Sequence[View], params: dict[str, int | float]) -> None:
+    _same_shape(views, params)
+    if not 0 <= int(params["axis"]) < len(views[0].shape):
+        _fail("the axis is one of the dimensions")
+
+
+_CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
+    "copy": _copy,
+    "fill": _fill,
+    "conv": _conv,
+    "matmul": _matmul,
+    "eltwise": _same_shape,
+    "lut": _lut,
+    "unary": _same_shape,
+    "pool": _pool,
+    "reduce": _reduce,
+    "softmax": _softmax,
+    "convert": _same_shape,
+}
+_UNITS: dict[str, tuple[EuKind, ...]] = {
+    "copy": (EuKind.CV, EuKind.SDMA, EuKind.TENG),
+    "fill": (EuKind.CV, EuKind.TENG),
+    "conv": (EuKind.CONV,),
+    "matmul": (EuKind.CONV,),
+}
+
+KERNELS: dict[str, Kernel] = {
+    name: Kernel(
+        name,
+        OPCODES[name].code,
+        OPCODES[name].operands + OPCODES[name].optional,
+        len(OPCODES[name].operands),
+        tuple(p.name for p in OPCODES[name].params),
+        OPCODES[name].operands.index("y"),
+        _UNITS.get(name, (EuKind.TENG,)),
+        check,
+    )
+    for name, check in _CHECKS.items()
+}
+
+
+def check_call(kernel: Kernel, views: Sequence[View], params: Params) -> None:
+    """Verifies a call: number of operands, names of parameters, shapes. Raises VerifyException."""
+    if not kernel.required <= len(views) <= len(kernel.operands):
+        _fail(
+            f"'{kernel.name}' takes {kernel.required} to {len(kernel.operands)} operands "
+            f"({', '.join(kernel.operands)}), got {len(views)}"
+        )
+    names = tuple(name for name, _ in params)
+    if names != kernel.params:
+        _fail(f"'{kernel.name}' takes parameters ({', '.join(kernel.params)}), got {names}")
+    for view in views:
+        if len(view.shape) > MAX_DIMS:
+            _fail(f"a view has at most {MAX_DIMS} dimensions, got {len(view.shape)}")
+    kernel.check(views, dict(params))

@@ -1,0 +1,72 @@
+"""`sched-allocate`: every buffer gets its address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.exceptions import PassFailedException
+
+from pulsar2.context import AxContext
+from pulsar2.dialects.sched.attrs import Space
+from pulsar2.dialects.sched.program import OCM_ALIGNMENT, ProgramOp
+from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.memory import OcmUse
+
+_SLACKS = (64, 32, 16, 8, 4, 2, 0)
+"""Jobs for which freed bytes rest, the first that fits is taken."""
+
+
+@dataclass(frozen=True)
+class SchedAllocate(AxPass):
+    """Assigns byte addresses: in OCM by live ranges, in the DDR segments one buffer after another.
+
+    Where there is room, bytes rest for some jobs before another buffer takes them over, so that jobs do
+    not have to wait for each other just because they use the same memory.
+
+    Needs: jobs in a legal order, OCM buffers that fit (`sched-insert-swaps`). Leaves: an `address` on
+    every buffer; from here on the order of the jobs may change only as far as conflicts of bytes allow.
+
+    ```
+    %a = sched.buffer ocm 401408
+    // becomes
+    %a = sched.buffer ocm 401408 {address = 65536 : i64}
+    ```
+    """
+
+    name = "sched-allocate"
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        for op in module.ops:
+            if isinstance(op, ProgramOp):
+                _allocate(op)
+
+
+def _allocate(program: ProgramOp) -> None:
+    use = OcmUse.of(program)
+    capacity = program.ocm_bytes.value.data
+    offsets = next(
+        (found for slack in _SLACKS if (found := use.offsets(capacity, slack=slack)) is not None),
+        None,
+    )
+    if offsets is None:
+        raise PassFailedException(
+            f"the buffers of '{program.sym_name.data}' do not fit in {capacity} bytes of OCM: "
+            "run sched-insert-swaps first"
+        )
+    for buffer, offset in zip(use.buffers, offsets, strict=True):
+        buffer.place(offset)
+    ends = dict.fromkeys((Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP), 0)
+    # Equal constants are one entry of the weight store, and one place in the segment.
+    shared: dict[str, int] = {}
+    for buffer in program.buffers():
+        if buffer.where is Space.OCM:
+            continue
+        key = buffer.data.key.data if buffer.data is not None else None
+        if key is not None and key in shared:
+            buffer.place(shared[key])
+            continue
+        buffer.place(ends[buffer.where])
+        if key is not None:
+            shared[key] = ends[buffer.where]
+        ends[buffer.where] += -(-buffer.nbytes // OCM_ALIGNMENT) * OCM_ALIGNMENT

@@ -1,0 +1,277 @@
+"""Quantized computing operations as layers: contractions, elementwise, pooling, reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Operation, SSAValue
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.quant.types import (
+    UniformPerAxisType,
+    UniformType,
+    element_type,
+    quant_parameters,
+    shape_of,
+    storage_dtype,
+    uniform_of,
+)
+from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view, element_of
+from pulsar2.tables import UNARY_FUNCTIONS, normalize_table, unary_table
+from pulsar2.weights import AnyArray
+
+ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
+    quant.AddOp: 0,
+    quant.SubOp: 1,
+    quant.MulOp: 2,
+    quant.DivOp: 3,
+    quant.MinOp: 4,
+    quant.MaxOp: 5,
+}
+POOL_MAX, POOL_AVG = 0, 1
+REDUCE_KINDS = ("mean", "sum", "max", "min")
+BIAS_NONE, BIAS_S32, BIAS_F32 = 0, 1, 2
+
+
+def _clamp(value: SSAValue, fused: tuple[int, int] | None = None) -> dict[str, int]:
+    """The bounds of a result's stored integers: those of a fused activation, or of its type."""
+    if fused is not None:
+        return {"clamp_lo": fused[0], "clamp_hi": fused[1]}
+    type_ = uniform_of(value)
+    low, high = type_.bounds if type_ is not None else (0, 0)
+    return {"clamp_lo": low, "clamp_hi": high}
+
+
+def _constant(value: SSAValue, builder: ProgramBuilder) -> AnyArray | None:
+    """The stored elements of a constant value; None for an activation."""
+    owner = value.owner
+    return owner.array(builder.weights) if isinstance(owner, quant.ConstantOp) else None
+
+
+def _multipliers(x: SSAValue, w: SSAValue, y: SSAValue, float_bias: bool, b: ProgramBuilder) -> AnyArray:
+    """f32 [channels] (or [1]): what turns the accumulator into the result, as numerics.md says."""
+    x_type, w_type, y_type = element_type(x), element_type(w), element_type(y)
+    assert isinstance(x_type, UniformType)
+    assert isinstance(w_type, UniformType | UniformPerAxisType)
+    scales, _ = quant_parameters(w_type, b.weights)
+    product = (x_type.scale * scales).astype(np.float32)
+    if isinstance(y_type, UniformType) and not float_bias:
+        return (product / y_type.scale).astype(np.float32)
+    return product
+
+
+def _bias(value: SSAValue | None, builder: ProgramBuilder) -> tuple[int, list[Ref]]:
+    if value is None:
+        return BIAS_NONE, []
+    array = _constant(value, builder)
+    assert array is not None, "a bias is a constant"
+    return (BIAS_F32 if element_type(value) == f32 else BIAS_S32), [builder.param(array)]
+
+
+def _lower_conv(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.ConvOp)
+    weights = _constant(op.w, builder)
+    assert weights is not None, "the weights of a convolution are a constant"
+    w_type = element_type(op.w)
+    assert isinstance(w_type, UniformType | UniformPerAxisType)
+    _, zero_points = quant_parameters(w_type, builder.weights)
+    per_channel = len(zero_points) > 1 and zero_points.any()
+    x = builder.channels_last(op.x)
+    # In memory an output channel's weights lie together, tap by tap, input channels innermost.
+    w = builder.param_as(
+        weights, (0, 2, 3, 1), 1.0, 0 if per_channel else int(zero_points[0])
+    )
+    bias_mode, bias = _bias(op.bias, builder)
+    mult = _multipliers(op.x, op.w, op.y, bias_mode == BIAS_F32, builder)
+    mult = np.broadcast_to(mult, (weights.shape[0],))
+    extra = [builder.param(zero_points.astype(np.int32))] if per_channel else []
+    builder.layer(
+        "conv",
+        [x, w, builder.result(op.y), builder.param(mult), *bias, *extra],
+        stride_h=op.strides[0],
+        stride_w=op.strides[1],
+        pad_top=op.pads[0],
+        pad_left=op.pads[1],
+        dil_h=op.dilations[0],
+        dil_w=op.dilations[1],
+        group=op.group,
+        bias_mode=bias_mode,
+        has_wzp=int(per_channel),
+        **_clamp(op.y, op.clamp),
+    )
+
+
+def _lower_matmul(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.MatMulOp)
+    shape = shape_of(op.y)
+    batch = shape[:-2]
+    a = builder.refs[op.a] if op.a in builder.refs else _as_param(op.a, builder)
+    constant = _constant(op.b, builder)
+    if constant is not None:
+        # Columns of b lie together, so that a slice of the output's columns is one run of bytes.
+        order = (*range(constant.ndim - 2), constant.ndim - 1, constant.ndim - 2)
+        _, scale, zero_point = element_of(op.b)
+        b = builder.param_as(constant, order, scale, zero_point)
+    else:
+        b = builder.refs[op.b]
+    bias_mode, bias = _bias(op.bias, builder)
+    if element_type(op.a) == f32:
+        mult = np.ones(1, np.float32)
+    else:
+        mult = _multipliers(op.a, op.b, op.y, bias_mode == BIAS_F32, builder)
+    builder.layer(
+        "matmul",
+        [
+            Ref(a.buffer, broadcast_view(a.view, (*batch, *a.view.shape[-2:]))),
+            Ref(b.buffer, broadcast_view(b.view, (*batch, *b.view.shape[-2:]))),
+            builder.result(op.y),
+            builder.param(mult),
+            *bias,
+        ],
+        bias_mode=bias_mode,
+        **_clamp(op.y, op.clamp),
+    )
+
+
+def _as_param(value: SSAValue, builder: ProgramBuilder) -> Ref:
+    array = _constant(value, builder)
+    assert array is not None
+    _, scale, zero_point = element_of(value)
+    return builder.param(array, scale, zero_point)
+
+
+def _lower_binary(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.BinaryOp)
+    y = builder.result(op.y)
+    operands: list[Ref] = []
+    for value in (op.a, op.b):
+        ref = builder.refs[value] if value in builder.refs else _as_param(value, builder)
+        operands.append(Ref(ref.buffer, broadcast_view(ref.view, y.view.shape)))
+    builder.layer(
+        "eltwise", [*operands, y], fn=ELTWISE_FUNCTIONS[type(op)], **_clamp(op.y, op.clamp)
+    )
+
+
+def _lower_unary(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.UnaryOp)
+    x = builder.refs[op.x]
+    x_type = uniform_of(op.x)
+    if x_type is not None and x.view.element.itemsize == 1:
+        table = unary_table(
+            op.fn.value, op.alpha, op.beta, x_type, uniform_of(op.y), storage_dtype(op.y.type)
+        )
+        builder.layer("lut", [x, builder.param(table), builder.result(op.y)], axis=-1)
+        return
+    builder.layer(
+        "unary",
+        [x, builder.result(op.y)],
+        fn=UNARY_FUNCTIONS[op.fn.value],
+        alpha=float(op.alpha),
+        beta=float(op.beta),
+        **_clamp(op.y),
+    )
+
+
+def _lower_normalize(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.NormalizeOp)
+    x = builder.refs[op.x]
+    x_type, y_type = uniform_of(op.x), uniform_of(op.y)
+    if x_type is not None and x.view.element.itemsize == 1:
+        table = normalize_table(op.mean, op.std, x_type, y_type)
+        axis = op.axis
+        if all((row == table[0]).all() for row in table):
+            table, axis = table[0], -1
+        builder.layer("lut", [x, builder.param(table), builder.result(op.y)], axis=axis)
+        return
+    # One unary call for each channel, on its part of the tensors.
+    y = builder.result(op.y)
+    for channel, (mean, std) in enumerate(zip(op.mean, op.std, strict=True)):
+        parts = [_channel(ref, op.axis, channel) for ref in (x, y)]
+        builder.layer(
+            "unary",
+            parts,
+            fn=UNARY_FUNCTIONS["normalize"],
+            alpha=float(mean),
+            beta=float(std),
+            **_clamp(op.y),
+        )
+
+
+def _channel(ref: Ref, axis: int, index: int) -> Ref:
+    view = ref.view
+    shape = tuple(1 if d == axis else n for d, n in enumerate(view.shape))
+    return Ref(
+        ref.buffer, view._replace(shape=shape, offset=view.offset + index * view.strides[axis])
+    )
+
+
+def _lower_pool(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.MaxPoolOp | quant.AvgPoolOp)
+    average = isinstance(op, quant.AvgPoolOp)
+    builder.layer(
+        "pool",
+        [builder.channels_last(op.x), builder.result(op.y)],
+        kind=POOL_AVG if average else POOL_MAX,
+        kh=op.kernel[0],
+        kw=op.kernel[1],
+        stride_h=op.strides[0],
+        stride_w=op.strides[1],
+        pad_top=op.pads[0],
+        pad_left=op.pads[1],
+        pad_bottom=op.pads[2],
+        pad_right=op.pads[3],
+        dil_h=op.dilations[0],
+        dil_w=op.dilations[1],
+        count_include_pad=int(average and op.count_include_pad),
+        **_clamp(op.y),
+    )
+
+
+def _lower_reduce(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.ReduceOp)
+    x = builder.refs[op.x]
+    y = builder.result(op.y)
+    if not op.keepdims:
+        # The kernel keeps reduced dimensions as size 1: the same bytes under another shape.
+        shape, strides = list(y.view.shape), list(y.view.strides)
+        for axis in op.axes:
+            shape.insert(axis, 1)
+            strides.insert(axis, y.view.element.itemsize)
+        y = y.reshaped(shape, strides)
+    builder.layer(
+        "reduce",
+        [x, y],
+        kind=REDUCE_KINDS.index(op.kind.value),
+        axes_mask=sum(1 << axis for axis in op.axes),
+        **_clamp(op.y),
+    )
+
+
+def _lower_softmax(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.SoftmaxOp)
+    builder.layer("softmax", [builder.refs[op.x], builder.result(op.y)], axis=op.axis)
+
+
+def _lower_cast(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.QCastOp | quant.DCastOp | quant.RequantizeOp)
+    builder.layer("convert", [builder.refs[op.x], builder.result(op.y)], **_clamp(op.y))
+
+
+COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] = {
+    quant.ConvOp: _lower_conv,
+    quant.MatMulOp: _lower_matmul,
+    **dict.fromkeys(ELTWISE_FUNCTIONS, _lower_binary),
+    quant.UnaryOp: _lower_unary,
+    quant.NormalizeOp: _lower_normalize,
+    quant.MaxPoolOp: _lower_pool,
+    quant.AvgPoolOp: _lower_pool,
+    quant.ReduceOp: _lower_reduce,
+    quant.SoftmaxOp: _lower_softmax,
+    quant.QCastOp: _lower_cast,
+    quant.DCastOp: _lower_cast,
+    quant.RequantizeOp: _lower_cast,
+}
+"""How each computing operation becomes layers."""
+

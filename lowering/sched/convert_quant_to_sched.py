@@ -1,0 +1,140 @@
+"""`convert-quant-to-sched`: an NPU subgraph becomes a program of layers over buffers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, SSAValue
+from xdsl.utils.exceptions import PassFailedException
+
+from pulsar2.context import AxContext
+from pulsar2.dialects import quant
+from pulsar2.dialects.quant.types import shape_of
+from pulsar2.dialects.sched.attrs import Space
+from pulsar2.dialects.sched.program import ProgramOp
+from pulsar2.locations import location_name, node_name, tensor_name
+from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.compute import COMPUTE
+from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
+from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, element_of
+from pulsar2.targets import load_target
+from pulsar2.weights import WeightStore
+
+
+@dataclass(frozen=True)
+class ConvertQuantToSched(AxPass):
+    """Turns each private function (an NPU subgraph) into a `sched.program` for one target.
+
+    Tensors become buffers: activations of four dimensions lie channels-last, others row-major; inputs
+    and outputs row-major, as the runtime hands them over. Transpose, slice and most reshapes become
+    other views of the same buffer, and the operands of a concatenation are computed in place. Every
+    computing operation becomes one `sched.layer`; 8-bit functions become tables.
+
+    Needs: partitioned `quant` functions without unsupported operations. Leaves: programs whose
+    activation buffers lie in `any` space, uncut layers, and the calls in `@main` untouched.
+
+    Options: `target`, `npu-mode`, and `ocm-bytes` to give less OCM than the mode has (0: all of it).
+
+    ```
+    func.func private @subgraph_npu_0(%x: tensor<1x8x4x4x!quant..>) -> tensor<1x8x4x4x!quant..> {
+      %y = quant.conv %x, %w, %b ...
+    // becomes
+    sched.program @subgraph_npu_0 target "AX650" ... {
+      %x = sched.buffer input 128 {name = "x", ..}
+      %y = sched.buffer output 128 {name = "y", ..}
+      sched.layer "conv"(%x, %w, %y, %m, %b) [..] #sched.params<stride_h = 1, ..>
+    ```
+    """
+
+    name = "convert-quant-to-sched"
+
+    target: str = "AX650"
+    npu_mode: str = "NPU1"
+    ocm_bytes: int = 0
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        target = load_target(self.target)
+        mode = target.mode(self.npu_mode)
+        ocm_bytes = self.ocm_bytes or mode.ocm_bytes
+        ctx.load_registered_dialect("sched")
+        for op in list(module.ops):
+            if not isinstance(op, FuncOp) or op.sym_visibility is None or op.is_declaration:
+                continue
+            block = lower_function(op, ctx.weights)
+            program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block)
+            program.location = op.location
+            module.body.block.insert_op_before(program, op)
+            op.detach()
+            op.erase()
+
+
+def lower_function(func: FuncOp, weights: WeightStore) -> Block:
+    """The buffers and layers of one quantized function."""
+    builder = ProgramBuilder(weights)
+    for argument in func.args:
+        shape = shape_of(argument)
+        builder.refs[argument] = builder.allocate(
+            location_name(argument.location),
+            shape,
+            *element_of(argument),
+            range(len(shape)),
+            Space.INPUT,
+        )
+    outputs = _place_outputs(func, builder)
+    _place_concatenations(func, builder)
+    for op in func.body.block.ops:
+        if isinstance(op, ReturnOp):
+            continue
+        lower = COMPUTE.get(type(op)) or MOVEMENT.get(type(op))
+        if lower is None:
+            raise PassFailedException(f"'{op.name}' ({node_name(op)}) has no lowering to layers")
+        builder.source = op
+        lower(op, builder)
+    _copy_outputs(outputs, builder)
+    block = Block()
+    block.add_ops([b for b in builder.buffers if b.result.first_use is not None])
+    block.add_ops(builder.layers)
+    return block
+
+
+def _place_outputs(func: FuncOp, builder: ProgramBuilder) -> list[tuple[SSAValue, Ref]]:
+    """Gives every result of the function its place in the output segment."""
+    outputs: list[tuple[SSAValue, Ref]] = []
+    terminator = func.body.block.last_op
+    assert isinstance(terminator, ReturnOp)
+    for value in terminator.operands:
+        shape = shape_of(value)
+        ref = builder.allocate(
+            tensor_name(value), shape, *element_of(value), range(len(shape)), Space.OUTPUT
+        )
+        outputs.append((value, ref))
+        if not _is_view(value):
+            builder.placed.setdefault(value, ref)
+    builder.source = terminator
+    return outputs
+
+
+def _is_view(value: SSAValue) -> bool:
+    """Whether the value is an argument, a constant, or another view of what is already there."""
+    return not isinstance(value.owner, tuple(COMPUTE) + (quant.ConcatOp, quant.PadOp))
+
+
+def _place_concatenations(func: FuncOp, builder: ProgramBuilder) -> None:
+    """Lets the operands of a concatenation be computed where they go, the last one first."""
+    for op in reversed(list(func.body.block.ops)):
+        if not isinstance(op, quant.ConcatOp):
+            continue
+        builder.source = op
+        target = builder.result(op.y)
+        for value, part in zip(op.inputs, concat_parts(op, target), strict=True):
+            if not _is_view(value) and value not in builder.placed:
+                builder.placed[value] = part
+
+
+def _copy_outputs(outputs: list[tuple[SSAValue, Ref]], builder: ProgramBuilder) -> None:
+    """Copies results that are views, or that are returned more than once."""
+    for value, ref in outputs:
+        if builder.refs[value] != ref:
+            builder.copy(builder.refs[value], ref)

@@ -1,0 +1,79 @@
+"""`sched-insert-waits`: every conflict of bytes becomes a wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.exceptions import PassFailedException
+
+from pulsar2.context import AxContext
+from pulsar2.dialects.sched.attrs import Space
+from pulsar2.dialects.sched.job import JobOp
+from pulsar2.dialects.sched.program import ProgramOp
+from pulsar2.lowering.analysis.conflicts import Access, conflict_waits
+from pulsar2.lowering.base import AxPass
+
+_WRITTEN = {Space.OCM: 0, Space.OUTPUT: 1, Space.SWAP: 2}
+"""The spaces that jobs write to; the others have no conflicts."""
+
+
+@dataclass(frozen=True)
+class SchedInsertWaits(AxPass):
+    """Makes each job wait for the earlier jobs that touch bytes in common, one of the two writing.
+
+    That covers data (read after write) and memory (write after read or write, where buffers follow one
+    another in the same bytes). Waits that were there are replaced.
+
+    Needs: addresses on all buffers, jobs in a legal order. Leaves: waits that alone make any order of
+    execution legal.
+
+    ```
+    %t1 = sched.job "conv" on conv(%a, %w, %b, ..)
+    %t2 = sched.job "eltwise" on teng(%b, %b, %c) ..
+    // becomes
+    %t1 = sched.job "conv" on conv(%a, %w, %b, ..)
+    %t2 = sched.job "eltwise" on teng(%b, %b, %c) .. waits(%t1)
+    ```
+    """
+
+    name = "sched-insert-waits"
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        for op in module.ops:
+            if isinstance(op, ProgramOp):
+                jobs = [j for j in op.body.block.ops if isinstance(j, JobOp)]
+                set_waits(jobs, conflict_waits([accesses(job) for job in jobs]))
+
+
+def accesses(job: JobOp) -> list[Access]:
+    """The bytes that a job touches in the spaces that jobs write to."""
+    found: list[Access] = []
+    for index, (buffer, view) in enumerate(zip(job.buffer_list, job.view_list, strict=True)):
+        if buffer.where not in _WRITTEN:
+            continue
+        if buffer.offset is None:
+            raise PassFailedException("a buffer has no address: run sched-allocate first")
+        found.append(
+            Access(
+                _WRITTEN[buffer.where],
+                buffer.offset + view.offset,
+                view.shape,
+                view.strides,
+                view.element.itemsize,
+                index == job.spec.output,
+            )
+        )
+    return found
+
+
+def wait_indices(jobs: list[JobOp]) -> list[list[int]]:
+    """The waits of each job as positions in `jobs`."""
+    position = {job.token: i for i, job in enumerate(jobs)}
+    return [[position[token] for token in job.waits] for job in jobs]
+
+
+def set_waits(jobs: list[JobOp], waits: list[list[int]]) -> None:
+    """Replaces the waits of each job by the tokens of the jobs at these positions."""
+    for job, others in zip(jobs, waits, strict=True):
+        job.set_waits([jobs[o].token for o in others])

@@ -1,0 +1,64 @@
+"""Live ranges of OCM buffers, as the passes that place them see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsar2.dialects.sched.attrs import Space
+from pulsar2.dialects.sched.job import JobOp
+from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp, ProgramOp
+from pulsar2.lowering.analysis.allocate import assign_offsets, pressure_profile
+
+
+@dataclass
+class OcmUse:
+    """The jobs of a program in order, its OCM buffers, and which buffers each job uses."""
+
+    jobs: list[JobOp]
+    buffers: list[BufferOp]
+    used: list[list[int]]
+
+    @staticmethod
+    def of(program: ProgramOp) -> OcmUse:
+        jobs = [op for op in program.body.block.ops if isinstance(op, JobOp)]
+        buffers = [b for b in program.buffers() if b.where is Space.OCM]
+        index = {id(b): i for i, b in enumerate(buffers)}
+        used = [
+            sorted({index[id(b)] for b in job.buffer_list if id(b) in index}) for job in jobs
+        ]
+        return OcmUse(jobs, buffers, used)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each buffer, rounded up to the alignment."""
+        return [-(-b.nbytes // OCM_ALIGNMENT) * OCM_ALIGNMENT for b in self.buffers]
+
+    def lives(self, used: list[list[int]] | None = None) -> tuple[list[int], list[int]]:
+        """First and one past the last position at which each buffer is used."""
+        begins, ends = [0] * len(self.buffers), [0] * len(self.buffers)
+        seen = [False] * len(self.buffers)
+        for position, needed in enumerate(self.used if used is None else used):
+            for buffer in needed:
+                if not seen[buffer]:
+                    begins[buffer], seen[buffer] = position, True
+                ends[buffer] = position + 1
+        return begins, ends
+
+    def pressure(self) -> np.ndarray:
+        """Bytes alive at each position."""
+        begins, ends = self.lives()
+        profile = pressure_profile(np.array(begins), np.array(ends), np.array(self.sizes))
+        return np.pad(profile, (0, max(0, len(self.jobs) - len(profile))))
+
+    def offsets(
+        self, capacity: int, used: list[list[int]] | None = None, slack: int = 0
+    ) -> list[int] | None:
+        """Offsets of the buffers within `capacity`; None where the allocator finds none.
+
+        `slack` keeps the bytes of a buffer from others for so many jobs after its last use.
+        """
+        begins, ends = self.lives(used)
+        ends = [end + slack for end in ends]
+        return assign_offsets(begins, ends, self.sizes, capacity, OCM_ALIGNMENT)

@@ -1,0 +1,113 @@
+"""Data movement as views, and as copies where a view will not do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from xdsl.ir import Operation, SSAValue
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.quant.types import shape_of
+from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, reshape_strides
+
+
+def _define(value: SSAValue, ref: Ref, builder: ProgramBuilder) -> None:
+    """Makes `ref` the value; copies it where the value has a place of its own."""
+    target = builder.placed.get(value)
+    builder.refs[value] = ref if target is None else builder.copy(ref, target)
+
+
+def _lower_constant(op: Operation, builder: ProgramBuilder) -> None:
+    """Constants are put into the parameter segment by the operations that use them."""
+
+
+def _lower_reshape(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.ReshapeOp)
+    ref, shape = builder.refs[op.x], shape_of(op.y)
+    strides = reshape_strides(ref.view, shape)
+    if strides is None:
+        ref = builder.packed(ref, range(len(ref.view.shape)))
+        strides = reshape_strides(ref.view, shape)
+        assert strides is not None, "a packed tensor takes any shape"
+    _define(op.y, ref.reshaped(shape, strides), builder)
+
+
+def _lower_transpose(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.TransposeOp)
+    ref = builder.refs[op.x]
+    view = ref.view
+    turned = ref.reshaped([view.shape[p] for p in op.perm], [view.strides[p] for p in op.perm])
+    _define(op.y, turned, builder)
+
+
+def _slice(ref: Ref, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]) -> Ref:
+    view = ref.view
+    offset = view.offset + sum(s * b for s, b in zip(starts, view.strides, strict=True))
+    strides = tuple(s * b for s, b in zip(steps, view.strides, strict=True))
+    return Ref(ref.buffer, view._replace(offset=offset, shape=sizes, strides=strides))
+
+
+def _lower_slice(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.SliceOp)
+    ref = builder.refs[op.x]
+    if min(op.steps) > 0:
+        _define(op.y, _slice(ref, op.starts, op.sizes, op.steps), builder)
+        return
+    # A view walks forwards only: a reversed axis is copied element by element along it.
+    target = builder.result(op.y)
+    axis = next(i for i, step in enumerate(op.steps) if step < 0)
+    for index in range(op.sizes[axis]):
+        part = list(op.starts)
+        part[axis] += index * op.steps[axis]
+        sizes = tuple(1 if i == axis else n for i, n in enumerate(op.sizes))
+        source = _slice(ref, tuple(part), sizes, tuple(max(s, 1) for s in op.steps))
+        begin = tuple(index if i == axis else 0 for i in range(len(sizes)))
+        builder.copy(source, _slice(target, begin, sizes, (1,) * len(sizes)))
+
+
+def _lower_concat(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.ConcatOp)
+    target = builder.result(op.y)
+    for value, part in zip(op.inputs, concat_parts(op, target), strict=True):
+        if builder.placed.get(value) != part:
+            builder.copy(_ref(value, builder), part)
+
+
+def concat_parts(op: quant.ConcatOp, target: Ref) -> list[Ref]:
+    """The part of the concatenation's result that each operand fills."""
+    parts: list[Ref] = []
+    position = 0
+    for value in op.inputs:
+        shape = shape_of(value)
+        starts = tuple(position if i == op.axis else 0 for i in range(len(shape)))
+        parts.append(_slice(target, starts, shape, (1,) * len(shape)))
+        position += shape[op.axis]
+    return parts
+
+
+def _ref(value: SSAValue, builder: ProgramBuilder) -> Ref:
+    if value not in builder.refs:
+        owner = value.owner
+        assert isinstance(owner, quant.ConstantOp)
+        builder.refs[value] = builder.param(owner.array(builder.weights))
+    return builder.refs[value]
+
+
+def _lower_pad(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.PadOp)
+    target = builder.result(op.y)
+    builder.layer("fill", [target], value=op.value)
+    rank = len(target.view.shape)
+    inner = _slice(target, op.pads[:rank], shape_of(op.x), (1,) * rank)
+    builder.copy(builder.refs[op.x], inner)
+
+
+MOVEMENT: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] = {
+    quant.ConstantOp: _lower_constant,
+    quant.ReshapeOp: _lower_reshape,
+    quant.TransposeOp: _lower_transpose,
+    quant.SliceOp: _lower_slice,
+    quant.ConcatOp: _lower_concat,
+    quant.PadOp: _lower_pad,
+}
+"""How each data movement becomes views and copies."""

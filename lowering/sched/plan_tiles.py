@@ -1,0 +1,126 @@
+"""`sched-plan-tiles`: what stays in OCM, and how each layer is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.context import AxContext
+from pulsar2.diagnostics import UserError
+from pulsar2.dialects.sched.attrs import EuKind, Space, Tiling, TilingAttr
+from pulsar2.dialects.sched.job import LayerOp
+from pulsar2.dialects.sched.program import BufferOp, ProgramOp
+from pulsar2.locations import node_name
+from pulsar2.lowering.analysis.plan import (
+    ON_PARAM,
+    Layer,
+    Machine,
+    Operand,
+    OutOfMemory,
+    Tensor,
+    plan_layers,
+)
+from pulsar2.lowering.base import AxPass
+from pulsar2.targets import Target, load_target
+from pulsar2.timing import work_costs
+
+
+@dataclass(frozen=True)
+class SchedPlanTiles(AxPass):
+    """Decides for every activation whether it lies in OCM or in DDR, and for every layer its grid.
+
+    Buffers in `any` space go to `ocm`, or to `swap` where OCM does not suffice, cheapest traffic first.
+    Each layer gets a `tiling`: how many tiles along each dimension of its output, and the order of the
+    loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A tiling that is
+    there already stays, so a hand-written one is kept.
+
+    Needs: a program of layers. Leaves: no buffer in `any` space, a tiling on every layer.
+
+    ```
+    %y = sched.buffer any 401408
+    sched.layer "conv"(%x, %w, %y, %m, %b) [..] #sched.params<..>
+    // becomes
+    %y = sched.buffer ocm 401408
+    sched.layer "conv"(%x, %w, %y, %m, %b) [..] #sched.params<..>
+      {tiling = #sched.tiling<[1, 1, 4, 1] order [0, 2, 3, 1]>}
+    ```
+    """
+
+    name = "sched-plan-tiles"
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        for op in module.ops:
+            if isinstance(op, ProgramOp):
+                _plan_program(op)
+
+
+def preferred_unit(layer: LayerOp) -> EuKind:
+    """The class of units that runs a layer: for a copy or fill in memory, the rearranging one."""
+    return layer.spec.eus[0]
+
+
+def machine_of(program: ProgramOp, target: Target) -> Machine:
+    """The numbers of the program's target that the plan goes by."""
+    mode = target.mode(program.npu_mode.data)
+    timing = target.timing
+    return Machine(
+        program.ocm_bytes.value.data,
+        timing["conv_launch"],
+        min(timing["ddr_bytes"], timing["sdma_bytes"] * mode.units["sdma"]),
+        int(timing["conv_lanes_out"]),
+    )
+
+
+def _plan_program(program: ProgramOp) -> None:
+    target = load_target(program.target.data)
+    mode = target.mode(program.npu_mode.data)
+    layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
+    costs = work_costs(layers, [preferred_unit(layer) for layer in layers], target)
+    index: dict[BufferOp, int] = {}
+    tensors: list[Tensor] = []
+    for buffer in program.buffers():
+        if buffer.where is not Space.PARAM:
+            index[buffer] = len(tensors)
+            in_ddr = buffer.where in (Space.INPUT, Space.OUTPUT, Space.SWAP)
+            tensors.append(Tensor(buffer.nbytes, in_ddr))
+    described: list[Layer] = []
+    for layer, cost in zip(layers, costs, strict=True):
+        unit = preferred_unit(layer)
+        out = layer.view(layer.spec.output)
+        order = sorted(range(len(out.shape)), key=lambda d, s=out.strides: (-s[d], d))
+        described.append(
+            Layer(
+                layer.kernel.data,
+                tuple(
+                    Operand(index.get(buffer, ON_PARAM), view.shape, view.element.itemsize)
+                    for buffer, view in zip(layer.buffer_list, layer.view_list, strict=True)
+                ),
+                dict(layer.params.data),
+                layer.spec.output,
+                tuple(order),
+                cost.cycles,
+                mode.units[unit.value],
+                writes_to_ddr(unit),
+            )
+        )
+    try:
+        plan = plan_layers(described, tensors, machine_of(program, target))
+    except OutOfMemory as error:
+        raise UserError.of(
+            f"the smallest tile needs {error.need} bytes of OCM, there are {error.have}",
+            f"node '{node_name(layers[error.layer])}'",
+            "give more OCM (a larger npu_mode), or a smaller operator",
+        ) from None
+    for buffer, tensor in index.items():
+        if buffer.where is Space.ANY:
+            buffer.move(Space.SWAP if tensor in plan.spilled else Space.OCM)
+    for layer, chosen in zip(layers, plan.layers, strict=True):
+        if layer.tiling is None:
+            layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
+
+
+def writes_to_ddr(unit: EuKind) -> bool:
+    """Whether units of the class write results straight to DDR (npu.md: teng and cv do)."""
+    return unit in (EuKind.TENG, EuKind.CV)
+

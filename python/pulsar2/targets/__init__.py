@@ -1,0 +1,92 @@
+"""The chips, as files of facts.
+
+A target file (TOML) holds every number that the compiler, the scheduler and the emulator's clock
+use. Each number is a table `{ value, basis, source }`: basis "F" is a public fact, with its source,
+"A" is an assumption of ours, with the reason. Nothing else in the tree knows a chip's name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from pulsar2.diagnostics import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What one npu_mode gives: units of each class, and bytes of OCM."""
+
+    name: str
+    units: dict[str, int]
+    ocm_bytes: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """One chip.
+
+    `timing` is the flat table of numbers that the timing model takes (see `pulsar2._kernels`);
+    `operators` are ONNX names, `element_types` the types that operands may have; `raw` the whole file, with sources, for the docs.
+    """
+
+    name: str
+    generation: str
+    modes: dict[str, Mode]
+    timing: dict[str, float]
+    operators: frozenset[str]
+    element_types: frozenset[str]
+    raw: dict[str, Any]
+
+    def mode(self, name: str) -> Mode:
+        """The npu_mode of that name; `UserError` when the chip has none such."""
+        if name not in self.modes:
+            raise UserError.of(
+                f"{self.name} has no npu_mode '{name}'", accepted=f"one of {', '.join(self.modes)}"
+            )
+        return self.modes[name]
+
+    @property
+    def clock_hz(self) -> float:
+        return self.timing["clock_mhz"] * 1e6
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Best int8 multiply-accumulates per cycle of one conv unit."""
+        return int(self.timing["conv_lanes_in"] * self.timing["conv_lanes_out"])
+
+
+def target_names() -> tuple[str, ...]:
+    """Names of the chips there are files for, sorted."""
+    folder = resources.files(__name__)
+    return tuple(
+        sorted(f.name[:-5].upper() for f in folder.iterdir() if f.name.endswith(".toml"))
+    )
+
+
+@cache
+def load_target(name: str) -> Target:
+    """The chip of that name (any case); `UserError` when there is no file for it."""
+    if name.upper() not in target_names():
+        hint = nearest(name.upper(), target_names())
+        known = f"one of {', '.join(target_names())}"
+        raise UserError.of(
+            f"unknown target hardware '{name}'", accepted=f"{known}; {hint}" if hint else known
+        )
+    text = resources.files(__name__).joinpath(f"{name.lower()}.toml").read_text()
+    raw = tomllib.loads(text)
+    modes = {
+        mode: Mode(
+            mode,
+            {kind: entry["value"] for kind, entry in table["units"].items()},
+            table["ocm_bytes"]["value"],
+        )
+        for mode, table in raw["modes"].items()
+    }
+    timing = {key: float(entry["value"]) for key, entry in raw["timing"].items()}
+    operators = frozenset(raw["operators"]["names"])
+    types = frozenset(raw["types"]["names"])
+    return Target(raw["name"], raw["generation"], modes, timing, operators, types, raw)
