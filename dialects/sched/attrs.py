@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from xdsl.dialects.builtin import i1
 from xdsl.dialects.builtin import IntegerType, Signedness, f16, f32
+from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import (
     Attribute,
     Data,
-    EnumAttribute,
     ParametrizedAttribute,
     SpacedOpaqueSyntaxAttribute,
     TypeAttribute,

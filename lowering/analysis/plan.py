@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pulsar2.lowering.analysis.regions import (
     ParamDict,
@@ -29,6 +30,7 @@ from pulsar2.lowering.analysis.regions import (
 
 ON_PARAM = -1
 """`Operand.tensor` of a constant: its bytes are loaded from the parameter segment."""
+_IN_OCM, _IN_DDR = 0, 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Layer:
 
     kernel: str
     operands: tuple[Operand, ...]
-    params: ParamDict
+    params: ParamDict = field(hash=False)
     output: int
     memory_order: tuple[int, ...]
     """Output dimensions from the outermost in memory to the innermost."""
@@ -112,7 +114,7 @@ def plan_layers(layers: Sequence[Layer], tensors: Sequence[Tensor], machine: Mac
         key = (index, inside)
         if key not in smallest:
             smallest[key] = min(
-                _working_set(layer, plan.spilled, g, o, machine)
+                _estimate(layer, plan.spilled, g, o, machine).working_set
                 for g, o in _finest(layer, machine)
             )
         return smallest[key]
@@ -131,10 +133,27 @@ def plan_layers(layers: Sequence[Layer], tensors: Sequence[Tensor], machine: Mac
                 break
             raise OutOfMemory(worst, least(worst), machine.ocm_bytes)
         plan.spilled.add(victim)
+    known: dict[tuple[Layer, int], LayerPlan] = {}
     for index, layer in enumerate(layers):
         budget = max(capacity - live[index], least(index))
-        plan.layers.append(_best_grid(layer, plan.spilled, budget, machine))
+        # Equal layers in equal circumstances are planned once; most networks repeat themselves.
+        anonymous = _anonymous(layer, plan.spilled)
+        if (anonymous, budget) not in known:
+            known[anonymous, budget] = _best_grid(anonymous, {_IN_DDR}, budget, machine)
+        plan.layers.append(known[anonymous, budget])
     return plan
+
+
+def _anonymous(layer: Layer, spilled: Collection[int]) -> Layer:
+    """The layer with its tensors told apart only by where they lie."""
+
+    def place(tensor: int) -> int:
+        if tensor == ON_PARAM:
+            return tensor
+        return _IN_DDR if tensor in spilled else _IN_OCM
+
+    operands = tuple(replace(o, tensor=place(o.tensor)) for o in layer.operands)
+    return replace(layer, operands=operands)
 
 
 def _live_ranges(layers: Sequence[Layer], count: int) -> list[tuple[int, int]]:
@@ -276,18 +295,21 @@ def _largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
     return tuple(region)
 
 
-def _bytes(shape: Shape, operand: Operand, alignment: int) -> int:
-    return _align(math.prod(shape) * operand.itemsize, alignment)
+class _Estimate(NamedTuple):
+    """OCM bytes beside resident tensors, with the next tile's loads in flight; cycles."""
+
+    working_set: int
+    time: float
 
 
-def _working_set(
+def _estimate(
     layer: Layer,
-    spilled: set[int],
+    spilled: Collection[int],
     grid: Sequence[int],
     order: Sequence[int],
     machine: Machine,
-) -> int:
-    """OCM bytes that the layer needs besides resident tensors, with the next tile's loads in flight."""
+) -> _Estimate:
+    """What the layer takes with this grid, loads and compute overlapped."""
     tile = tile_of(
         layer.kernel,
         [o.shape for o in layer.operands],
@@ -295,64 +317,43 @@ def _working_set(
         _largest_tile(layer, grid),
     )
     tiles = math.prod(grid)
-    total = 0
-    for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
-        nbytes = _bytes(region_shape(region), operand, machine.alignment)
-        if operand.tensor == ON_PARAM:
-            whole_bytes = _bytes(operand.shape, operand, machine.alignment)
-            channel_outer = len(order) > 0 and _is_channel(layer, order[0])
-            slices = min(2, tiles) if channel_outer else math.prod(grid)
-            total += min(whole_bytes, nbytes * slices)
-        elif operand.tensor in spilled:
-            if index == layer.output and layer.writes_ddr:
-                continue
-            total += nbytes * min(2, tiles)
-    return total
-
-
-def _time(
-    layer: Layer,
-    spilled: set[int],
-    grid: Sequence[int],
-    order: Sequence[int],
-    machine: Machine,
-) -> float:
-    """Estimated cycles of the layer with this grid, loads and compute overlapped."""
-    tiles = math.prod(grid)
-    tile = tile_of(
-        layer.kernel,
-        [o.shape for o in layer.operands],
-        layer.params,
-        _largest_tile(layer, grid),
-    )
-    rounds = -(-tiles // layer.units)
-    compute = rounds * (layer.cycles / tiles + machine.launch)
-    traffic, transfers = 0.0, 0
     channel_outer = _is_channel(layer, order[0])
     channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
+    working_set, traffic, transfers = 0, 0.0, channel_parts
     for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
+        if operand.tensor != ON_PARAM and operand.tensor not in spilled:
+            continue
         nbytes = math.prod(region_shape(region)) * operand.itemsize
+        held = _align(nbytes, machine.alignment)
         if operand.tensor == ON_PARAM:
-            traffic += math.prod(operand.shape) * operand.itemsize
-        elif operand.tensor in spilled:
-            loads = tiles
-            if index != layer.output and not channel_outer:
-                # Neighbouring channel slices of one tile share what was loaded for the first.
-                loads = tiles // channel_parts
-            traffic += nbytes * loads
-            transfers += loads
-    transfers += channel_parts
+            # Weight slices come one after another when channels are the outer loop; otherwise all
+            # of them stay until the last tile.
+            total = math.prod(operand.shape) * operand.itemsize
+            slices = min(2, tiles) if channel_outer else tiles
+            working_set += min(_align(total, machine.alignment), held * slices)
+            traffic += total
+            continue
+        loads = tiles
+        if index != layer.output and not channel_outer:
+            # Neighbouring channel slices of one tile share what was loaded for the first.
+            loads = tiles // channel_parts
+        traffic += nbytes * loads
+        transfers += loads
+        if index != layer.output or not layer.writes_ddr:
+            working_set += held * min(2, tiles)
+    rounds = -(-tiles // layer.units)
+    compute = rounds * (layer.cycles / tiles + machine.launch)
     move = traffic / machine.ddr_rate + transfers * machine.launch
-    return max(compute, move) + 0.1 * (compute + move) / max(tiles, 1)
+    time = max(compute, move) + 0.1 * (compute + move) / tiles
+    return _Estimate(working_set, time)
 
 
-def _best_grid(layer: Layer, spilled: set[int], budget: int, machine: Machine) -> LayerPlan:
+def _best_grid(layer: Layer, spilled: Collection[int], budget: int, machine: Machine) -> LayerPlan:
     best: LayerPlan | None = None
     fallback: LayerPlan | None = None
     candidates = itertools.chain(_candidates(layer, machine), _finest(layer, machine))
     for grid, order in candidates:
-        working_set = _working_set(layer, spilled, grid, order, machine)
-        time = _time(layer, spilled, grid, order, machine)
+        working_set, time = _estimate(layer, spilled, grid, order, machine)
         option = LayerPlan(grid, order, working_set, time)
         if working_set <= budget and (best is None or time < best.time):
             best = option
