@@ -1,0 +1,40 @@
+"""Options of the float graph's optimization, and of debugging."""
+
+from __future__ import annotations
+
+from pulsar2.config.option import Flag, Message, option
+
+
+class OnnxOptimizeOption(Message):
+    """How the float ONNX graph is optimized before quantization."""
+
+    disable_onnx_optimization: Flag = option(
+        False, "leave the float graph as it is, apart from what later stages need", built=False
+    )
+    enable_onnxsim: Flag = option(
+        False, "simplify the graph first, as the onnxsim tool does", built=False
+    )
+    model_check: Flag = option(
+        False,
+        "run the original and the optimized float model and compare their outputs",
+        built=False,
+    )
+    disable_transformation_check: Flag = option(
+        False, "do not compare a subgraph's outputs before and after each rewrite", built=False
+    )
+    save_tensors_data: Flag = option(
+        False, "keep tensor data in files meanwhile, to need less memory", built=False
+    )
+
+
+class DebugConfig(Message):
+    """What is written down for looking into the compiler."""
+
+    dump_frontend_graph: Flag = option(
+        False,
+        "write the optimized model with its quantization as frontend/optimzied_quant_axmodel.onnx",
+        built=False,
+    )
+    dump_ir: Flag = option(
+        False, "write the IR after each stage, with its weights, into the folder ir of work_dir"
+    )

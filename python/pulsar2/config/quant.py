@@ -1,0 +1,148 @@
+"""Options of calibration and quantization."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pulsar2.config.option import Flag, Message, Repeated, option
+
+QuantType = Literal["U8", "S8", "U16", "S16", "FP32"]
+
+
+class InputQuantConfig(Message):
+    """The calibration data of one model input, or of all."""
+
+    tensor_name: str = option("", "input of the model, or DEFAULT for every input", required=True)
+    calibration_dataset: str = option(
+        "",
+        "archive (or folder) of calibration data",
+        required=True,
+        limits=".tar, .tar.gz, .tgz, .zip, or a folder",
+    )
+    calibration_format: Literal["Image", "Numpy", "Binary", "NumpyObject"] = option(
+        "Image",
+        "what the data set holds: pictures, one .npy per input, raw .bin, or .npy dictionaries",
+    )
+    calibration_size: int = option(
+        32,
+        "how many files of the data set to use; -1 uses all",
+        ge=-1,
+        limits="-1, or 1 and more",
+    )
+    calibration_mean: Repeated[float] = option(
+        list, "per channel, subtracted from a calibration picture", default_text="[], which is 0"
+    )
+    calibration_std: Repeated[float] = option(
+        list,
+        "per channel, what a calibration picture is divided by after the mean",
+        default_text="[], which is 1",
+        limits="not 0",
+    )
+
+
+class LayerConfig(Message):
+    """The precision of some operators: by name, by type, or between two sets of tensors."""
+
+    layer_name: str = option("", "one operator, by name")
+    layer_names: Repeated[str] = option(list, "several operators, by name")
+    op_type: str = option("", "all operators of this type")
+    op_types: Repeated[str] = option(list, "all operators of these types")
+    start_tensor_names: Repeated[str] = option(
+        list, "tensors at which a subgraph begins; DEFAULT is the model's inputs"
+    )
+    end_tensor_names: Repeated[str] = option(
+        list, "tensors at which a subgraph ends; DEFAULT is the model's outputs"
+    )
+    data_type: QuantType = option("U8", "type of the operators' activations")
+    output_data_type: QuantType | None = option(
+        None, "type of a Conv's output where it differs from data_type", default_text="data_type"
+    )
+    weight_data_type: Literal["S8", "S4", "FP32"] | None = option(
+        None, "type of a Conv's weights", default_text="S8"
+    )
+
+
+class QuantConfig(Message):
+    """How ranges are observed and how the model is quantized."""
+
+    input_configs: list[InputQuantConfig] = option(list, "calibration data of each input")
+    layer_configs: list[LayerConfig] = option(
+        list, "precision of single operators, operator types or subgraphs", built=False
+    )
+    calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"] = option(
+        "MinMax",
+        "how a range is chosen from what calibration observed",
+        not_built_values={"Percentile": "", "MSE": "", "KL": ""},
+    )
+    precision_analysis: Flag = option(
+        False, "compare every quantized tensor with the float model's", built=False
+    )
+    precision_analysis_method: Literal["PerLayer", "EndToEnd"] = option(
+        "PerLayer",
+        "feed each layer the float model's input, or let errors add up through the model",
+        built=False,
+    )
+    precision_analysis_mode: Literal["Reference", "NPUBackend"] = option(
+        "Reference",
+        "what runs the quantized model: ONNX Runtime, or the compiled program, bit for bit",
+        built=False,
+    )
+    highest_mix_precision: Flag = option(
+        False, "quantize as precisely as the target can", built=False
+    )
+    conv_bias_data_type: Literal["S32", "FP32"] = option(
+        "S32", "type in which a Conv's bias is kept", not_built_values={"FP32": ""}
+    )
+    refine_weight_threshold: float = option(
+        1e-6,
+        "smallest scale of a weight channel: those below are raised to it; -1 leaves them alone",
+        built=False,
+        limits="-1, 0, or less than 0.0001",
+    )
+    enable_smooth_quant: Flag = option(
+        False, "move the spread of activation channels into the weights (SmoothQuant)", built=False
+    )
+    smooth_quant_threshold: float = option(
+        0.2, "the larger, the more operators take part in SmoothQuant", built=False, ge=0, le=1
+    )
+    smooth_quant_strength: float = option(
+        0.6, "share of the spread that SmoothQuant moves into the weights", built=False, ge=0, le=1
+    )
+    transformer_opt_level: Literal[0, 1, 2] = option(
+        0, "how far transformer blocks are rewritten for the NPU", not_built_values={1: "", 2: ""}
+    )
+    input_sample_dir: str = option(
+        "",
+        "folder of inputs for precision analysis, in the original model's format",
+        built=False,
+        default_text="the calibration data",
+    )
+    ln_scale_data_type: Literal["FP32", "S32", "U32"] = option(
+        "FP32",
+        "type in which a LayerNormalization's scale is kept",
+        not_built_values={"S32": "", "U32": ""},
+    )
+    check: Literal[0, 1] = option(
+        0, "1 checks every quantized operator's types", not_built_values={1: ""}
+    )
+    disable_auto_refine_scale: Flag = option(
+        False, "keep weight and input scales as calibration found them", built=False
+    )
+    enable_easy_quant: Flag = option(
+        False, "search weight and activation scales for the best likeness (EasyQuant)", built=False
+    )
+    disable_quant_optimization: Flag = option(
+        False, "do not merge or drop operators of the quantized graph", built=False
+    )
+    enable_brecq: Flag = option(False, "fine-tune block by block (BRECQ)", built=False)
+    enable_lsq: Flag = option(False, "fine-tune scales by gradient (LSQ)", built=False)
+    enable_adaround: Flag = option(
+        False, "fine-tune how each weight is rounded (AdaRound)", built=False
+    )
+    finetune_epochs: int = option(500, "rounds of fine-tuning per block", built=False, ge=1)
+    finetune_block_size: int = option(4, "operators per block when fine-tuning", built=False, ge=1)
+    finetune_batch_size: int = option(1, "samples per step when fine-tuning", built=False, ge=1)
+    finetune_lr: float = option(1e-3, "learning rate of fine-tuning", built=False, gt=0)
+    device: str = option(
+        "cpu", "where calibration and fine-tuning run", built=False, limits="cpu, cuda:0 to cuda:7"
+    )
