@@ -54,7 +54,7 @@ def parse(model: type[Message], words: Sequence[str]) -> Arguments:
             result.usage.error(f"unexpected argument '{word}'", accepted="options begin with --")
             continue
         name, equals, text = word[2:].partition("=")
-        values = [text] if equals else []
+        values: list[str] = [text] if equals else []
         chosen = known.get(name)
         while not equals and index < len(words) and not _is_option(words[index]):
             if values and not (chosen is not None and chosen.repeated):

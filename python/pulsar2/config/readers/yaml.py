@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, cast
 
 from pulsar2.config.tree import MAX_DEPTH, MAX_NODES, Items, Node, Position, Scalar, Table
 from pulsar2.diagnostics import UserError
@@ -21,8 +21,7 @@ def read_yaml(text: str, source: str) -> Node:
     import yaml
 
     try:
-        compose: Any = yaml.compose  # pyright: ignore[reportUnknownMemberType]
-        root: Any = compose(text, Loader=yaml.BaseLoader)
+        root: Any = cast("Any", yaml).compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
