@@ -19,7 +19,7 @@ from pulsar2.dialects.quant.types import (
     uniform_of,
 )
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view, element_of
-from pulsar2.tables import UNARY_FUNCTIONS, normalize_table, unary_table
+from pulsar2.tables import NO_CLAMP, UNARY_FUNCTIONS, normalize_table, unary_table
 from pulsar2.weights import AnyArray
 
 ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
@@ -40,7 +40,7 @@ def _clamp(value: SSAValue, fused: tuple[int, int] | None = None) -> dict[str, i
     if fused is not None:
         return {"clamp_lo": fused[0], "clamp_hi": fused[1]}
     type_ = uniform_of(value)
-    low, high = type_.bounds if type_ is not None else (0, 0)
+    low, high = type_.bounds if type_ is not None else NO_CLAMP
     return {"clamp_lo": low, "clamp_hi": high}
 
 

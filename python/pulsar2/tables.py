@@ -29,6 +29,9 @@ UNARY_FUNCTIONS = {
 }  # fmt: skip
 """Codes of the functions of a `unary` job, by name."""
 
+NO_CLAMP = (-(2**31), 2**31 - 1)
+"""Clamp bounds that leave an f32 result as it is."""
+
 
 def _inputs(x: UniformType) -> AnyArray:
     from pulsar2.dialects.quant.types import storage_dtype
@@ -43,9 +46,9 @@ def unary_table(
     from pulsar2 import _kernels
 
     table = np.empty(256, dtype)
-    low, high = y.bounds if y is not None else (0, 0)
+    low, high = y.bounds if y is not None else NO_CLAMP
     y_scale, y_zero = (float(y.scale), y.zero_point) if y is not None else (1.0, 0)
-    words = [UNARY_FUNCTIONS[fn], _bits(alpha), _bits(beta), low, high]
+    words = [UNARY_FUNCTIONS[fn], float(alpha), float(beta), low, high]
     _kernels.run_kernel(
         7, [(_inputs(x), float(x.scale), x.zero_point), (table, y_scale, y_zero)], words
     )
@@ -63,6 +66,3 @@ def normalize_table(
         [unary_table("normalize", m, s, x, y, dtype) for m, s in zip(mean, std, strict=True)]
     )
 
-
-def _bits(value: float) -> int:
-    return int(np.float32(value).view(np.int32))
