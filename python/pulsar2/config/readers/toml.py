@@ -26,7 +26,8 @@ def read_toml(text: str, source: str) -> Node:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         match = _PLACE.match(str(error))
-        where = f"{source}:{match[2]}:{match[3]}" if match and match[2] else source
+        end = Lines(source, text).position(len(text))
+        where = f"{source}:{match[2]}:{match[3]}" if match and match[2] else str(end)
         problem = match[1] if match else str(error)
         raise UserError.of(f"not TOML: {problem}", where) from None
     except (RecursionError, ValueError):
