@@ -86,7 +86,7 @@ class Param(NamedTuple):
 class Opcode:
     """One operation: `operands` are always there; of `optional`, those the parameters say.
 
-    The operand called `y` is the one written.
+    The operand called `y` is the one written. `eus` are the classes of units that can run it.
     """
 
     code: int
@@ -94,6 +94,7 @@ class Opcode:
     operands: tuple[str, ...]
     params: tuple[Param, ...] = ()
     optional: tuple[str, ...] = ()
+    eus: tuple[EuKind, ...] = (EuKind.TENG,)
 
     @property
     def output(self) -> int:
@@ -101,24 +102,28 @@ class Opcode:
         return self.operands.index("y")
 
 
-def _op(code: int, name: str, operands: str, params: str = "", optional: str = "") -> Opcode:
+def _op(
+    code: int, name: str, operands: str, params: str = "", optional: str = "", eus: str = "teng"
+) -> Opcode:
     """Names are separated by blanks; a parameter ending in ':f' is an f32."""
     words = tuple(Param(p.removesuffix(":f"), p.endswith(":f")) for p in params.split())
-    return Opcode(code, name, tuple(operands.split()), words, tuple(optional.split()))
+    kinds = tuple(EuKind[kind.upper()] for kind in eus.split())
+    return Opcode(code, name, tuple(operands.split()), words, tuple(optional.split()), kinds)
 
 
 _CLAMP = "clamp_lo clamp_hi"
 _TABLE = (
-    _op(1, "copy", "x y"),
-    _op(2, "fill", "y", "value"),
+    _op(1, "copy", "x y", eus="teng sdma cv"),
+    _op(2, "fill", "y", "value", eus="teng cv"),
     _op(
         3,
         "conv",
         "x w y mult",
         "stride_h stride_w pad_top pad_left dil_h dil_w group bias_mode has_wzp " + _CLAMP,
         "bias w_zp",
+        "conv",
     ),
-    _op(4, "matmul", "a b y mult", "bias_mode " + _CLAMP, "bias"),
+    _op(4, "matmul", "a b y mult", "bias_mode " + _CLAMP, "bias", "conv"),
     _op(5, "eltwise", "a b y", "fn " + _CLAMP),
     _op(6, "lut", "x table y", "axis"),
     _op(7, "unary", "x y", "fn alpha:f beta:f " + _CLAMP),

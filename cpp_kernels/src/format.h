@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pulsar2::format {
+
+// The layout of a program's bytes; see docs/program-format.md. All numbers are little-endian.
+
+constexpr char kMagic[8] = {'P', 'U', 'L', 'S', 'A', 'R', '2', '\0'};
+constexpr uint16_t kVersion = 1;
+
+constexpr size_t kHeaderSize = 96;
+constexpr size_t kVersionOffset = 8;
+constexpr size_t kHeaderSizeOffset = 10;
+constexpr size_t kCrcOffset = 12;
+constexpr size_t kTotalOffset = 16;
+constexpr size_t kCountsOffset = 24;
+constexpr size_t kSpacesOffset = 56;
+
+constexpr size_t kEuSize = 4;
+constexpr size_t kIoSize = 48;
+constexpr size_t kJobSize = 16;
+constexpr size_t kOperandSize = 72;
+
+/// Sizes of the spaces are below this, so that sums of byte counts cannot overflow.
+constexpr uint64_t kMaxSpaceBytes = uint64_t{1} << 40;
+
+}  // namespace pulsar2::format

@@ -1,0 +1,181 @@
+#include "pulsar2/timing.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pulsar2 {
+namespace {
+
+int64_t ceil_cycles(double cycles) { return static_cast<int64_t>(std::ceil(cycles)); }
+
+int64_t elements(const Operand& v) {
+  int64_t n = 1;
+  for (int d = 0; d < v.ndim; ++d) n *= v.shape[d];
+  return n;
+}
+
+/// Bytes of the different elements: repeated ones count once.
+int64_t distinct_bytes(const Operand& v) {
+  int64_t n = 1;
+  for (int d = 0; d < v.ndim; ++d) n *= v.strides[d] == 0 ? 1 : v.shape[d];
+  return (n * dtype_bits(v.dtype) + 7) / 8;
+}
+
+double element_bytes(const Operand& v) { return dtype_bits(v.dtype) / 8.0; }
+
+/// Work of the multiplier array: `sums` output elements per output channel and group, each a sum over
+/// `taps` x `channels_in`.
+struct Contraction {
+  int64_t groups;
+  int64_t sums;
+  int64_t taps;
+  int64_t channels_in;
+  int64_t channels_out;
+
+  int64_t macs() const { return groups * sums * taps * channels_in * channels_out; }
+};
+
+double array_steps(const Contraction& c, const TargetTiming& t) {
+  const auto lanes_in = static_cast<int64_t>(t.conv_lanes_in);
+  const auto lanes_out = static_cast<int64_t>(t.conv_lanes_out);
+  const int64_t taps_at_once = std::max<int64_t>(1, lanes_in / c.channels_in);
+  const int64_t steps = (c.taps + taps_at_once - 1) / taps_at_once *
+                        ((c.channels_in + lanes_in - 1) / lanes_in) *
+                        ((c.channels_out + lanes_out - 1) / lanes_out);
+  const double dense = static_cast<double>(c.groups * c.sums * steps);
+  if (c.groups == 1) return dense;
+  // Groups side by side: output lanes hold channels of several groups, each multiplying on its own.
+  const int64_t outputs = c.groups * c.channels_out;
+  const int64_t filled = (outputs + lanes_out - 1) / lanes_out * lanes_out;
+  const double apart =
+      static_cast<double>(c.sums * c.taps * c.channels_in * filled) / t.conv_depthwise_lanes;
+  return std::min(dense, apart);
+}
+
+/// How much faster than 8 by 8 bits the array works on these operands.
+double array_factor(const Operand& x, const Operand& w, const TargetTiming& t) {
+  double factor = 1.0;
+  for (int bits = 16; bits <= dtype_bits(x.dtype); bits *= 2) factor *= t.conv_16bit_factor;
+  for (int bits = 16; bits <= dtype_bits(w.dtype); bits *= 2) factor *= t.conv_16bit_factor;
+  return dtype_bits(w.dtype) == 4 ? factor * t.conv_4bit_factor : factor;
+}
+
+Contraction contraction_of(const Job& job, const Operand* v, const int32_t* params) {
+  const Operand& w = v[1];
+  const Operand& y = v[2];
+  if (job.opcode == static_cast<uint16_t>(Opcode::Conv) && w.ndim == 4 && y.ndim == 4) {
+    const int64_t groups = std::max(1, params[6]);
+    return {groups, static_cast<int64_t>(y.shape[0]) * y.shape[2] * y.shape[3],
+            static_cast<int64_t>(w.shape[2]) * w.shape[3], w.shape[1],
+            std::max<int64_t>(1, y.shape[1] / groups)};
+  }
+  const int64_t k = v[0].ndim > 0 ? v[0].shape[v[0].ndim - 1] : 1;
+  const int64_t n = y.ndim > 0 ? y.shape[y.ndim - 1] : 1;
+  return {1, elements(y) / n, 1, k, n};
+}
+
+bool is_function(const Job& job, const int32_t* params) {
+  switch (static_cast<Opcode>(job.opcode)) {
+    case Opcode::Eltwise:
+      return params[0] == 3 || params[0] == 6;  // div, pow
+    case Opcode::Unary: {
+      // identity, relu, clip, leaky_relu, abs, neg, floor, ceil, round and not are simple.
+      static constexpr int32_t kSimple[] = {0, 1, 2, 12, 17, 18, 19, 20, 21, 26};
+      return std::find(std::begin(kSimple), std::end(kSimple), params[0]) == std::end(kSimple);
+    }
+    default:
+      return false;
+  }
+}
+
+double teng_cycles(const Job& job, const Operand* v, const int32_t* params, const TargetTiming& t) {
+  const Operand& y = v[job.output];
+  const auto count = static_cast<double>(elements(y));
+  double widest = element_bytes(y);
+  for (uint32_t i = 0; i < job.num_operands; ++i) widest = std::max(widest, element_bytes(v[i]));
+  switch (static_cast<Opcode>(job.opcode)) {
+    case Opcode::Lut:
+      return count * element_bytes(y) / t.teng_table_lanes;
+    case Opcode::Pool:
+      return count * params[1] * params[2] * widest / t.teng_lanes;
+    case Opcode::Reduce:
+      return static_cast<double>(elements(v[0])) * widest / t.teng_lanes;
+    case Opcode::Softmax:
+      // The greatest, then exp and sum, then the scaling.
+      return count * (1.0 / t.teng_f32_lanes + 2.0 * widest / t.teng_lanes);
+    default:
+      return is_function(job, params) ? count / t.teng_f32_lanes : count * widest / t.teng_lanes;
+  }
+}
+
+}  // namespace
+
+const std::vector<std::pair<const char*, double TargetTiming::*>>& timing_fields() {
+  static const std::vector<std::pair<const char*, double TargetTiming::*>> fields = {
+      {"clock_mhz", &TargetTiming::clock_mhz},
+      {"conv_lanes_in", &TargetTiming::conv_lanes_in},
+      {"conv_lanes_out", &TargetTiming::conv_lanes_out},
+      {"conv_depthwise_lanes", &TargetTiming::conv_depthwise_lanes},
+      {"conv_16bit_factor", &TargetTiming::conv_16bit_factor},
+      {"conv_4bit_factor", &TargetTiming::conv_4bit_factor},
+      {"conv_launch", &TargetTiming::conv_launch},
+      {"teng_lanes", &TargetTiming::teng_lanes},
+      {"teng_table_lanes", &TargetTiming::teng_table_lanes},
+      {"teng_f32_lanes", &TargetTiming::teng_f32_lanes},
+      {"teng_launch", &TargetTiming::teng_launch},
+      {"cv_launch", &TargetTiming::cv_launch},
+      {"sdma_launch", &TargetTiming::sdma_launch},
+      {"port_bytes", &TargetTiming::port_bytes},
+      {"sdma_bytes", &TargetTiming::sdma_bytes},
+      {"ddr_bytes", &TargetTiming::ddr_bytes},
+      {"invocation_us", &TargetTiming::invocation_us},
+  };
+  return fields;
+}
+
+JobCost job_cost(const Program& program, const Job& job, const TargetTiming& t) {
+  const Operand* v = program.operands_of(job);
+  const int32_t* params = program.params_of(job);
+  JobCost cost;
+  int64_t read = 0;
+  int64_t written = 0;
+  for (uint32_t i = 0; i < job.num_operands; ++i) {
+    const bool is_output = static_cast<int32_t>(i) == job.output;
+    const int64_t bytes = distinct_bytes(v[i]);
+    (is_output ? written : read) += bytes;
+    if (in_ddr(v[i].space)) (is_output ? cost.ddr_write : cost.ddr_read) += bytes;
+  }
+  const EuKind kind = program.eus[job.eu].kind;
+  double compute = 0;
+  double launch = 0;
+  double port = t.port_bytes;
+  auto bytes = static_cast<double>(std::max(read, written));
+  switch (kind) {
+    case EuKind::Conv: {
+      const Contraction c = contraction_of(job, v, params);
+      cost.macs = c.macs();
+      compute = array_steps(c, t) / array_factor(v[0], v[1], t);
+      launch = t.conv_launch;
+      bytes = static_cast<double>(read + written);
+      break;
+    }
+    case EuKind::Teng:
+      compute = teng_cycles(job, v, params, t);
+      launch = t.teng_launch;
+      bytes = static_cast<double>(read + written);
+      break;
+    case EuKind::Sdma:
+      launch = t.sdma_launch;
+      port = t.sdma_bytes;
+      break;
+    case EuKind::Cv:
+      launch = t.cv_launch;
+      break;
+  }
+  cost.compute_cycles = ceil_cycles(compute);
+  cost.port_cycles = ceil_cycles(bytes / port);
+  cost.cycles = ceil_cycles(launch) + std::max(cost.compute_cycles, cost.port_cycles);
+  return cost;
+}
+
+}  // namespace pulsar2
