@@ -1,0 +1,141 @@
+"""Turns a block of `onnx` operations into an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto
+from xdsl.dialects.builtin import NoneType, UnrankedTensorType
+from xdsl.dialects.func import ReturnOp
+from xdsl.ir import Block, Operation, SSAValue
+
+from pulsar2.diagnostics import UserError
+from pulsar2.dialects.onnx.attributes import export_tensor
+from pulsar2.dialects.onnx.constant import Constant, NoValue
+from pulsar2.dialects.onnx.control_flow import Yield
+from pulsar2.dialects.onnx.custom import Custom
+from pulsar2.dialects.onnx.node import to_node
+from pulsar2.dialects.onnx.op import OnnxOp
+from pulsar2.dialects.onnx.types import to_type_proto
+from pulsar2.locations import node_name, tensor_name
+from pulsar2.weights import WeightStore
+
+
+class GraphExporter:
+    """Exports a block and the regions in it; `names` has the name of every value afterwards."""
+
+    def __init__(self, weights: WeightStore):
+        self._weights = weights
+        self._taken: set[str] = set()
+        self.names: dict[SSAValue, str] = {}
+
+    def export(
+        self, block: Block, inputs: Sequence[str], outputs: Sequence[str], name: str
+    ) -> GraphProto:
+        """The graph of `block`, its arguments named `inputs` and what it returns `outputs`."""
+        graph = GraphProto(name=name)
+        self._taken.update(inputs)
+        self._taken.update(outputs)
+        for argument, label in zip(block.args, inputs, strict=True):
+            self.names[argument] = label
+            graph.input.append(ValueInfoProto(name=label, type=to_type_proto(argument.type)))
+        end = block.last_op
+        if not isinstance(end, ReturnOp | Yield):
+            raise UserError.of("a block of onnx operations ends with func.return or onnx.Yield")
+        copies = self._name_outputs(block, end, outputs)
+        for op in block.ops:
+            if op is end:
+                break
+            self._operation(op, graph)
+        for value, label in copies:
+            graph.node.append(
+                NodeProto(
+                    op_type="Identity",
+                    name=f"{label}_identity",
+                    input=[self.names[value]],
+                    output=[label],
+                )
+            )
+        for value, label in zip(end.operands, outputs, strict=True):
+            graph.output.append(ValueInfoProto(name=label, type=to_type_proto(value.type)))
+        return graph
+
+    def _name_outputs(
+        self, block: Block, end: Operation, outputs: Sequence[str]
+    ) -> list[tuple[SSAValue, str]]:
+        """Gives the returned values their names; those that have one already need a copy."""
+        copies: list[tuple[SSAValue, str]] = []
+        for value, label in zip(end.operands, outputs, strict=True):
+            owner = value.owner
+            local = isinstance(owner, Operation) and owner.parent is block
+            if value in self.names or not local:
+                copies.append((value, label))
+            else:
+                self.names[value] = label
+        return copies
+
+    def _name(self, value: SSAValue, fallback: str) -> str:
+        """The name of a value, from its location, made unique."""
+        if value in self.names:
+            return self.names[value]
+        base = label = tensor_name(value) or fallback
+        count = 0
+        while label in self._taken:
+            count += 1
+            label = f"{base}_{count}"
+        self._taken.add(label)
+        self.names[value] = label
+        return label
+
+    def _operation(self, op: Operation, graph: GraphProto) -> None:
+        if isinstance(op, NoValue):
+            self.names[op.result] = ""
+            return
+        if isinstance(op, Constant):
+            label = self._name(op.result, node_name(op) or "constant")
+            graph.initializer.append(export_tensor(label, op.value, self._weights))
+            return
+        if not isinstance(op, OnnxOp) or (not op.op_type and not isinstance(op, Custom)):
+            raise UserError.of(
+                f"'{op.name}' has no form in ONNX",
+                f"node '{node_name(op)}'" if node_name(op) else "",
+            )
+        label = node_name(op)
+        base = label or op.op_type
+        results = [
+            "" if isinstance(r.type, NoneType) else self._name(r, f"{base}_output_{r.index}")
+            for r in op.results
+        ]
+        node = to_node(op, [self.names[v] for v in op.operands], results, self._weights, label)
+        for attribute, region in zip(self._region_names(op), op.regions, strict=False):
+            body = self._region(region.block, f"{label}_{attribute}")
+            node.attribute.append(AttributeProto(name=attribute, type=AttributeProto.GRAPH, g=body))
+        graph.node.append(node)
+        for result, text in zip(op.results, results, strict=True):
+            if text and not isinstance(result.type, UnrankedTensorType):
+                graph.value_info.append(ValueInfoProto(name=text, type=to_type_proto(result.type)))
+
+    @staticmethod
+    def _region_names(op: OnnxOp) -> Sequence[str]:
+        if isinstance(op, Custom):
+            return op.region_names
+        spec = op.spec()
+        return () if spec is None else spec.region_names
+
+    def _region(self, block: Block, name: str) -> GraphProto:
+        inputs = [self._name(a, f"{name}_input_{a.index}") for a in block.args]
+        end = block.last_op
+        assert end is not None
+        outputs: list[str] = []
+        for index, value in enumerate(end.operands):
+            owner = value.owner
+            local = isinstance(owner, Operation) and owner.parent is block
+            wanted = tensor_name(value) if local else ""
+            base = label = wanted or f"{name}_output_{index}"
+            count = 0
+            while label in self._taken:
+                count += 1
+                label = f"{base}_{count}"
+            self._taken.add(label)
+            outputs.append(label)
+        return self.export(block, inputs, outputs, name)
