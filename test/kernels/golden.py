@@ -1,0 +1,421 @@
+"""What each operation of a job computes, written from the numerics in numpy.
+
+This is the definition that the C++ kernels are compared with, element by element. It is written
+for clarity: whole tensors, exact Python or 64-bit integers, one f32 operation a line.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import golden_functions as functions
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+F32 = np.float32
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+
+
+@dataclass
+class Operand:
+    """A tensor of a job: logical array (any strides) and its quantization."""
+
+    array: Array
+    scale: float = 1.0
+    zero_point: int = 0
+
+    @property
+    def is_float(self) -> bool:
+        return self.array.dtype.kind == "f"
+
+    @property
+    def f32_scale(self) -> np.float32:
+        return F32(self.scale)
+
+
+def word_to_float(word: int | float) -> np.float32:
+    """A parameter word's f32: floats are themselves, integers are bits."""
+    if isinstance(word, float):
+        return F32(word)
+    return np.array([word], np.int32).view(F32)[0]
+
+
+def value_range(dtype: np.dtype[Any]) -> tuple[int, int]:
+    if dtype.kind == "b":
+        return 0, 1
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def dequantize(x: Operand) -> NDArray[np.float32]:
+    """f32(x - z) * s; floating point as it is."""
+    if x.is_float:
+        return x.array.astype(F32)
+    return (x.array.astype(np.int64) - x.zero_point).astype(F32) * x.f32_scale
+
+
+def clamp_bounds(y: Operand, lo: int, hi: int) -> tuple[Any, Any]:
+    """Bounds in y's storage integers, or as f32; the full int32 range means none."""
+    none = (lo, hi) == (INT32_MIN, INT32_MAX)
+    if y.is_float:
+        return (-np.inf, np.inf) if none else (word_to_float(lo), word_to_float(hi))
+    type_lo, type_hi = value_range(y.array.dtype)
+    return (type_lo, type_hi) if none else (max(lo, type_lo), min(hi, type_hi))
+
+
+def round_to(y: Operand, v: Array, zero_point: int, lo: int, hi: int) -> Array:
+    """clamp(rne(v) + zero_point); the clamp comes last, so it also saturates; NaN gives lo."""
+    low, high = clamp_bounds(y, lo, hi)
+    rounded = np.rint(v.astype(np.float64))
+    # f64 holds every integer that is not saturated anyway, but for 64-bit types near their ends.
+    rounded = np.where(np.isnan(rounded), -np.inf, rounded)
+    limit = 2.0**62
+    exact = np.clip(rounded, -limit, limit).astype(np.int64) + zero_point
+    exact = np.where(rounded >= limit, high, np.where(rounded <= -limit, low, exact))
+    return np.clip(exact, low, high).astype(y.array.dtype)
+
+
+def quantize(y: Operand, v: NDArray[np.float32], lo: int, hi: int) -> Array:
+    """sat(rne(v / s) + z), then the clamp; floating point is clamped only."""
+    if y.is_float:
+        low, high = clamp_bounds(y, lo, hi)
+        v = np.where(v < F32(low), F32(low), v)
+        v = np.where(v > F32(high), F32(high), v)
+        return v.astype(y.array.dtype)
+    return round_to(y, v / y.f32_scale, y.zero_point, lo, hi)
+
+
+def lane_sum(v: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The f32 sum over the last axis: element i in lane i mod 8, lanes added pairwise."""
+    n = v.shape[-1]
+    lanes = [np.zeros(v.shape[:-1], F32) for _ in range(8)]
+    for i in range(n):
+        lanes[i % 8] = lanes[i % 8] + v[..., i]
+    for step in (4, 2, 1):
+        lanes = [lanes[i] + lanes[i + step] for i in range(step)]
+    return lanes[0]
+
+
+# Contractions
+
+
+def requantize(
+    y: Operand, acc: Array, mult: Array, bias: Array | None, bias_mode: int, lo: int, hi: int
+) -> Array:
+    """acc [.., C] of exact integers to y; mult and bias are [C] (or [1])."""
+    if bias_mode == 1:
+        assert bias is not None
+        acc = acc + bias.astype(np.int64)
+    v = acc.astype(F32) * mult
+    if bias_mode == 2:
+        assert bias is not None
+        v = v + bias
+    if y.is_float:
+        return quantize(y, v, lo, hi)
+    if bias_mode == 2:
+        v = v / y.f32_scale
+    return round_to(y, v, y.zero_point, lo, hi)
+
+
+def window_of(x: Array, pads: tuple[int, int], frame: tuple[int, int]) -> Array:
+    """[.., H, W] set into zeros of the frame's size, `pads` from its upper left corner."""
+    out = np.zeros((*x.shape[:-2], *frame), x.dtype)
+    h = min(x.shape[-2], frame[0] - pads[0])
+    w = min(x.shape[-1], frame[1] - pads[1])
+    if h > 0 and w > 0:
+        out[..., pads[0] : pads[0] + h, pads[1] : pads[1] + w] = x[..., :h, :w]
+    return out
+
+
+def conv(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    sh, sw, top, left, dh, dw, group, bias_mode, has_wzp, lo, hi = params
+    x, w, y, mult = ops[:4]
+    rest = list(ops[4:])
+    bias = rest.pop(0).array if bias_mode else None
+    w_zero = rest.pop(0).array.astype(np.int64) if has_wzp else np.int64(w.zero_point)
+    out_channels, in_group, kh, kw = w.array.shape
+    n, _, oh, ow = y.array.shape
+    # Padding is z_x, so it is 0 here; the frame is all that any kernel tap can reach.
+    frame = ((oh - 1) * sh + (kh - 1) * dh + 1, (ow - 1) * sw + (kw - 1) * dw + 1)
+    xi = window_of(x.array.astype(np.int64) - x.zero_point, (top, left), frame)
+    wi = w.array.astype(np.int64) - np.reshape(w_zero, (-1, 1, 1, 1))
+    xg = xi.reshape(n, group, in_group, *frame)
+    wg = wi.reshape(group, out_channels // group, in_group, kh, kw)
+    acc = np.zeros((n, out_channels, oh, ow), np.int64)
+    for i, j in itertools.product(range(kh), range(kw)):
+        rows = slice(i * dh, i * dh + (oh - 1) * sh + 1, sh)
+        columns = slice(j * dw, j * dw + (ow - 1) * sw + 1, sw)
+        terms = np.einsum("ngchw,goc->ngohw", xg[..., rows, columns], wg[..., i, j])
+        acc += terms.reshape(acc.shape)
+    result = requantize(y, np.moveaxis(acc, 1, -1), mult.array, bias, bias_mode, lo, hi)
+    return np.moveaxis(result, -1, 1)
+
+
+def matmul(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    bias_mode, lo, hi = params
+    a, b, y, mult = ops[:4]
+    bias = ops[4].array if bias_mode else None
+    if a.is_float:
+        products = a.array[..., :, None, :] * np.swapaxes(b.array, -1, -2)[..., None, :, :]
+        v = lane_sum(products)
+        if bias is not None:
+            v = v + bias
+        return quantize(y, np.broadcast_to(v, y.array.shape), lo, hi)
+    acc = (a.array.astype(np.int64) - a.zero_point) @ (b.array.astype(np.int64) - b.zero_point)
+    acc = np.broadcast_to(acc, y.array.shape)
+    return requantize(y, acc, mult.array, bias, bias_mode, lo, hi)
+
+
+# Elementwise
+
+
+def _prelu(a: Array, b: Array) -> Array:
+    return np.where(a < 0, a * b, a)
+
+
+def _pow(a: Array, b: Array) -> Array:
+    a, b = np.broadcast_arrays(a, b)
+    return functions.pow(a.astype(np.float64), b.astype(np.float64)).astype(F32)
+
+
+def _min(a: Array, b: Array) -> Array:
+    return np.where((a < b) | np.isnan(a), a, b)
+
+
+def _max(a: Array, b: Array) -> Array:
+    return np.where((a > b) | np.isnan(a), a, b)
+
+
+BINARY: list[tuple[str, Callable[[Array, Array], Array]]] = [
+    ("add", lambda a, b: a + b),
+    ("sub", lambda a, b: a - b),
+    ("mul", lambda a, b: a * b),
+    ("div", lambda a, b: a / b),
+    ("min", _min),
+    ("max", _max),
+    ("pow", _pow),
+    ("equal", lambda a, b: a == b),
+    ("greater", lambda a, b: a > b),
+    ("less", lambda a, b: a < b),
+    ("greater_equal", lambda a, b: a >= b),
+    ("less_equal", lambda a, b: a <= b),
+    ("and", lambda a, b: (a != 0) & (b != 0)),
+    ("or", lambda a, b: (a != 0) | (b != 0)),
+    ("xor", lambda a, b: (a != 0) ^ (b != 0)),
+    ("prelu", _prelu),
+]
+
+
+def _hard_sigmoid(v: Array, alpha: np.float32, beta: np.float32) -> Array:
+    return _max(_min(alpha * v + beta, F32(1)), F32(0))
+
+
+def _elu(v: Array, alpha: np.float32) -> Array:
+    wide = v.astype(np.float64)
+    return np.where(wide < 0, np.float64(alpha) * functions.expm1(wide), wide).astype(F32)
+
+
+def _function(name: str) -> Callable[[Array, Any, Any], Array]:
+    f = functions.UNARY[name]
+    return lambda v, alpha, beta: f(v.astype(np.float64)).astype(F32)
+
+
+UNARY: list[tuple[str, Callable[[Array, Any, Any], Array]]] = [
+    ("identity", lambda v, alpha, beta: v),
+    ("relu", lambda v, alpha, beta: _max(v, F32(0))),
+    ("clip", lambda v, alpha, beta: _min(_max(v, alpha), beta)),
+    ("sigmoid", _function("sigmoid")),
+    ("hard_sigmoid", _hard_sigmoid),
+    ("hard_swish", lambda v, alpha, beta: v * _hard_sigmoid(v, F32(1) / F32(6), F32(0.5))),
+    ("tanh", _function("tanh")),
+    ("exp", _function("exp")),
+    ("log", _function("log")),
+    ("sqrt", _function("sqrt")),
+    ("erf", _function("erf")),
+    ("gelu", _function("gelu")),
+    ("leaky_relu", lambda v, alpha, beta: np.where(v < 0, alpha * v, v)),
+    ("elu", lambda v, alpha, beta: _elu(v, alpha)),
+    ("softplus", _function("softplus")),
+    ("mish", _function("mish")),
+    ("silu", _function("silu")),
+    ("abs", lambda v, alpha, beta: np.abs(v)),
+    ("neg", lambda v, alpha, beta: -v),
+    ("floor", lambda v, alpha, beta: np.floor(v)),
+    ("ceil", lambda v, alpha, beta: np.ceil(v)),
+    ("round", lambda v, alpha, beta: np.rint(v)),
+    ("sin", _function("sin")),
+    ("cos", _function("cos")),
+    ("rsqrt", _function("rsqrt")),
+    ("gelu_tanh", _function("gelu_tanh")),
+    ("not", lambda v, alpha, beta: v == 0),
+    ("reciprocal", lambda v, alpha, beta: F32(1) / v),
+    ("normalize", lambda v, alpha, beta: (v - alpha) / beta),
+]
+
+
+def eltwise(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    a, b, y = ops
+    fn, lo, hi = params
+    return quantize(y, BINARY[fn][1](dequantize(a), dequantize(b)).astype(F32), lo, hi)
+
+
+def unary(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, y = ops
+    fn, alpha, beta, lo, hi = params
+    v = UNARY[fn][1](dequantize(x), word_to_float(alpha), word_to_float(beta))
+    return quantize(y, v.astype(F32), lo, hi)
+
+
+def convert(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, y = ops
+    lo, hi = params
+    same = (x.f32_scale, x.zero_point) == (y.f32_scale, y.zero_point)
+    wide = max(x.array.dtype.itemsize, y.array.dtype.itemsize) > 2
+    if same and wide and not x.is_float and not y.is_float:
+        low, high = clamp_bounds(y, lo, hi)
+        return np.array(
+            [min(max(int(v), low), high) for v in x.array.ravel()], y.array.dtype
+        ).reshape(y.array.shape)
+    return quantize(y, dequantize(x), lo, hi)
+
+
+def lut(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, table, _ = ops
+    (axis,) = params
+    index = x.array.astype(np.int64) & 0xFF
+    if axis < 0:
+        return table.array[index]
+    shape = [1] * x.array.ndim
+    shape[axis] = -1
+    channel = np.arange(x.array.shape[axis]).reshape(shape)
+    return table.array[channel, index]
+
+
+# Reductions
+
+
+def scaled_sum(x: Operand, y: Operand, sums: Array, count: int | Array) -> NDArray[np.float32]:
+    """f32(sum) * f32(s_x / f32(s_y * f32(n))): the value before rounding."""
+    y_scale = F32(1) if y.is_float else y.f32_scale
+    factor = x.f32_scale / (y_scale * np.asarray(count).astype(F32))
+    return sums.astype(F32) * factor
+
+
+def reduce_vectors(
+    x: Operand, y: Operand, kind: str, values: list[Array | None], count: int, lo: int, hi: int
+) -> Array:
+    """Reduces equally shaped arrays of x's storage; None is padding, which only takes up a lane."""
+    present = [v for v in values if v is not None]
+    shape = y.array.shape if not present else present[0].shape
+    if kind == "sum":
+        if x.is_float:
+            padded = [np.zeros(shape, F32) if v is None else v.astype(F32) for v in values]
+            return quantize(y, lane_sum(np.stack(padded, -1)) / F32(count), lo, hi)
+        sums = np.zeros(shape, np.int64)
+        for v in present:
+            sums = sums + (v.astype(np.int64) - x.zero_point)
+        v = scaled_sum(x, y, sums, count)
+        return quantize(y, v, lo, hi) if y.is_float else round_to(y, v, y.zero_point, lo, hi)
+    pick = np.maximum if kind == "max" else np.minimum
+    if present:
+        best = present[0]
+        for v in present[1:]:
+            best = pick(best, v)
+    elif x.is_float:
+        best = np.full(shape, -np.inf, x.array.dtype)
+    else:
+        best = np.full(shape, value_range(x.array.dtype)[0], x.array.dtype)
+    same = x.array.dtype == y.array.dtype and (x.f32_scale, x.zero_point) == (
+        y.f32_scale,
+        y.zero_point,
+    )
+    if same and not x.is_float:
+        low, high = clamp_bounds(y, lo, hi)
+        return np.clip(best, low, high)
+    return quantize(y, dequantize(Operand(best, x.scale, x.zero_point)), lo, hi)
+
+
+def pool(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    kind, kh, kw, sh, sw, top, left, bottom, right, dh, dw, include, lo, hi = params
+    x, y = ops
+    height, width = x.array.shape[2:]
+    out = np.empty_like(y.array)
+    for a, b in itertools.product(*map(range, y.array.shape[2:])):
+        values: list[Array | None] = []
+        counted = 0
+        for i, j in itertools.product(range(kh), range(kw)):
+            row, column = a * sh - top + i * dh, b * sw - left + j * dw
+            inside = 0 <= row < height and 0 <= column < width
+            values.append(x.array[:, :, row, column] if inside else None)
+            counted += inside or bool(include and row < height + bottom and column < width + right)
+        name = "sum" if kind else "max"
+        count = max(1, counted) if kind else 1
+        if not any(v is not None for v in values):
+            shape = y.array.shape[:2]
+            best = Operand(np.empty(shape, y.array.dtype), y.scale, y.zero_point)
+            out[:, :, a, b] = reduce_vectors(x, best, name, values, count, lo, hi)
+        else:
+            out[:, :, a, b] = reduce_vectors(x, y, name, values, count, lo, hi)
+    return out
+
+
+def reduce(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    kind, mask, lo, hi = params
+    x, y = ops
+    axes = [d for d in range(x.array.ndim) if mask >> d & 1]
+    kept = [d for d in range(x.array.ndim) if d not in axes]
+    moved = np.transpose(x.array, kept + axes)
+    flat = moved.reshape([x.array.shape[d] for d in kept] + [-1])
+    count = flat.shape[-1]
+    name = ["sum", "sum", "max", "min"][kind]
+    values: list[Array | None] = [flat[..., i] for i in range(count)]
+    result = reduce_vectors(x, y, name, values, count if kind == 0 else 1, lo, hi)
+    return result.reshape(y.array.shape)
+
+
+def softmax(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, y = ops
+    v = np.moveaxis(dequantize(x), params[0], -1)
+    shifted = v - v.max(-1, keepdims=True)
+    e = functions.exp(shifted.astype(np.float64)).astype(F32)
+    p = e / lane_sum(e)[..., None]
+    return quantize(y, np.moveaxis(p, -1, params[0]), INT32_MIN, INT32_MAX)
+
+
+# Data movement
+
+
+def copy(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    return ops[0].array
+
+
+def fill(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    y = ops[0].array
+    if y.dtype == F32:
+        return np.full(y.shape, word_to_float(params[0]), F32)
+    if y.dtype == np.float16:
+        return np.full(y.shape, np.array([params[0]], np.uint16).view(np.float16)[0])
+    if y.dtype == np.uint32:
+        return np.full(y.shape, params[0] & 0xFFFFFFFF, y.dtype)
+    return np.full(y.shape, params[0], y.dtype)
+
+
+Golden = Callable[[Sequence[Operand], Sequence[Any]], Array]
+
+GOLDEN: dict[str, Golden] = {
+    "copy": copy,
+    "fill": fill,
+    "conv": conv,
+    "matmul": matmul,
+    "eltwise": eltwise,
+    "lut": lut,
+    "unary": unary,
+    "pool": pool,
+    "reduce": reduce,
+    "softmax": softmax,
+    "convert": convert,
+}

@@ -1,0 +1,121 @@
+"""Pooling, reductions and softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from harness import (
+    F16,
+    F32,
+    I32,
+    SMALL_INTS,
+    U8,
+    check,
+    channels_last,
+    fill_random,
+    quantized,
+    random_clamp,
+    random_operand,
+    seeds,
+    shapes,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from golden import Operand
+
+ANY = [*SMALL_INTS, I32, F32, F16]
+small = st.integers(1, 3)
+
+
+@given(
+    kind=st.integers(0, 1),
+    sizes=st.tuples(st.integers(1, 2), st.integers(1, 40), st.integers(1, 7), st.integers(1, 7)),
+    kernel=st.tuples(small, small),
+    strides=st.tuples(small, small),
+    pads=st.tuples(*[st.integers(0, 2)] * 4),
+    dilations=st.tuples(small, small),
+    out=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    include=st.integers(0, 1),
+    types=st.tuples(st.sampled_from(ANY), st.sampled_from(ANY)),
+    layout=st.booleans(),
+    same=st.booleans(),
+    seed=seeds,
+)
+def test_pool(
+    kind, sizes, kernel, strides, pads, dilations, out, include, types, layout, same, seed
+):
+    rng = np.random.default_rng(seed)
+    x = random_operand(rng, sizes, types[0])
+    if layout:
+        x = quantized(rng, fill_random(rng, channels_last(rng, sizes, types[0])))
+    y = random_operand(rng, (*sizes[:2], *out), types[0] if same else types[1])
+    if same:
+        y.scale, y.zero_point = x.scale, x.zero_point
+    params = [kind, *kernel, *strides, *pads, *dilations, include]
+    check("pool", [x, y], [*params, *random_clamp(rng, y.array.dtype)], seed)
+
+
+@pytest.mark.parametrize("dtype", [*SMALL_INTS, F32])
+@pytest.mark.parametrize("kind", [0, 1])
+def test_pool_of_many_channels(dtype, kind):
+    rng = np.random.default_rng(3)
+    x = quantized(rng, fill_random(rng, channels_last(rng, (1, 600, 9, 9), dtype)))
+    y = quantized(rng, channels_last(rng, (1, 600, 5, 5), dtype))
+    check("pool", [x, y], [kind, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 0, -(2**31), 2**31 - 1])
+
+
+@given(
+    shape=shapes(),
+    mask=st.integers(0, 31),
+    kind=st.integers(0, 3),
+    types=st.tuples(st.sampled_from(ANY), st.sampled_from(ANY)),
+    same=st.booleans(),
+    seed=seeds,
+)
+def test_reduce(shape, mask, kind, types, same, seed):
+    rng = np.random.default_rng(seed)
+    mask &= (1 << len(shape)) - 1
+    x = random_operand(rng, shape, types[0])
+    kept = [1 if mask >> d & 1 else n for d, n in enumerate(shape)]
+    y = random_operand(rng, kept, types[0] if same else types[1])
+    if same:
+        y.scale, y.zero_point = x.scale, x.zero_point
+    check("reduce", [x, y], [kind, mask, *random_clamp(rng, y.array.dtype)], seed)
+
+
+@pytest.mark.parametrize("dtype", [*SMALL_INTS, F32])
+@pytest.mark.parametrize("shape", [(1, 515, 7, 7), (1, 3, 64, 64), (2, 16, 40, 41)])
+def test_global_mean(shape, dtype):
+    rng = np.random.default_rng(5)
+    x = quantized(rng, fill_random(rng, channels_last(rng, shape, dtype)))
+    y = random_operand(rng, (*shape[:2], 1, 1), dtype)
+    check("reduce", [x, y], [0, 0b1100, -(2**31), 2**31 - 1])
+
+
+def test_extreme_sums_do_not_overflow():
+    """2^16 elements of 16 bits need more than 32 bits."""
+    x = Operand(np.full((1, 1, 256, 257), 65535, np.uint16), 1.0, 0)
+    y = Operand(np.zeros((1, 1, 1, 1), np.float32))
+    expected = check("reduce", [x, y], [1, 0b1100, -(2**31), 2**31 - 1])
+    assert expected.item() == np.float32(65535 * 256 * 257)
+
+
+@given(
+    shape=shapes(1, 4, 20),
+    axis=st.integers(0, 3),
+    types=st.tuples(st.sampled_from(ANY), st.sampled_from(ANY)),
+    seed=seeds,
+)
+def test_softmax(shape, axis, types, seed):
+    rng = np.random.default_rng(seed)
+    x = random_operand(rng, shape, types[0])
+    y = random_operand(rng, shape, types[1], 1 / 255 if types[1].itemsize == 1 else None)
+    check("softmax", [x, y], [axis % len(shape)], seed)
+
+
+def test_softmax_of_many_classes():
+    rng = np.random.default_rng(9)
+    x = random_operand(rng, (2, 1003), U8)
+    check("softmax", [x, Operand(np.zeros((2, 1003), np.float32))], [1])
+    check("softmax", [x, Operand(np.zeros((2, 1003), np.uint8), 1 / 255)], [1])
