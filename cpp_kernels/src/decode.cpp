@@ -135,9 +135,9 @@ class Decoder {
     if (crc != expected) fail(kCrcOffset, "corrupt: CRC %08x, expected %08x", crc, expected);
     for (size_t i = 0; i < kNumSpaces; ++i) {
       program_.space_bytes[i] = read_le<uint64_t>(data_ + kSpacesOffset + 8 * i);
-      if (program_.space_bytes[i] >= kMaxSpaceBytes) {
+      if (program_.space_bytes[i] > kMaxSpaceBytes) {
         fail(kSpacesOffset + 8 * i, "%s of %" PRIu64 " bytes, the most is %" PRIu64,
-             space_name(static_cast<Space>(i)), program_.space_bytes[i], kMaxSpaceBytes - 1);
+             space_name(static_cast<Space>(i)), program_.space_bytes[i], kMaxSpaceBytes);
       }
     }
   }
@@ -217,7 +217,8 @@ class Decoder {
           fail(offset_of(p + 24 + 4 * d), "dimension %d of '%.200s' is %u", d, io.name.c_str(), n);
         }
         if (d < ndim) {
-          size = n > kMaxSpaceBytes / size ? kMaxSpaceBytes : size * n;
+          size = n > kMaxSpaceBytes / size ? kMaxSpaceBytes + 1 : size * n;
+          size = std::min(size, kMaxSpaceBytes + 1);
           io.shape.push_back(n);
         }
       }

@@ -23,7 +23,7 @@ constexpr size_t kIoSize = 48;
 constexpr size_t kJobSize = 16;
 constexpr size_t kOperandSize = 72;
 
-/// Sizes of the spaces are below this, so that sums of byte counts cannot overflow.
-constexpr uint64_t kMaxSpaceBytes = uint64_t{1} << 40;
+/// The spaces are at most this large, so that sums of byte counts cannot overflow.
+constexpr uint64_t kMaxSpaceBytes = uint64_t{1} << 48;
 
 }  // namespace pulsar2::format

@@ -43,6 +43,9 @@ struct KernelCall {
   int32_t num_params = 0;
   Parallel* parallel = nullptr;
   std::unique_ptr<KernelState>* state = nullptr;  ///< owned by the caller, one per job
+  /// Bit i: operand i has the same address and bytes in every call that is given this `state`, as
+  /// weights have. So what was made from them once may be kept.
+  uint32_t constant_operands = 0;
 };
 
 using KernelFn = void (*)(const KernelCall&);
