@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _TEMPORARY = re.compile(r"\.pulsar2-(\d+)-.*\.tmp")
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     """A temporary path beside `path`; what was written there becomes `path` at the end.
 
     On any exception the temporary file goes and `path` stays as it was. `UserError` when the system

@@ -1,0 +1,69 @@
+"""The log: lines of loguru's format on standard error, and in a file from when there is one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from loguru import logger
+
+from pulsar2.diagnostics import UserError
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+_FORMAT = (
+    "<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> | <level>{level: <8}</level> | "
+    "<cyan>{name}</cyan>:<cyan>{function}</cyan>:<cyan>{line}</cyan> - <level>{message}</level>"
+)
+
+
+def uses_color(stream: TextIO) -> bool:
+    """Whether escape codes may go to `stream`: a terminal, and no NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+@dataclass
+class Log:
+    """The log of one command. Between `start` and `stop` it has loguru to itself.
+
+    `warnings` collects every warning, so that a summary can say them again.
+    """
+
+    warnings: list[str] = field(default_factory=list[str])
+    _file: int | None = None
+
+    def start(self) -> Log:
+        """Begins logging to standard error."""
+        logger.remove()
+        logger.add(_write_error, format=_FORMAT, level="INFO", colorize=uses_color(sys.stderr))
+        logger.add(self._keep_warning, level="WARNING", format="{message}")
+        return self
+
+    def to_file(self, path: Path) -> None:
+        """Logs to `path` too, over what an earlier command logged there."""
+        if self._file is not None:
+            return
+        try:
+            self._file = logger.add(
+                path, format=_FORMAT, level="DEBUG", colorize=False, mode="w", encoding="utf-8"
+            )
+        except OSError as error:
+            raise UserError.of(f"cannot write the log: {error.strerror}", str(path)) from None
+
+    def stop(self) -> None:
+        """Closes the log file and gives loguru back."""
+        logger.remove()
+        self._file = None
+
+    def _keep_warning(self, message: Message) -> None:
+        if message.record["level"].name == "WARNING":
+            self.warnings.append(message.record["message"])
+
+
+def _write_error(text: str) -> None:
+    """Writes to what standard error is now, not to what it was when logging began."""
+    sys.stderr.write(text)

@@ -1,0 +1,46 @@
+"""Tables on standard output, as rich draws them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+_PLAIN_WIDTH = 160
+"""Columns of a table that does not go to a terminal, where COLUMNS does not say."""
+
+
+def make_console() -> Console:
+    """A console on standard output; without escape codes when it is not a terminal."""
+    plain = not sys.stdout.isatty()
+    width = _PLAIN_WIDTH if plain and not os.environ.get("COLUMNS") else None
+    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table with a line between rows; text is shown as it is, without markup."""
+    from rich.text import Text
+
+    table = Table(title=title, show_lines=True)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    make_console().print(table)
+    sys.stdout.flush()
+
+
+def print_summary(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Prints names and values in two columns under a title."""
+    from rich.text import Text
+
+    console = make_console()
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        grid.add_row(Text(f"  {name}"), Text(value))
+    console.print(Text(title))
+    console.print(grid)
+    sys.stdout.flush()
