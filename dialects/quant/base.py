@@ -175,5 +175,3 @@ def window_size(
     if (count - 1) * stride >= size + before:
         count -= 1
     return count
-
-

@@ -185,9 +185,7 @@ class MatMulOp(IRDLOperation):
     y = result_def(Tensor)
 
     traits = traits_def(Pure())
-    assembly_format = (
-        "operands (`clamp` $clamp^)? attr-dict `:` functional-type(operands, results)"
-    )
+    assembly_format = "operands (`clamp` $clamp^)? attr-dict `:` functional-type(operands, results)"
 
     def __init__(
         self,

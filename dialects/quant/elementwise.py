@@ -263,9 +263,7 @@ class NormalizeOp(IRDLOperation):
     y = result_def(Tensor)
 
     traits = traits_def(Pure())
-    assembly_format = (
-        "$x `axis` $axis `mean` $mean `std` $std attr-dict `:` type($x) `->` type($y)"
-    )
+    assembly_format = "$x `axis` $axis `mean` $mean `std` $std attr-dict `:` type($x) `->` type($y)"
 
     def __init__(
         self,

@@ -47,6 +47,8 @@ STORAGE_TYPES: dict[str, IntegerType] = {
 }
 """The storage types by their name in a quantized type."""
 
+_INLINE_MADE = 8
+
 _STORAGE_NAMES = {type_: name for name, type_ in STORAGE_TYPES.items()}
 _STORAGE_DTYPES: dict[IntegerType, np.dtype[Any]] = {
     type_: np.dtype(dtype)
@@ -211,7 +213,10 @@ class UniformPerAxisType(ParametrizedAttribute, TypeAttribute):
         zero_points: npt.ArrayLike | None,
         weights: WeightStore,
     ) -> UniformPerAxisType:
-        """The type with these scales [n] and zero points [n]; more than 64 go into `weights`."""
+        """The type with these scales [n] and zero points [n]; more than 8 go into `weights`.
+
+        The text may hold up to 64, but a type is written at every use.
+        """
         storage = storage_type(storage) if isinstance(storage, str) else storage
         scale_array = np.asarray(scales, np.float32).reshape(-1)
         points = None if zero_points is None else np.asarray(zero_points, np.int32).reshape(-1)
@@ -219,7 +224,7 @@ class UniformPerAxisType(ParametrizedAttribute, TypeAttribute):
             points = None
         scale_data: Attribute
         point_data: Attribute = NoneAttr()
-        if scale_array.size <= INLINE_ELEMENTS:
+        if scale_array.size <= _INLINE_MADE:
             scale_data = DenseArrayBase.from_list(f32, scale_array.tolist())
             if points is not None:
                 point_data = DenseArrayBase.from_list(i32, points.tolist())
@@ -412,9 +417,7 @@ def storage_dtype(type_: Attribute) -> np.dtype[Any]:
     return numpy_dtype_of(stored_type(type_))
 
 
-def quant_parameters(
-    type_: QuantizedType, weights: WeightStore
-) -> tuple[F32Array, I32Array]:
+def quant_parameters(type_: QuantizedType, weights: WeightStore) -> tuple[F32Array, I32Array]:
     """Scales and zero points as arrays: [1] per tensor, [size] per axis."""
     if isinstance(type_, UniformType):
         return np.asarray([type_.scale], np.float32), np.asarray([type_.zero_point], np.int32)

@@ -1,0 +1,168 @@
+"""The state of one conversion from `onnx` to `quant`: what rules emit into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import Float32Type, LocationAttr, TensorType, f32
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.quant.types import UniformType, element_type, shape_of
+from pulsar2.locations import name_location, node_name, tensor_name
+from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number
+from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
+from pulsar2.lowering.quant.rules.base import constant_of
+from pulsar2.weights import AnyArray, WeightStore
+
+
+class Conversion:
+    """Builds the quantized block of one function.
+
+    `bias_type` is the data type of biases, S32 or FP32; `weight_threshold` is the least magnitude
+    that the weights of a channel are quantized for.
+    """
+
+    def __init__(
+        self,
+        plan: QuantPlan,
+        block: Block,
+        *,
+        bias_type: str = "S32",
+        weight_threshold: float = 1e-6,
+        renamed: dict[SSAValue, str] | None = None,
+    ):
+        self.plan = plan
+        self.weights: WeightStore = plan.weights
+        self.block = block
+        self.bias_type = bias_type
+        self.weight_threshold = weight_threshold
+        self._renamed = renamed or {}
+        self._bound: dict[SSAValue, SSAValue] = {}
+        self._cast: dict[tuple[SSAValue, Attribute], SSAValue] = {}
+
+    def bind(self, value: SSAValue, new: SSAValue) -> None:
+        """Says that `new` is the quantized form of the float graph's `value`."""
+        self._bound[value] = new
+
+    def bound(self, value: SSAValue) -> SSAValue:
+        """The quantized form of a tensor as it was bound, in whatever quantization."""
+        return self._bound[value]
+
+    def name_of(self, value: SSAValue) -> str:
+        """The name of the quantized form of a tensor.
+
+        It is the float tensor's own, unless the float tensor is still there under that name.
+        """
+        return self._renamed.get(value) or tensor_name(value)
+
+    def location(self, op: OnnxOp, value: SSAValue | None = None) -> LocationAttr:
+        """The location of what computes `value` (by default all results of `op`) for `op`."""
+        values = op.results if value is None else (value,)
+        return name_location(node_name(op), [self.name_of(v) for v in values])
+
+    def part_location(self, op: OnnxOp, part: str) -> LocationAttr:
+        """The location of an operation that `op` needs besides its own: `node/part`."""
+        name = f"{node_name(op)}/{part}"
+        return name_location(name, [name])
+
+    def emit(self, op: Operation, location: LocationAttr) -> SSAValue:
+        """Adds an operation at the end of the block and gives its first result."""
+        op.location = location
+        self.block.add_op(op)
+        return op.results[0]
+
+    def finish(self, op: OnnxOp, made: Operation, value: SSAValue | None = None) -> None:
+        """Adds the operation that computes `value` (by default the result) for `op`."""
+        value = self.plan.result(op) if value is None else value
+        self.bind(value, self.emit(made, self.location(op, value)))
+
+    def type_of(self, value: SSAValue) -> TensorType:
+        """The tensor type of the quantized form of `value`."""
+        return TensorType(self.plan.element_type(value), shape_of(value.type))
+
+    def operand(self, value: SSAValue) -> SSAValue:
+        """The quantized (or FP32) form of a tensor or constant, in its own quantization."""
+        return self.operand_as(value, self.plan.element_type(value))
+
+    def quantized(self, value: SSAValue) -> SSAValue:
+        """The quantized form of a tensor that may be FP32 elsewhere."""
+        return self.operand_as(value, self.plan.uniform_type(value))
+
+    def operand_as(self, value: SSAValue, type_: Attribute) -> SSAValue:
+        """The form of a tensor or constant with elements of `type_`, cast where it is another."""
+        array = constant_of(value, self.weights)
+        if array is not None:
+            return self._constant_form(value, array, type_)
+        bound = self._bound[value]
+        return self.cast(bound, type_, tensor_name(value))
+
+    def cast(self, value: SSAValue, type_: Attribute, name: str) -> SSAValue:
+        """`value` in elements of `type_`, quantized, dequantized or requantized if need be."""
+        present = element_type(value)
+        if present == type_:
+            return value
+        key = (value, type_)
+        if key not in self._cast:
+            result = TensorType(type_, shape_of(value))
+            if isinstance(present, Float32Type):
+                made, kind = quant.QCastOp(value, result), "QuantizeLinear"
+            elif isinstance(type_, Float32Type):
+                made, kind = quant.DCastOp(value, result), "DequantizeLinear"
+            else:
+                made, kind = quant.RequantizeOp(value, result), "Requantize"
+            node = f"{name}_{kind}"
+            self._cast[key] = self.emit(made, name_location(node, [node]))
+        return self._cast[key]
+
+    def constant(self, array: AnyArray, type_: Attribute, name: str) -> SSAValue:
+        """A constant of stored elements `array` and element type `type_`."""
+        made = quant.ConstantOp.of(array, type_, self.weights)
+        return self.emit(made, name_location(name, [name]))
+
+    def float_constant(self, array: AnyArray, name: str, like: SSAValue | None = None) -> SSAValue:
+        """An f32 constant, quantized with the storage that `like` has (f32 if that is)."""
+        values = np.asarray(array, np.float32)
+        if like is not None and isinstance(element_type(like), Float32Type):
+            return self.constant(values, f32, name)
+        type_ = constant_type(values, STORAGES.get(self.plan.data_type, "u8"))
+        return self.constant(quantize(values, type_), type_, name)
+
+    def _constant_form(self, value: SSAValue, array: AnyArray, type_: Attribute) -> SSAValue:
+        key = (value, type_)
+        if key not in self._cast:
+            values = array.astype(np.float32)
+            stored = quantize(values, type_) if isinstance(type_, UniformType) else values
+            self._cast[key] = self.constant(stored, type_, tensor_name(value))
+        return self._cast[key]
+
+    def clamp(self, op: OnnxOp, value: SSAValue) -> tuple[int, int] | None:
+        """The bounds, in stored integers of `value`, of the activation fused into `op`.
+
+        None where none is fused or it bounds nothing that the storage does not bound already.
+        """
+        activation = self.plan.fusion(op).activation
+        type_ = self.plan.element_type(value)
+        if activation is None or not isinstance(type_, UniformType):
+            return None
+        low, high = 0.0, float("inf")
+        if activation.op_type == "Clip":
+            bounds = clip_bounds(activation, self.weights)
+            assert bounds[0] is not None
+            assert bounds[1] is not None
+            low, high = bounds
+        clamp = quantize_number(low, type_), quantize_number(high, type_)
+        return None if clamp == type_.bounds else clamp
+
+    def outputs(self, values: Sequence[SSAValue], names: Sequence[str]) -> list[SSAValue]:
+        """The graph's outputs as FP32, dequantized by `<name>_DequantizeLinear` where need be."""
+        results: list[SSAValue] = []
+        for value, name in zip(values, names, strict=True):
+            bound = self.operand(value)
+            if not isinstance(element_type(bound), Float32Type):
+                made = quant.DCastOp(bound, TensorType(f32, shape_of(bound)))
+                bound = self.emit(made, name_location(f"{name}_DequantizeLinear", [name]))
+            results.append(bound)
+        return results

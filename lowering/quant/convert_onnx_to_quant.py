@@ -1,0 +1,133 @@
+"""`convert-onnx-to-quant`: a calibrated float graph becomes a graph of quantized numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DictionaryAttr,
+    FunctionType,
+    ModuleOp,
+    StringAttr,
+    TensorType,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, BlockArgument, SSAValue
+from xdsl.utils.exceptions import PassFailedException
+
+from pulsar2.context import AxContext
+from pulsar2.dialects.onnx.op import OnnxOp
+from pulsar2.dialects.quant.types import shape_of
+from pulsar2.locations import tensor_name
+from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.quant.conversion import Conversion
+from pulsar2.lowering.quant.plan import QuantPlan
+from pulsar2.lowering.quant.ranges import RANGE
+from pulsar2.lowering.quant.rules.base import is_float
+from pulsar2.lowering.quant.rules.preprocess import fixed_type
+
+
+@dataclass(frozen=True)
+class ConvertOnnxToQuant(AxPass):
+    """Turns the `onnx` operations of each function into `quant` operations.
+
+    Activations become affine integers per tensor, over the observed range widened to hold 0;
+    weights S8, symmetric per output channel; biases S32 of scale f32(s_x * s_w[c]), or FP32. A Relu
+    or Clip that alone uses a Conv, Gemm, MatMul, Add, Sub, Mul or Div becomes that operator's
+    clamp. Tensors whose data only moves (Reshape, Transpose, Concat, MaxPool, Pad, Slice, ..) share
+    one quantization. Float inputs are quantized by `quant.qcast`; an integer input behind a
+    DequantizeLinear is used as it is; outputs stay FP32 through `quant.dcast`.
+
+    Needs: `onnx` operations of static shapes, and an observed range (`quant.ranges` on an
+    operation, `quant.range` of an argument) wherever a tensor is computed. Leaves: no `onnx`
+    operation. Operators without a quantized form are all reported, with their nodes, in one error.
+
+    Options: `activation`, the data type where an operation has no attribute `quant.data_type`;
+    `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a channel is quantized for.
+
+    ```
+    %y = onnx.Conv(%x, %w, %b) {quant.ranges = [array<f32: 0.0, 0.0>]} : ..
+    %z = onnx.Relu(%y) {quant.ranges = [array<f32: 0.0, 4.0>]} : ..
+    // becomes
+    %w = quant.constant .. : tensor<8x3x3x3x!quant.uniform<i8:f32:0, {..}>>
+    %b = quant.constant .. : tensor<8x!quant.uniform<i32:f32:0, {..}>>
+    %z = quant.conv %x, %w, %b .. : .. -> tensor<1x8x4x4x!quant.uniform<u8:f32, 0.015686275>>
+    ```
+    """
+
+    name = "convert-onnx-to-quant"
+
+    activation: Literal["U8", "S8", "U16", "S16"] = "U8"
+    bias: Literal["S32", "FP32"] = "S32"
+    weight_threshold: float = 1e-6
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        ctx.load_registered_dialect("quant")
+        for op in list(module.ops):
+            if isinstance(op, FuncOp) and not op.is_declaration:
+                self._convert(ctx, op)
+
+    def _convert(self, ctx: AxContext, func: FuncOp) -> None:
+        plan = QuantPlan(func, ctx.weights, self.activation)
+        old = func.body.block
+        terminator = old.last_op
+        assert isinstance(terminator, ReturnOp)
+        names = _output_names(func, terminator.operands)
+        block = Block(arg_types=[_argument_type(a, plan) for a in old.args])
+        renamed = {v: f"{tensor_name(v)}_quantized" for v in terminator.operands}
+        to = Conversion(
+            plan,
+            block,
+            bias_type=self.bias,
+            weight_threshold=self.weight_threshold,
+            renamed=renamed,
+        )
+        for before, after in zip(old.args, block.args, strict=True):
+            after.location, after.name_hint = before.location, before.name_hint
+            to.bind(before, after)
+        for op in old.ops:
+            if isinstance(op, OnnxOp):
+                if op.op_type in ("Constant", "") or plan.is_absorbed(op):
+                    continue
+                plan.rule(op).convert(op, to)
+            elif op is not terminator:
+                raise PassFailedException(f"'{op.name}' is not an operation of the onnx dialect")
+        results = to.outputs(terminator.operands, names)
+        returned = ReturnOp(*results)
+        returned.location = terminator.location
+        block.add_op(returned)
+        _replace_body(func, block)
+
+
+def _output_names(func: FuncOp, values: tuple[SSAValue, ...] | list[SSAValue]) -> list[str]:
+    """The names of the graph's outputs: the function's attribute, else those of the tensors."""
+    given = func.attributes.get("ax.output_names")
+    if isinstance(given, ArrayAttr) and len(given.data) == len(values):
+        return [n.data for n in given.data if isinstance(n, StringAttr)]
+    return [tensor_name(v) or f"output_{i}" for i, v in enumerate(values)]
+
+
+def _argument_type(argument: BlockArgument, plan: QuantPlan) -> Attribute:
+    """The type of an argument: an integer one that is dequantized has that quantization."""
+    if is_float(argument):
+        return argument.type
+    fixed = next((fixed_type(u.operation, plan.weights) for u in argument.uses), None)
+    return argument.type if fixed is None else TensorType(fixed, shape_of(argument))
+
+
+def _replace_body(func: FuncOp, block: Block) -> None:
+    """Puts `block` in place of the function's body, with the types that follow from it."""
+    old = func.body.block
+    for op in reversed(list(old.ops)):
+        op.detach()
+        op.erase(safe_erase=False)
+    func.body.detach_block(old)
+    func.body.add_block(block)
+    terminator = block.last_op
+    assert terminator is not None
+    func.function_type = FunctionType.from_lists(block.arg_types, terminator.operand_types)
+    if func.arg_attrs is not None:
+        kept = [{k: v for k, v in a.data.items() if k != RANGE} for a in func.arg_attrs.data]
+        func.arg_attrs = ArrayAttr([DictionaryAttr(a) for a in kept]) if any(kept) else None

@@ -1,0 +1,104 @@
+"""From ranges and weights to scales, zero points and stored integers. Knows no IR but the types."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsar2.dialects.quant.types import (
+    F32Array,
+    I32Array,
+    UniformType,
+    storage_range,
+    storage_type,
+)
+from pulsar2.weights import AnyArray
+
+WEIGHT_MAX = 127
+"""Greatest magnitude of an S8 weight: symmetric, so -128 is not used."""
+
+_BIAS_LIMIT = 2**30
+"""Greatest magnitude of an S32 bias that leaves the accumulator room for the products."""
+
+
+def activation_type(low: float, high: float, storage: str) -> UniformType:
+    """The affine type of that storage whose numbers span [low, high] and hold 0 exactly.
+
+    A tensor of zeros has scale 1.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    least, greatest = storage_range(storage_type(storage))
+    scale = np.float32((high - low) / (greatest - least))
+    if not scale > 0:
+        # All zero, or so near to it that the scale is not an f32.
+        return UniformType(storage, 1.0, min(max(0, least), greatest))
+    zero_point = round(least - low / float(scale))
+    return UniformType(storage, float(scale), min(max(zero_point, least), greatest))
+
+
+def constant_type(values: AnyArray, storage: str) -> UniformType:
+    """The affine type for a constant's values; exact where they are all one number (and zeros)."""
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    nonzero = values[values != 0]
+    if nonzero.size and np.all(nonzero == nonzero.flat[0]):
+        least, greatest = storage_range(storage_type(storage))
+        zero_point = 0 if least < 0 else (0 if high > 0 else 1)
+        return UniformType(storage, abs(float(nonzero.flat[0])), min(zero_point, greatest))
+    return activation_type(low, high, storage)
+
+
+def quantize(values: npt.NDArray[np.float32], type_: UniformType) -> AnyArray:
+    """`sat(rne(values / s) + z)` in the storage's numpy dtype: ONNX QuantizeLinear."""
+    from pulsar2.dialects.quant.types import storage_dtype
+
+    least, greatest = type_.bounds
+    steps = np.rint(values.astype(np.float32) / type_.scale).astype(np.float64)
+    return np.clip(steps + type_.zero_point, least, greatest).astype(storage_dtype(type_))
+
+
+def quantize_number(value: float, type_: UniformType) -> int:
+    """`sat(rne(value / s) + z)`, also of an infinity."""
+    least, greatest = type_.bounds
+    step = float(np.rint(np.float32(value) / type_.scale))
+    return int(min(max(step + type_.zero_point, least), greatest))
+
+
+def weight_scales(weight: npt.NDArray[np.float32], axis: int, threshold: float) -> F32Array:
+    """Scales of symmetric S8 weights along `axis`, f32 [size of the axis].
+
+    A channel whose weights are all below `threshold` in magnitude is quantized as if its greatest
+    were `threshold`.
+    """
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    greatest = np.max(np.abs(weight), axis=others, initial=0.0)
+    return (np.maximum(greatest, np.float32(threshold)) / np.float32(WEIGHT_MAX)).astype(np.float32)
+
+
+def widen_for_bias(
+    scales: F32Array, bias: npt.NDArray[np.float32], input_scale: np.float32
+) -> F32Array:
+    """Weight scales [C] made large enough for the S32 bias [C] to hold at f32(s_x * s_w[c])."""
+    least = np.abs(bias.astype(np.float64)) / (_BIAS_LIMIT * float(input_scale))
+    return np.maximum(scales, least.astype(np.float32))
+
+
+def quantize_weight(
+    weight: npt.NDArray[np.float32], scales: F32Array, axis: int
+) -> npt.NDArray[np.int8]:
+    """S8 weights `rne(weight / scale)` within [-127, 127], scales along `axis`."""
+    shape = [1] * weight.ndim
+    shape[axis] = scales.size
+    steps = np.rint(weight / scales.reshape(shape))
+    return np.clip(steps, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+
+
+def bias_scales(input_scale: np.float32, scales: F32Array) -> F32Array:
+    """f32(s_x * s_w[c]), f32 [C]."""
+    return np.float32(input_scale) * scales.astype(np.float32)
+
+
+def quantize_bias(bias: npt.NDArray[np.float32], scales: F32Array) -> I32Array:
+    """S32 bias `rne(bias / scale)`, saturated."""
+    steps = np.rint(bias.astype(np.float64) / scales.astype(np.float64))
+    limits = np.iinfo(np.int32)
+    return np.clip(steps, limits.min, limits.max).astype(np.int32)

@@ -1,0 +1,353 @@
+"""Which tensors of a float graph share a quantization, and which must be observed for it.
+
+A plan needs no ranges, so calibration asks it what to observe, and conversion asks the same plan
+for the types. The steps: refuse what has no quantized form, fuse activations and biases into the
+operator before them, and join tensors whose data only moves into groups of one quantization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from xdsl.dialects.builtin import Float32Type, StringAttr, f32
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
+
+from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.constant import Constant, NoValue
+from pulsar2.dialects.onnx.elementwise import Add, Clip, Relu
+from pulsar2.dialects.onnx.matmul import MatMul
+from pulsar2.dialects.onnx.types import static_shape_of
+from pulsar2.dialects.quant.types import UniformType
+from pulsar2.locations import node_name, tensor_name
+from pulsar2.lowering.quant.parameters import activation_type, constant_type
+from pulsar2.lowering.quant.ranges import range_of
+from pulsar2.lowering.quant.rules import RULES
+from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float
+from pulsar2.lowering.quant.rules.preprocess import fixed_type
+from pulsar2.weights import WeightStore
+
+DATA_TYPE = "quant.data_type"
+"""Attribute of an onnx operation: the data type of its results, as in a layer configuration."""
+
+STORAGES = {"U8": "u8", "S8": "i8", "U16": "u16", "S16": "i16"}
+"""The storage of each integer data type; FP32 is the one data type beside them."""
+
+_PRECISION = ("U8", "S8", "U16", "S16", "FP32")
+
+
+@dataclass
+class Group:
+    """Tensors of one quantization.
+
+    `sources` are those that an operator computes; the others are moved copies of them. `held` are
+    numbers that must be representable. `fixed` is a quantization that comes with the graph.
+    """
+
+    members: list[SSAValue] = field(default_factory=list[SSAValue])
+    sources: list[SSAValue] = field(default_factory=list[SSAValue])
+    held: list[float] = field(default_factory=list[float])
+    fixed: UniformType | None = None
+
+
+@dataclass
+class Fusion:
+    """What one operator carries out besides itself. `tail` gives the result."""
+
+    bias: Add | None = None
+    activation: Relu | Clip | None = None
+
+    def tail(self, op: OnnxOp) -> OnnxOp:
+        return self.activation or self.bias or op
+
+
+class QuantPlan:
+    """The plan of one function; see the module."""
+
+    def __init__(self, func: FuncOp, weights: WeightStore, data_type: str = "U8"):
+        """Plans `func`, whose operations have `data_type` unless their attribute says otherwise.
+
+        Raises `UserError` with every operator that has no quantized form.
+        """
+        self.func = func
+        self.weights = weights
+        self.data_type = data_type
+        self.fusions: dict[Operation, Fusion] = {}
+        self._absorbed: dict[Operation, OnnxOp] = {}
+        self._types: dict[int, Attribute] = {}
+        self._refuse_unsupported()
+        for op in self.ops():
+            self._fuse(op)
+        self._groups = self._join()
+
+    def ops(self) -> Iterator[OnnxOp]:
+        """The operators that compute tensors, in order, constants left out."""
+        for op in self.func.body.block.ops:
+            if isinstance(op, OnnxOp) and not isinstance(op, Constant | NoValue):
+                yield op
+
+    @staticmethod
+    def rule(op: OnnxOp) -> Rule:
+        return RULES[op.op_type]
+
+    def is_absorbed(self, op: OnnxOp) -> bool:
+        """Whether an earlier operator carries out `op`."""
+        return op in self._absorbed
+
+    def fusion(self, op: OnnxOp) -> Fusion:
+        return self.fusions.get(op) or Fusion()
+
+    def result(self, op: OnnxOp) -> SSAValue:
+        """The first tensor that `op` and what is fused into it compute."""
+        return self.fusion(op).tail(op).results[0]
+
+    def group(self, value: SSAValue) -> Group:
+        return self._groups[value]
+
+    def groups(self) -> list[Group]:
+        """Every group once, in the order of its first member."""
+        return list({id(g): g for g in self._groups.values()}.values())
+
+    def observed(self) -> list[SSAValue]:
+        """The tensors whose ranges decide the quantization, in program order."""
+        return [
+            value
+            for group in self.groups()
+            if group.fixed is None
+            for value in group.sources
+            if not is_constant(value)
+        ]
+
+    def element_type(self, value: SSAValue) -> Attribute:
+        """The element type that `value` has in the quantized graph.
+
+        Raises `UserError` when a tensor that decides it was not calibrated.
+        """
+        group = self._groups.get(value)
+        if group is None:
+            return constant_element_type(value, self.weights, STORAGES.get(self.data_type, "u8"))
+        if group.fixed is not None:
+            return group.fixed
+        if id(group) not in self._types:
+            data_type = self._group_data_type(group)
+            if data_type == "FP32":
+                self._types[id(group)] = f32
+            else:
+                low, high = self._group_range(group)
+                self._types[id(group)] = activation_type(low, high, STORAGES[data_type])
+        return self._types[id(group)]
+
+    def uniform_type(self, value: SSAValue) -> UniformType:
+        """The quantization that `value` has, or would have if it were not FP32."""
+        type_ = self.element_type(value)
+        if isinstance(type_, UniformType):
+            return type_
+        assert isinstance(type_, Float32Type)
+        group = self._groups.get(value)
+        low, high = (0.0, 0.0) if group is None else self._group_range(group)
+        return activation_type(low, high, "u8")
+
+    def _group_range(self, group: Group) -> tuple[float, float]:
+        low = min(group.held, default=float("inf"))
+        high = max(group.held, default=float("-inf"))
+        errors = Diagnostics()
+        for value in group.sources:
+            pair = range_of(value)
+            array = constant_of(value, self.weights)
+            if array is not None:
+                pair = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+            if pair is None:
+                errors.error(
+                    f"tensor '{tensor_name(value)}' has no observed range",
+                    accepted="calibrate the module first",
+                )
+                continue
+            low, high = min(low, pair[0]), max(high, pair[1])
+        errors.raise_if_any()
+        return low, high
+
+    def _group_data_type(self, group: Group) -> str:
+        """The most precise data type that an operator computing a member asks for.
+
+        An input of the graph has no such operator; those that use it speak for it.
+        """
+        asked: list[str] = []
+        for value in group.sources:
+            if isinstance(value, BlockArgument):
+                asked += [self._op_data_type(use.operation) for use in value.uses]
+            elif not is_constant(value):
+                asked.append(self._op_data_type(value.owner))
+        return max(asked, key=_PRECISION.index, default=self.data_type)
+
+    def _op_data_type(self, op: Operation | object) -> str:
+        assert isinstance(op, Operation)
+        op = self._absorbed.get(op, op)
+        found = op.attributes.get(DATA_TYPE)
+        return found.data if isinstance(found, StringAttr) else self.data_type
+
+    def _refuse_unsupported(self) -> None:
+        errors: list[Diagnostic] = []
+        unknown = False
+        for op in self.ops():
+            where = f"node '{node_name(op)}' ({op.op_type or op.name})"
+            rule = RULES.get(op.op_type)
+            if rule is None:
+                unknown = True
+                errors.append(Diagnostic("the operator is not supported on the NPU", where))
+                continue
+            dynamic = [
+                tensor_name(v)
+                for v in (*op.operands, *op.results)
+                if is_float(v) and static_shape_of(v.type) is None
+            ]
+            if dynamic:
+                errors.append(
+                    Diagnostic(
+                        f"tensor '{dynamic[0]}' has no fixed shape",
+                        where,
+                        "fix the shapes of the model's inputs with input_shapes",
+                    )
+                )
+                continue
+            reason = rule.refuse(op, self.weights)
+            if reason:
+                errors.append(Diagnostic(reason, where))
+            errors += self._not_finite(op, where)
+        if unknown:
+            errors.append(Diagnostic("operators supported on the NPU: " + ", ".join(sorted(RULES))))
+        if errors:
+            raise UserError(errors)
+
+    def _not_finite(self, op: OnnxOp, where: str) -> Iterator[Diagnostic]:
+        for value in op.operands:
+            array = constant_of(value, self.weights)
+            if array is None or array.dtype.kind != "f" or isinstance(op, Clip):
+                continue
+            wrong = int(array.size - np.count_nonzero(np.isfinite(array)))
+            if wrong and RULES[op.op_type].needs_finite:
+                yield Diagnostic(
+                    f"the constant '{tensor_name(value)}' holds {wrong} NaN or infinite number(s)",
+                    where,
+                )
+
+    def _fuse(self, op: OnnxOp) -> None:
+        if op in self._absorbed or not self.rule(op).fuses_activation:
+            return
+        fusion = Fusion()
+        last: OnnxOp = op
+        follower = _only_user(last)
+        if isinstance(op, MatMul) and isinstance(follower, Add) and self._is_bias(follower, op):
+            fusion.bias = last = follower
+            follower = _only_user(last)
+        if isinstance(follower, Relu | Clip) and is_activation(follower, self.weights):
+            asked = follower.attributes.get(DATA_TYPE)
+            if asked is None or asked == op.attributes.get(DATA_TYPE):
+                fusion.activation = follower
+        for absorbed in (fusion.bias, fusion.activation):
+            if absorbed is not None:
+                self._absorbed[absorbed] = op
+                self.fusions[op] = fusion
+
+    def _is_bias(self, add: Add, product: MatMul) -> bool:
+        """Whether `add` adds a constant row to a product with constant weights."""
+        if not is_constant(product.b):
+            return False
+        other = add.b if add.a is product.result else add.a
+        row = constant_of(other, self.weights)
+        columns = static_shape_of(product.result.type)
+        return (
+            row is not None
+            and columns is not None
+            and row.ndim <= len(columns)
+            and row.size == columns[-1]
+            and (row.ndim == 0 or row.shape[-1] == columns[-1])
+        )
+
+    def _join(self) -> dict[SSAValue, Group]:
+        groups: dict[SSAValue, Group] = {}
+        for argument in self.func.args:
+            if is_float(argument):
+                groups[argument] = Group([argument], [argument])
+        for op in self.ops():
+            if op in self._absorbed:
+                continue
+            rule = self.rule(op)
+            first = self.result(op)
+            results = [first, *op.results[1:]]
+            results = [r for r in results if is_float(r)]
+            shared = [v for v in rule.shared(op) if is_float(v)]
+            fixed = fixed_type(op, self.weights)
+            if fixed is not None:
+                groups[first] = Group([first], [], fixed=fixed)
+                continue
+            if not shared:
+                for result in results:
+                    groups[result] = Group([result], [result])
+                continue
+            joined = self._merge([self._group_of(groups, v) for v in shared])
+            joined.held += rule.held(op, self.weights)
+            joined.members += results
+            for member in joined.members:
+                groups[member] = joined
+        return groups
+
+    @staticmethod
+    def _group_of(groups: dict[SSAValue, Group], value: SSAValue) -> Group:
+        found = groups.get(value)
+        return Group([value], [value]) if found is None else found
+
+    @staticmethod
+    def _merge(parts: Sequence[Group]) -> Group:
+        """One group of all; a part of fixed quantization stays as it is if there are others."""
+        first = parts[0].fixed
+        fixed = first if all(p.fixed == first for p in parts) else None
+        result = Group(fixed=fixed)
+        for part in {id(p): p for p in parts}.values():
+            if part.fixed is not None and fixed is None:
+                # The graph says what these are, so they are requantized where they join others.
+                low, high = part.fixed.bounds
+                scale, zero = float(part.fixed.scale), part.fixed.zero_point
+                result.held += [(low - zero) * scale, (high - zero) * scale]
+                continue
+            result.members += part.members
+            result.sources += part.sources
+            result.held += part.held
+        return result
+
+
+def _only_user(op: OnnxOp) -> OnnxOp | None:
+    """The operator that alone uses the single result of `op`, or None."""
+    if len(op.results) != 1 or not op.results[0].has_one_use():
+        return None
+    user = next(iter(op.results[0].uses)).operation
+    return None if isinstance(user, ReturnOp) or not isinstance(user, OnnxOp) else user
+
+
+def is_activation(op: Relu | Clip, weights: WeightStore) -> bool:
+    """Whether `op` is a Relu, or a Clip between constants, so that it can be a clamp."""
+    if isinstance(op, Relu):
+        return True
+    low, high = clip_bounds(op, weights)
+    return low is not None and high is not None and low < high
+
+
+def clip_bounds(op: Clip, weights: WeightStore) -> tuple[float | None, float | None]:
+    """Bounds of a Clip, infinite where left out, None where they are not constants."""
+    bounds: list[float | None] = []
+    for value, default in ((op.min, -np.inf), (op.max, np.inf)):
+        array = constant_of(value, weights)
+        if value is None:
+            bounds.append(float(default))
+        else:
+            bounds.append(None if array is None else float(array.reshape(-1)[0]))
+    return bounds[0], bounds[1]
+
+
+def constant_element_type(value: SSAValue, weights: WeightStore, storage: str) -> UniformType:
+    """The quantization of a constant operand of an elementwise operator."""
+    array = constant_of(value, weights)
+    assert array is not None
+    return constant_type(array, storage)

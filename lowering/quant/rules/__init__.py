@@ -1,0 +1,23 @@
+"""The conversion rules, by ONNX operator."""
+
+from __future__ import annotations
+
+from pulsar2.lowering.quant.rules.base import Rule
+from pulsar2.lowering.quant.rules.contraction import CONTRACTION_RULES
+from pulsar2.lowering.quant.rules.elementwise import ELEMENTWISE_RULES
+from pulsar2.lowering.quant.rules.movement import MOVEMENT_RULES
+from pulsar2.lowering.quant.rules.pooling import POOLING_RULES
+from pulsar2.lowering.quant.rules.preprocess import PREPROCESS_RULES
+
+RULES: dict[str, Rule] = {
+    op_type: rule
+    for rule in (
+        *CONTRACTION_RULES,
+        *ELEMENTWISE_RULES,
+        *MOVEMENT_RULES,
+        *POOLING_RULES,
+        *PREPROCESS_RULES,
+    )
+    for op_type in rule.op_types
+}
+"""The rule of each ONNX operator that has a quantized form."""

@@ -1,0 +1,75 @@
+"""What a conversion rule is: how one family of ONNX operators becomes `quant` operations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from xdsl.dialects.builtin import f32
+from xdsl.ir import SSAValue
+
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.constant import Constant
+from pulsar2.dialects.onnx.types import element_of, static_shape_of
+from pulsar2.weights import AnyArray, WeightStore
+
+if TYPE_CHECKING:
+    from pulsar2.lowering.quant.conversion import Conversion
+
+
+class Rule(ABC):
+    """How the operators `op_types` are quantized. One instance serves every operator."""
+
+    op_types: ClassVar[tuple[str, ...]]
+    """Names in ONNX of the operators that the rule converts."""
+
+    fuses_activation: ClassVar[bool] = False
+    """Whether a Relu or Clip that alone uses the result is carried out with the operator."""
+
+    needs_finite: ClassVar[bool] = True
+    """Whether a NaN or infinity among the constant operands is a mistake."""
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        """Why this operator, with these attributes and operands, has no quantized form, or ''."""
+        return ""
+
+    def shared(self, op: OnnxOp) -> Sequence[SSAValue]:
+        """The operands whose quantization all results have, since their data only moves."""
+        return ()
+
+    def held(self, op: OnnxOp, weights: WeightStore) -> Sequence[float]:
+        """Numbers that the quantization of the results must hold besides those observed."""
+        return ()
+
+    @abstractmethod
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        """Emits the `quant` operations of `op` and binds its results."""
+
+
+def constant_of(value: SSAValue | None, weights: WeightStore) -> AnyArray | None:
+    """The values of a constant tensor, or None where `value` is not one."""
+    owner = None if value is None else value.owner
+    return owner.array(weights) if isinstance(owner, Constant) else None
+
+
+def is_constant(value: SSAValue) -> bool:
+    return isinstance(value.owner, Constant)
+
+
+def is_float(value: SSAValue) -> bool:
+    """Whether `value` is a tensor of f32, which is what can be quantized."""
+    return element_of(value.type) == f32
+
+
+def shape_of(value: SSAValue) -> tuple[int, ...]:
+    """The static shape of a tensor; the plan has refused any other before a rule sees it."""
+    shape = static_shape_of(value.type)
+    assert shape is not None
+    return shape
+
+
+def int_list(value: SSAValue | None, weights: WeightStore) -> tuple[int, ...] | None:
+    """The integers of a constant 1-D (or scalar) operand, None where it is absent or computed."""
+    array = constant_of(value, weights)
+    return None if array is None else tuple(int(v) for v in array.reshape(-1))

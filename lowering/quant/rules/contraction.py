@@ -1,0 +1,257 @@
+"""Conv, BatchNormalization, Gemm and MatMul."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import Float32Type, TensorType, f32
+from xdsl.ir import SSAValue
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.conv import Conv
+from pulsar2.dialects.onnx.matmul import Gemm, MatMul
+from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType, element_type
+from pulsar2.locations import node_name
+from pulsar2.lowering.quant.parameters import (
+    bias_scales,
+    quantize_bias,
+    quantize_weight,
+    weight_scales,
+    widen_for_bias,
+)
+from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, shape_of
+from pulsar2.weights import WeightStore
+
+if TYPE_CHECKING:
+    from pulsar2.lowering.quant.conversion import Conversion
+
+F32Values = npt.NDArray[np.float32]
+
+
+def quantized_weight(
+    to: Conversion, x: SSAValue, weight: F32Values, bias: F32Values | None, axis: int, name: str
+) -> tuple[SSAValue, SSAValue | None]:
+    """Constants of the S8 weight, per channel of `axis`, and of the bias [channels], S32 or FP32.
+
+    `x` is the quantized operand that the weight multiplies.
+    """
+    x_type = element_type(x)
+    assert isinstance(x_type, UniformType)
+    scales = weight_scales(weight, axis, to.weight_threshold)
+    wide_bias = bias is not None and to.bias_type == "S32"
+    if bias is not None and wide_bias:
+        scales = widen_for_bias(scales, bias, x_type.scale)
+    stored = quantize_weight(weight, scales, axis)
+    w_type = UniformPerAxisType.of("i8", axis, scales, None, to.weights)
+    w = to.constant(stored, w_type, f"{name}/weight")
+    if bias is None:
+        return w, None
+    if not wide_bias:
+        return w, to.constant(bias, f32, f"{name}/bias")
+    products = bias_scales(x_type.scale, scales)
+    b_type = UniformPerAxisType.of("i32", 0, products, None, to.weights)
+    return w, to.constant(quantize_bias(bias, products), b_type, f"{name}/bias")
+
+
+def emit_conv(
+    to: Conversion,
+    op: OnnxOp,
+    weight: F32Values,
+    bias: F32Values | None,
+    *,
+    strides: tuple[int, ...],
+    pads: tuple[int, ...],
+    dilations: tuple[int, ...],
+    group: int,
+) -> None:
+    """A convolution of `op`'s first operand and result; 1-D (and 0-D) as 2-D of height 1.
+
+    `weight` is [O, C / group, kernel..] and `pads` as in ONNX: begins, then ends.
+    """
+    value = to.plan.result(op)
+    x = to.quantized(op.operands[0])
+    missing = 4 - len(shape_of(op.operands[0]))
+    x_shape, y_shape = shape_of(op.operands[0]), shape_of(value)
+    if missing:
+        ones = (1,) * missing
+        wide = TensorType(element_type(x), (*x_shape[:2], *ones, *x_shape[2:]))
+        x = to.emit(quant.ReshapeOp(x, wide), to.part_location(op, "wide"))
+        weight = weight.reshape(*weight.shape[:2], *ones, *weight.shape[2:])
+        half = len(pads) // 2
+        pads = (*(0 for _ in ones), *pads[:half], *(0 for _ in ones), *pads[half:])
+        strides, dilations = (*ones, *strides), (*ones, *dilations)
+        y_shape = (*y_shape[:2], *ones, *y_shape[2:])
+    w, b = quantized_weight(to, x, weight, bias, 0, node_name(op))
+    made = quant.ConvOp(
+        x,
+        w,
+        b,
+        TensorType(to.plan.element_type(value), y_shape),
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
+        group=group,
+        clamp=to.clamp(op, value),
+    )
+    if missing:
+        y = to.emit(made, to.part_location(op, "conv"))
+        to.finish(op, quant.ReshapeOp(y, to.type_of(value)))
+    else:
+        to.finish(op, made)
+
+
+def _spatial_axes_fault(value: SSAValue, low: int) -> str:
+    axes = len(shape_of(value)) - 2
+    return "" if low <= axes <= 2 else f"{axes} spatial axes, but {low} to 2 are supported"
+
+
+class ConvRule(Rule):
+    op_types = ("Conv",)
+    fuses_activation = True
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        assert isinstance(op, Conv)
+        if not is_constant(op.weight):
+            return "the weight is computed, but only a constant weight is supported"
+        if op.bias is not None and not is_constant(op.bias):
+            return "the bias is computed, but only a constant bias is supported"
+        try:
+            _ = op.window
+        except ValueError as error:
+            return str(error)
+        return _spatial_axes_fault(op.x, 1)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, Conv)
+        weight = constant_of(op.weight, to.weights)
+        bias = constant_of(op.bias, to.weights)
+        assert weight is not None
+        emit_conv(
+            to,
+            op,
+            weight.astype(np.float32),
+            None if bias is None else bias.astype(np.float32),
+            strides=op.window.strides,
+            pads=op.window.pads,
+            dilations=op.window.dilations,
+            group=op.group,
+        )
+
+
+class BatchNormalizationRule(Rule):
+    """A BatchNormalization that could not be folded: a depthwise 1x1 convolution."""
+
+    op_types = ("BatchNormalization",)
+    fuses_activation = True
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if op.value_of("training_mode"):
+            return "training_mode is set"
+        if not all(is_constant(v) for v in op.operands[1:]):
+            return "scale, bias, mean and variance must be constants"
+        return _spatial_axes_fault(op.operands[0], 0)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        parts = [constant_of(v, to.weights) for v in op.operands[1:]]
+        scale, bias, mean, variance = (np.asarray(p, np.float64) for p in parts)
+        gain = scale / np.sqrt(variance + float(op.value_of("epsilon")))
+        axes = len(shape_of(op.operands[0])) - 2
+        emit_conv(
+            to,
+            op,
+            gain.astype(np.float32).reshape(-1, 1, *(1,) * axes),
+            (bias - mean * gain).astype(np.float32),
+            strides=(1,) * axes,
+            pads=(0,) * (2 * axes),
+            dilations=(1,) * axes,
+            group=gain.size,
+        )
+
+
+def _emit_product(
+    to: Conversion, op: OnnxOp, a: SSAValue, b: SSAValue | F32Values, bias: F32Values | None
+) -> None:
+    """A matrix product whose right side is a converted tensor or a constant [.., K, N].
+
+    The bias [N] belongs to a constant right side.
+    """
+    value = to.plan.result(op)
+    row: SSAValue | None = None
+    if isinstance(b, np.ndarray):
+        b, row = quantized_weight(to, a, b, bias, b.ndim - 1, node_name(op))
+    made = quant.MatMulOp(a, b, row, to.type_of(value), clamp=to.clamp(op, value))
+    to.finish(op, made)
+
+
+class MatMulRule(Rule):
+    op_types = ("MatMul",)
+    fuses_activation = True
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        assert isinstance(op, MatMul)
+        if min(len(shape_of(op.a)), len(shape_of(op.b))) < 2:
+            return "a vector operand is not supported, only matrices and batches of them"
+        return ""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, MatMul)
+        weight = constant_of(op.b, to.weights)
+        if weight is None:
+            both_float = all(isinstance(to.plan.element_type(v), Float32Type) for v in (op.a, op.b))
+            form = to.operand if both_float else to.quantized
+            _emit_product(to, op, form(op.a), form(op.b), None)
+            return
+        bias: F32Values | None = None
+        add = to.plan.fusion(op).bias
+        if add is not None:
+            row = constant_of(add.b if add.a is op.result else add.a, to.weights)
+            assert row is not None
+            columns = shape_of(op.result)[-1]
+            bias = np.broadcast_to(row.reshape(-1), (columns,)).astype(np.float32)
+        _emit_product(to, op, to.quantized(op.a), weight.astype(np.float32), bias)
+
+
+class GemmRule(Rule):
+    op_types = ("Gemm",)
+    fuses_activation = True
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        assert isinstance(op, Gemm)
+        if not is_constant(op.b):
+            return "B is computed, but only a constant B is supported"
+        if op.c is not None and not is_constant(op.c):
+            return "C is computed, but only a constant C is supported"
+        columns = shape_of(op.result)[1]
+        row = constant_of(op.c, weights)
+        if row is not None and (row.size not in (1, columns) or row.shape[:1] == (columns, 1)):
+            return f"C has shape {list(row.shape)}, but only one row of {columns} is supported"
+        return ""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, Gemm)
+        weight, row = constant_of(op.b, to.weights), constant_of(op.c, to.weights)
+        assert weight is not None
+        weight = weight.T if op.trans_b else weight
+        bias: F32Values | None = None
+        if row is not None:
+            columns = shape_of(op.result)[1]
+            bias = np.broadcast_to(row.reshape(-1), (columns,)).astype(np.float32)
+            bias = bias * np.float32(op.beta)
+        a = to.quantized(op.a)
+        if op.trans_a:
+            rows, inner = shape_of(op.a)
+            type_ = TensorType(element_type(a), (inner, rows))
+            a = to.emit(quant.TransposeOp(a, (1, 0), type_), to.part_location(op, "transA"))
+        weight = np.ascontiguousarray(weight, np.float32) * np.float32(op.alpha)
+        _emit_product(to, op, a, weight, bias)
+
+
+CONTRACTION_RULES: tuple[Rule, ...] = (
+    ConvRule(),
+    BatchNormalizationRule(),
+    MatMulRule(),
+    GemmRule(),
+)

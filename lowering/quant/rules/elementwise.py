@@ -1,0 +1,176 @@
+"""Binary arithmetic and unary functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.elementwise import Clip
+from pulsar2.dialects.quant.elementwise import BinaryOp, UnaryFn
+from pulsar2.locations import node_name
+from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float
+from pulsar2.weights import WeightStore
+
+if TYPE_CHECKING:
+    from pulsar2.lowering.quant.conversion import Conversion
+
+
+class BinaryRule(Rule):
+    op_types = ("Add", "Sub", "Mul")
+    fuses_activation = True
+
+    _OPS: Mapping[str, type[BinaryOp]] = {
+        "Add": quant.AddOp,
+        "Sub": quant.SubOp,
+        "Mul": quant.MulOp,
+    }
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        return _not_float(op)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        a, b = (to.operand(v) for v in op.operands)
+        value = to.plan.result(op)
+        made = self._OPS[op.op_type](a, b, to.type_of(value), clamp=to.clamp(op, value))
+        to.finish(op, made)
+
+
+class DivRule(Rule):
+    """A division; by a constant it is a product with the reciprocal.
+
+    A small divisor would otherwise be quantized to 0.
+    """
+
+    op_types = ("Div",)
+    fuses_activation = True
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        divisor = constant_of(op.operands[1], weights)
+        if divisor is not None and not np.all(divisor):
+            return "the constant divisor holds a 0"
+        return _not_float(op)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        a = to.operand(op.operands[0])
+        value = to.plan.result(op)
+        clamp = to.clamp(op, value)
+        divisor = constant_of(op.operands[1], to.weights)
+        if divisor is None:
+            b = to.operand(op.operands[1])
+            to.finish(op, quant.DivOp(a, b, to.type_of(value), clamp=clamp))
+            return
+        factor = np.float32(1) / divisor.astype(np.float32)
+        b = to.float_constant(factor, f"{node_name(op)}/reciprocal", like=a)
+        to.finish(op, quant.MulOp(a, b, to.type_of(value), clamp=clamp))
+
+
+class ExtremeRule(Rule):
+    """Max and Min of any number of tensors, two at a time."""
+
+    op_types = ("Max", "Min")
+
+    _OPS: Mapping[str, type[BinaryOp]] = {"Max": quant.MaxOp, "Min": quant.MinOp}
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        return _not_float(op) or ("" if len(op.operands) == 2 else "it has other than 2 operands")
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        a, b = (to.operand(v) for v in op.operands)
+        to.finish(op, self._OPS[op.op_type](a, b, to.type_of(op.result)))
+
+
+_FUNCTIONS: dict[str, UnaryFn] = {
+    "Relu": UnaryFn.RELU,
+    "Sigmoid": UnaryFn.SIGMOID,
+    "HardSigmoid": UnaryFn.HARD_SIGMOID,
+    "HardSwish": UnaryFn.HARD_SWISH,
+    "Tanh": UnaryFn.TANH,
+    "Exp": UnaryFn.EXP,
+    "Log": UnaryFn.LOG,
+    "Sqrt": UnaryFn.SQRT,
+    "Erf": UnaryFn.ERF,
+    "Gelu": UnaryFn.GELU,
+    "LeakyRelu": UnaryFn.LEAKY_RELU,
+    "Elu": UnaryFn.ELU,
+    "Softplus": UnaryFn.SOFTPLUS,
+    "Mish": UnaryFn.MISH,
+    "Swish": UnaryFn.SILU,
+    "Abs": UnaryFn.ABS,
+    "Neg": UnaryFn.NEG,
+    "Floor": UnaryFn.FLOOR,
+    "Ceil": UnaryFn.CEIL,
+    "Round": UnaryFn.ROUND,
+    "Sin": UnaryFn.SIN,
+    "Cos": UnaryFn.COS,
+    "Reciprocal": UnaryFn.RECIPROCAL,
+}
+
+
+class UnaryRule(Rule):
+    """A function of each element; parameters are the ONNX attributes of the same name."""
+
+    op_types = tuple(_FUNCTIONS)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if op.op_type == "Swish" and op.value_of("alpha") != 1.0:
+            return f"alpha is {op.value_of('alpha')}, but only 1 is supported"
+        return _not_float(op)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        fn = _FUNCTIONS[op.op_type]
+        if fn is UnaryFn.GELU and op.value_of("approximate") == "tanh":
+            fn = UnaryFn.GELU_TANH
+        has_alpha = fn in (UnaryFn.LEAKY_RELU, UnaryFn.ELU, UnaryFn.HARD_SIGMOID)
+        x = to.operand(op.operands[0])
+        made = quant.UnaryOp(
+            fn,
+            x,
+            to.type_of(op.result),
+            alpha=op.value_of("alpha") if has_alpha else None,
+            beta=op.value_of("beta") if fn is UnaryFn.HARD_SIGMOID else None,
+        )
+        to.finish(op, made)
+
+
+class ClipRule(Rule):
+    """A Clip that no operator before it carries out."""
+
+    op_types = ("Clip",)
+    needs_finite = False
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        assert isinstance(op, Clip)
+        if any(v is not None and not is_constant(v) for v in (op.min, op.max)):
+            return "min and max must be constants"
+        return "" if is_float(op.result) else "only f32 is supported"
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, Clip)
+        low = _bound(op.min, to.weights, -np.inf)
+        high = _bound(op.max, to.weights, np.inf)
+        x = to.operand(op.x)
+        made = quant.UnaryOp(UnaryFn.CLIP, x, to.type_of(op.result), alpha=low, beta=high)
+        to.finish(op, made)
+
+
+def _bound(value: SSAValue | None, weights: WeightStore, default: float) -> float:
+    array = constant_of(value, weights)
+    return float(default) if array is None else float(array.reshape(-1)[0])
+
+
+def _not_float(op: OnnxOp) -> str:
+    return "" if all(is_float(v) for v in (*op.operands, op.result)) else "only f32 is supported"
+
+
+ELEMENTWISE_RULES: tuple[Rule, ...] = (
+    BinaryRule(),
+    DivRule(),
+    ExtremeRule(),
+    UnaryRule(),
+    ClipRule(),
+)

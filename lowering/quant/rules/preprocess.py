@@ -1,0 +1,56 @@
+"""Inputs that arrive quantized: the DequantizeLinear that preprocessing puts behind one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from xdsl.ir import BlockArgument, Operation
+
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.types import dtype_of, element_of
+from pulsar2.dialects.quant.types import UniformType
+from pulsar2.lowering.quant.rules.base import Rule, constant_of
+from pulsar2.weights import WeightStore
+
+if TYPE_CHECKING:
+    from pulsar2.lowering.quant.conversion import Conversion
+
+_STORAGES = {"uint8": "u8", "int8": "i8", "uint16": "u16", "int16": "i16"}
+
+
+def fixed_type(op: Operation, weights: WeightStore) -> UniformType | None:
+    """The quantization that a DequantizeLinear of a graph input gives its result, else None."""
+    if not isinstance(op, OnnxOp) or op.op_type != "DequantizeLinear":
+        return None
+    if not isinstance(op.operands[0], BlockArgument):
+        return None
+    element = element_of(op.operands[0].type)
+    assert element is not None
+    storage = _STORAGES.get(dtype_of(element).name)
+    scale = constant_of(op.operands[1], weights)
+    zero_point = constant_of(op.operand(2), weights)
+    if storage is None or scale is None or scale.size != 1:
+        return None
+    zero = 0 if zero_point is None else int(zero_point.reshape(-1)[0])
+    return UniformType(storage, float(np.float32(scale.reshape(-1)[0])), zero)
+
+
+class InputDequantizeRule(Rule):
+    """The stored integers of the input are what the graph computes with."""
+
+    op_types = ("DequantizeLinear",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if fixed_type(op, weights) is None:
+            return (
+                "it is not the dequantization of an 8 or 16 bit input by one constant scale, "
+                "which is all that is supported"
+            )
+        return ""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        to.bind(op.result, to.bound(op.operands[0]))
+
+
+PREPROCESS_RULES: tuple[Rule, ...] = (InputDequantizeRule(),)
