@@ -1,0 +1,131 @@
+"""How a command ends: its exit code, and what a user is told when something went wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shlex
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from pulsar2.diagnostics import Diagnostic, UserError
+from pulsar2.files import write_text
+
+DONE = 0
+MISTAKE = 1
+WRONG_USAGE = 2
+BUG = 70
+INTERRUPTED = 130
+TERMINATED = 143
+
+_SYSTEM_LIMITS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO,
+}  # fmt: skip
+
+
+class Crash:
+    """Where the trace of a bug goes, and how to write down what it takes to repeat it.
+
+    `folder` is None until a command knows its work folder. `reproducer`, where there is one, writes
+    files into that folder and returns the command that repeats the crash.
+    """
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.reproducer: Callable[[Path], str] | None = None
+
+
+class _Terminated(BaseException):
+    """The process was asked to end."""
+
+
+def guarded(command: Callable[[Crash], int], words: list[str]) -> int:
+    """Runs a command and turns whatever it raises into a message and an exit code."""
+    crash = Crash()
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return command(crash)
+    except UserError as error:
+        report(error)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("\npulsar2: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except _Terminated:
+        print("\npulsar2: terminated", file=sys.stderr)
+        return TERMINATED
+    except BrokenPipeError:
+        # What reads our output has ended; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return MISTAKE
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _SYSTEM_LIMITS:
+            report(UserError.of(error.strerror or str(error), str(error.filename or "")))
+            return MISTAKE
+        _report_bug(error, crash, words)
+        return BUG
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def report(error: UserError) -> None:
+    """Prints every mistake on a line of its own."""
+    for diagnostic in error.diagnostics:
+        _print_error(diagnostic)
+    if len(error.diagnostics) > 1:
+        print(f"{len(error.diagnostics)} errors", file=sys.stderr)
+
+
+def _print_error(diagnostic: Diagnostic) -> None:
+    plain = not sys.stderr.isatty() or os.environ.get("NO_COLOR")
+    head = "error:" if plain else "\x1b[1;31merror:\x1b[0m"
+    print(f"{head} {diagnostic}", file=sys.stderr)
+
+
+def _report_bug(error: Exception, crash: Crash, words: list[str]) -> None:
+    """Writes the trace, and the reproducer where there is one; says where they are."""
+    kind = f"{type(error).__name__}: {error}".splitlines()[0]
+    print(f"pulsar2: internal error: {kind}", file=sys.stderr)
+    print("This is a bug of pulsar2, not a mistake of yours.", file=sys.stderr)
+    folder = crash.folder / "crash" if crash.folder is not None else None
+    command = ""
+    if folder is not None and crash.reproducer is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            command = crash.reproducer(folder)
+        except Exception as second:
+            command = f"(the reproducer could not be written: {second})"
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="pulsar2-crash-"))
+    trace = folder / "trace.txt"
+    try:
+        write_text(trace, _trace(error, words, command))
+    except UserError as second:
+        print(f"The trace could not be written: {second}", file=sys.stderr)
+        return
+    print(f"trace: {trace}", file=sys.stderr)
+    if command:
+        print(f"reproducer: {command}", file=sys.stderr)
+
+
+def _trace(error: Exception, words: list[str], reproducer: str) -> str:
+    from pulsar2.version import version
+
+    lines = [
+        f"pulsar2 {version()}, Python {platform.python_version()}, {platform.platform()}",
+        f"command: pulsar2 {shlex.join(words)}",
+        f"reproducer: {reproducer or 'none'}",
+        "",
+        *traceback.format_exception(error),
+    ]
+    return "\n".join(line.rstrip("\n") for line in lines) + "\n"
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
