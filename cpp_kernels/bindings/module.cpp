@@ -4,6 +4,7 @@
 
 namespace py = pybind11;
 
+void bind_emulator(py::module_& m);
 void bind_kernels(py::module_& m);
 void bind_observers(py::module_& m);
 void bind_program(py::module_& m);
@@ -14,4 +15,5 @@ PYBIND11_MODULE(_kernels, m) {
   bind_kernels(m);
   bind_observers(m);
   bind_program(m);
+  bind_emulator(m);
 }
