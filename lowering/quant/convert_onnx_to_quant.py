@@ -64,7 +64,6 @@ class ConvertOnnxToQuant(AxPass):
     weight_threshold: float = 1e-6
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        ctx.load_registered_dialect("quant")
         for op in list(module.ops):
             if isinstance(op, FuncOp) and not op.is_declaration:
                 self._convert(ctx, op)

@@ -44,7 +44,6 @@ class QuantEliminateCasts(AxPass):
     name = "quant-eliminate-casts"
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        ctx.load_registered_dialect("quant")
         PatternRewriteWalker(
             GreedyRewritePatternApplier(
                 [DropUnused(), DropSame(), JoinCasts(), QuantizeConstant(ctx), ShareCasts()]

@@ -57,7 +57,6 @@ class QuantFoldRequantize(AxPass):
     name = "quant-fold-requantize"
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        ctx.load_registered_dialect("quant")
         PatternRewriteWalker(
             GreedyRewritePatternApplier([FoldIntoProducer()]), apply_recursively=True
         ).rewrite_module(module)

@@ -24,8 +24,8 @@ class QuantPartition(AxPass):
     the `quant` operations of one level are one subgraph, so no subgraph depends on itself through
     another operation. A constant goes to every subgraph that uses it.
 
-    Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_npu_1`, ..
-    in `@main`; these functions carry the names of their inputs and outputs.
+    Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_npu_1`
+    and so on in `@main`; these functions carry the names of their inputs and outputs.
 
     ```
     func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
@@ -45,7 +45,6 @@ class QuantPartition(AxPass):
     name = "quant-partition"
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        ctx.load_registered_dialect("quant")
         for op in list(module.ops):
             if isinstance(op, FuncOp) and op.sym_name.data == "main":
                 partition(module, op)
