@@ -41,7 +41,7 @@ _WRONG_USAGE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code: 0, 1 for a user's mistake, 2 for wrong usage, 70 for a bug."""
+    """Runs one command. Exit code: 0, 1 for a user's mistake, 2 for wrong usage, 70 for a bug."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in _HELP_WORDS:
         print(_HELP, end="")

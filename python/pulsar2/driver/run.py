@@ -1,0 +1,115 @@
+"""`pulsar2 run`: simulates a model on tensors in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from pulsar2.axmodel import is_axmodel
+from pulsar2.config.run import RunConfig
+from pulsar2.diagnostics import Diagnostics, UserError
+from pulsar2.driver.simulators import NpuSimulator, OnnxSimulator, Simulator
+from pulsar2.driver.tensors import (
+    check_file_names,
+    random_tensors,
+    read_tensors,
+    scaled,
+    write_tensors,
+)
+from pulsar2.runtime import InferenceSession
+
+
+def run(config: RunConfig) -> None:
+    """Runs every simulation that `config` asks for. Raises `UserError` for what is wrong."""
+    simulations = _simulations(config)
+    simulator = _load(config)
+    batch = max(config.batch_size, 1)
+    inputs = [scaled(t, batch) for t in simulator.inputs]
+    check_file_names([t.name for t in inputs])
+    check_file_names([t.name for t in simulator.outputs])
+    for index, (_, source, _) in enumerate(simulations):
+        if config.random_input:
+            write_tensors(source, random_tensors(inputs, index))
+    for name, source, target in simulations:
+        print(f">>> [{name}] start", flush=True)
+        values = simulator.run(read_tensors(source, inputs))
+        if config.enable_perlayer_output:
+            check_file_names(values)
+        write_tensors(target, values, told=True)
+        print(f">>> [{name}] finish", flush=True)
+
+
+def _simulations(config: RunConfig) -> list[tuple[str, Path, Path]]:
+    """Name, input folder and output folder of each simulation."""
+    source, target = Path(config.input_dir), Path(config.output_dir)
+    if not config.list:
+        return [("0", source, target)]
+    try:
+        lines = Path(config.list).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UserError.of(f"cannot read the list: {reason}", config.list) from None
+    problems = Diagnostics()
+    found: list[tuple[str, Path, Path]] = []
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if not name:
+            continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            problems.error(
+                f"'{name}' is not a folder inside input_dir",
+                f"{config.list}:{number}",
+                "a relative path without ..",
+            )
+        found.append((name, source / name, target / name))
+    problems.raise_if_any()
+    if not found:
+        raise UserError.of("the list names no simulation", config.list, "one sub-folder per line")
+    return found
+
+
+def _load(config: RunConfig) -> Simulator:
+    """The simulator of the model's kind; `UserError` for options that this kind does not have."""
+    proto = _read(config.model)
+    problems = Diagnostics()
+    if is_axmodel(proto):
+        if config.enable_perlayer_output:
+            problems.error(
+                "inner tensors of a compiled model are not built yet",
+                "--enable_perlayer_output",
+                "an ONNX model or a quant_axmodel",
+            )
+        problems.raise_if_any()
+        session = InferenceSession(config.model)
+        _check_group(config, {s.group for s in session.model.subgraphs})
+        return NpuSimulator(session)
+    _check_group(config, {0})
+    if config.batch_size:
+        problems.error("only a compiled model has batches", "--batch_size", "a compiled.axmodel")
+    if config.mode != "Reference":
+        problems.error("only a quant_axmodel has modes", "--mode", "a quant_axmodel.onnx")
+    problems.raise_if_any()
+    return OnnxSimulator(proto, config.model, config.enable_perlayer_output)
+
+
+def _read(path: str) -> onnx.ModelProto:
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = onnx.ModelProto.FromString(Path(path).read_bytes())
+    except OSError as error:
+        raise UserError.of(f"cannot read the model: {error.strerror}", path) from None
+    except (DecodeError, ValueError):
+        raise UserError.of("the model is not ONNX, or it is truncated", path) from None
+    if not proto.graph.node:
+        raise UserError.of("the model is not ONNX, or it is empty", path)
+    return proto
+
+
+def _check_group(config: RunConfig, groups: set[int]) -> None:
+    if config.group_index not in groups:
+        known = ", ".join(map(str, sorted(groups)))
+        raise UserError.of(
+            f"the model has no group {config.group_index}", "--group_index", f"groups: {known}"
+        )

@@ -1,0 +1,122 @@
+"""What can run a model: ONNX Runtime, or the emulator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from pulsar2.axmodel import TensorInfo
+from pulsar2.diagnostics import UserError
+from pulsar2.runtime import InferenceSession
+from pulsar2.weights import AnyArray
+
+
+class Simulator(Protocol):
+    """A model that can be run."""
+
+    inputs: list[TensorInfo]
+    outputs: list[TensorInfo]
+
+    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        """Outputs (and, where asked for, inner tensors) by name."""
+        ...
+
+
+class OnnxSimulator:
+    """A float or QDQ model in ONNX Runtime.
+
+    `path` is where the model lies, for data beside it. With `inner` every tensor is an output.
+    """
+
+    def __init__(self, model: onnx.ModelProto, path: str, inner: bool = False):
+        ort: Any = import_module("onnxruntime")
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        self.inputs = [_tensor_info(v) for v in _real_inputs(model)]
+        self.outputs = [_tensor_info(v) for v in model.graph.output]
+        dynamic = [t.name for t in self.inputs if 0 in t.shape]
+        if dynamic:
+            raise UserError.of(
+                f"the inputs {', '.join(dynamic)} have no fixed shape", path, "fixed dimensions"
+            )
+        try:
+            if inner:
+                # Graph optimizations would remove the inner tensors.
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+                source: str | bytes = _with_all_outputs(model, path).SerializeToString()
+            else:
+                source = path
+            self._session = ort.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise UserError.of(
+                f"ONNX Runtime cannot load the model: {_first_line(error)}", path
+            ) from None
+        self._names: list[str] = [v.name for v in self._session.get_outputs()]
+        self._path = path
+
+    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        try:
+            values: list[Any] = self._session.run(None, dict(feeds))
+        except Exception as error:
+            raise UserError.of(f"ONNX Runtime: {_first_line(error)}", self._path) from None
+        return {n: np.asarray(v) for n, v in zip(self._names, values, strict=True)}
+
+
+class NpuSimulator:
+    """A compiled model in the emulator."""
+
+    def __init__(self, session: InferenceSession):
+        batches = session.model.batches
+        self._session = session
+        self.inputs = [_one_sample(t, batches[-1]) for t in session.model.inputs]
+        self.outputs = [_one_sample(t, batches[-1]) for t in session.model.outputs]
+
+    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        names = [t.name for t in self.outputs]
+        return dict(zip(names, self._session.run(names, feeds), strict=True))
+
+
+def _one_sample(tensor: TensorInfo, batch: int) -> TensorInfo:
+    if batch == 1 or not tensor.shape:
+        return tensor
+    return TensorInfo(tensor.name, tensor.dtype, (tensor.shape[0] // batch, *tensor.shape[1:]))
+
+
+def _real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that are not initializers (which old models list among them)."""
+    constants = {t.name for t in model.graph.initializer}
+    return [v for v in model.graph.input if v.name not in constants]
+
+
+def _tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
+    type_ = value.type.tensor_type
+    shape = tuple(d.dim_value for d in type_.shape.dim)
+    dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(type_.elem_type)
+    return TensorInfo(value.name, dtype, shape)
+
+
+def _with_all_outputs(model: onnx.ModelProto, path: str) -> onnx.ModelProto:
+    """A copy, with the data beside it, in which every tensor of the graph is an output."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    onnx.load_external_data_for_model(copy, os.path.dirname(path))
+    known = {v.name for v in copy.graph.output}
+    for node in copy.graph.node:
+        for name in node.output:
+            if name and name not in known:
+                known.add(name)
+                copy.graph.output.append(onnx.ValueInfoProto(name=name))
+    return copy
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

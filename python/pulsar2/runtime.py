@@ -1,0 +1,218 @@
+"""Runs compiled models from Python, with the interface of pyaxengine and ONNX Runtime.
+
+    from pulsar2.runtime import InferenceSession      # was: from axengine import InferenceSession
+
+    session = InferenceSession("compiled.axmodel")
+    (output,) = session.run(None, {session.get_inputs()[0].name: pictures})
+
+It runs on the bit-exact emulator of the virtual NPU.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsar2.axmodel import CompiledModel, NpuSubgraph, TensorInfo, decode_axmodel, read_axmodel
+from pulsar2.diagnostics import Diagnostics, UserError, nearest
+from pulsar2.emulator import Emulator
+from pulsar2.weights import AnyArray
+
+_PROVIDER = "EmulatorExecutionProvider"
+_ACCEPTED_PROVIDERS = (_PROVIDER, "AxEngineExecutionProvider", "AXCLRTExecutionProvider")
+
+
+@dataclass(frozen=True)
+class NodeArg:
+    """An input or output: name, shape, and element type as numpy calls it."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+
+    @property
+    def type(self) -> str:
+        """The type as ONNX Runtime spells it, such as `tensor(float)`."""
+        return f"tensor({ {'float32': 'float', 'float64': 'double'}.get(self.dtype, self.dtype) })"
+
+
+def get_available_providers() -> list[str]:
+    """What can run a model here: the emulator."""
+    return [_PROVIDER]
+
+
+def split_batches(count: int, sizes: Sequence[int]) -> list[int]:
+    """The batch sizes that `count` samples are run in: the largest that fits, again and again.
+
+    3 on 1, 2, 4 is 2 + 1; 9 is 4 + 4 + 1. When even the smallest is more than what is left, it is
+    used all the same, and the rest of it is padding.
+    """
+    parts: list[int] = []
+    left = count
+    while left > 0:
+        fitting = [s for s in sizes if s <= left]
+        parts.append(max(fitting) if fitting else min(sizes))
+        left -= parts[-1]
+    return parts
+
+
+class InferenceSession:
+    """A compiled model, ready to run.
+
+    `path_or_bytes` is the file or its bytes. `providers` are accepted as pyaxengine takes them;
+    every one of them is the emulator here. `threads` does not change a result. Raises `UserError`
+    when the model cannot be read.
+    """
+
+    def __init__(
+        self,
+        path_or_bytes: str | os.PathLike[str] | bytes,
+        providers: Sequence[str] | str | None = None,
+        *,
+        threads: int | None = None,
+    ):
+        for provider in [providers] if isinstance(providers, str) else providers or []:
+            if provider not in _ACCEPTED_PROVIDERS:
+                raise UserError.of(
+                    f"unknown provider '{provider}'",
+                    accepted=f"one of {', '.join(_ACCEPTED_PROVIDERS)}",
+                )
+        if isinstance(path_or_bytes, bytes):
+            self._model = decode_axmodel(path_or_bytes)
+        else:
+            self._model = read_axmodel(path_or_bytes)
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._emulators: dict[tuple[str, int], Emulator] = {}
+
+    @property
+    def model(self) -> CompiledModel:
+        """The compiled model as it was read."""
+        return self._model
+
+    def get_providers(self) -> list[str]:
+        """What runs the model."""
+        return [_PROVIDER]
+
+    def get_inputs(self) -> list[NodeArg]:
+        """The model's inputs, with the largest batch that it was compiled for."""
+        return [_node_arg(t) for t in self._model.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """The model's outputs, with the largest batch that it was compiled for."""
+        return [_node_arg(t) for t in self._model.outputs]
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, AnyArray]
+    ) -> list[AnyArray]:
+        """The outputs of that name, in that order; all when `output_names` is None or empty.
+
+        Arrays have the inputs' type and shape; their first dimension may be any number of samples,
+        which are run in the batch sizes that the model has (see `split_batches`). Raises
+        `UserError` for an unknown name, a missing input, and a wrong type or shape.
+        """
+        names = list(output_names or [t.name for t in self._model.outputs])
+        count = self._check(names, input_feed)
+        units = {t.name: self._unit(t) for t in (*self._model.inputs, *self._model.outputs)}
+        parts: dict[str, list[AnyArray]] = {name: [] for name in names}
+        done = 0
+        for batch in split_batches(count, self._model.batches):
+            taken = min(batch, count - done)
+            feeds: dict[str, AnyArray] = {}
+            for name, array in input_feed.items():
+                unit = units[name]
+                part = array[done * unit : (done + taken) * unit] if count != batch else array
+                missing = (batch - taken) * unit
+                feeds[name] = _padded(part, missing) if missing else part
+            values = self._run_batch(batch, feeds)
+            for name in names:
+                parts[name].append(
+                    values[name][: taken * units[name]] if count != batch else values[name]
+                )
+            done += taken
+        return [p[0] if len(p) == 1 else np.concatenate(p) for p in parts.values()]
+
+    def _unit(self, tensor: TensorInfo) -> int:
+        """Length of a tensor's first dimension for one sample."""
+        return tensor.shape[0] // self._model.batches[-1] if tensor.shape else 1
+
+    def _check(self, names: Sequence[str], feed: Mapping[str, AnyArray]) -> int:
+        """How many samples `feed` holds."""
+        problems = Diagnostics()
+        outputs = [t.name for t in self._model.outputs]
+        for name in names:
+            if name not in outputs:
+                _unknown(problems, "output", name, outputs)
+        inputs = {t.name: t for t in self._model.inputs}
+        for name in feed:
+            if name not in inputs:
+                _unknown(problems, "input", name, list(inputs))
+        counts: set[int] = set()
+        for name, tensor in inputs.items():
+            array = feed.get(name)
+            if array is None:
+                problems.error(f"input '{name}' is missing")
+                continue
+            unit = self._unit(tensor)
+            fits = array.ndim == len(tensor.shape) and array.shape[1:] == tensor.shape[1:]
+            if array.dtype != tensor.dtype or not fits or (array.ndim and array.shape[0] % unit):
+                shape = [f"{unit}*n" if unit > 1 else "n", *map(str, tensor.shape[1:])]
+                problems.error(
+                    f"input '{name}' is {array.dtype}{list(array.shape)}",
+                    accepted=f"expected {tensor.dtype}[{', '.join(shape)}], n samples",
+                )
+                continue
+            counts.add(array.shape[0] // unit if array.ndim else 1)
+        problems.raise_if_any()
+        if len(counts) != 1 or 0 in counts:
+            raise UserError.of("the inputs do not all hold the same number of samples")
+        return counts.pop()
+
+    def _run_batch(self, batch: int, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        values = dict(feeds)
+        for subgraph in self._model.subgraphs:
+            if subgraph.group == 0:
+                emulator = self._emulator(subgraph, batch)
+                values |= emulator.run({name: values[name] for name in subgraph.inputs})
+        return values
+
+    def _emulator(self, subgraph: NpuSubgraph, batch: int) -> Emulator:
+        key = subgraph.name, batch
+        if key not in self._emulators:
+            self._emulators[key] = load_program(self._model, subgraph, batch, self._threads)
+        return self._emulators[key]
+
+
+def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, threads: int) -> Emulator:
+    """The emulator of one program of a model; `UserError` when the program is not valid."""
+    program = subgraph.program(batch)
+    begin = program.param_offset
+    params = np.asarray(model.params[begin : begin + program.param_bytes], np.uint8)
+    try:
+        emulator = Emulator(program.code, params, threads)
+    except ValueError as error:
+        raise UserError.of(f"the program of {subgraph.name} is not valid: {error}") from None
+    told = ({t.name for t in emulator.inputs}, {t.name for t in emulator.outputs})
+    if told != (set(subgraph.inputs), set(subgraph.outputs)):
+        raise UserError.of(
+            f"the program of {subgraph.name} has other inputs or outputs than its node"
+        )
+    return emulator
+
+
+def _node_arg(tensor: TensorInfo) -> NodeArg:
+    return NodeArg(tensor.name, list(tensor.shape), tensor.dtype.name)
+
+
+def _unknown(problems: Diagnostics, kind: str, name: str, known: Sequence[str]) -> None:
+    accepted = f"{kind}s: {', '.join(known)}"
+    hint = nearest(name, known, 1)
+    problems.error(
+        f"there is no {kind} '{name}'", accepted=f"{accepted}; {hint}" if hint else accepted
+    )
+
+
+def _padded(array: AnyArray, count: int) -> AnyArray:
+    return np.concatenate([array, np.zeros((count, *array.shape[1:]), array.dtype)])
