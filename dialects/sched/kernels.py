@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.dialects.sched.attrs import MAX_DIMS, ElementType, EuKind, Params, View
-from pulsar2.program import OPCODES
+from pulsar2.program import OPCODES, Opcode
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,13 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "softmax": _softmax,
     "convert": _same_shape,
 }
-_UNITS: dict[str, tuple[EuKind, ...]] = {
-    "copy": (EuKind.CV, EuKind.SDMA, EuKind.TENG),
-    "fill": (EuKind.CV, EuKind.TENG),
-    "conv": (EuKind.CONV,),
-    "matmul": (EuKind.CONV,),
-}
+
+
+def _units(opcode: Opcode) -> tuple[EuKind, ...]:
+    """Classes that run the operation; rearranging within OCM is best left to the cv units."""
+    kinds = [EuKind[kind.name] for kind in opcode.eus]
+    return tuple(sorted(kinds, key=lambda kind: kind is not EuKind.CV))
+
 
 KERNELS: dict[str, Kernel] = {
     name: Kernel(
@@ -141,8 +142,8 @@ KERNELS: dict[str, Kernel] = {
         OPCODES[name].operands + OPCODES[name].optional,
         len(OPCODES[name].operands),
         tuple(p.name for p in OPCODES[name].params),
-        OPCODES[name].operands.index("y"),
-        _UNITS.get(name, (EuKind.TENG,)),
+        OPCODES[name].output,
+        _units(OPCODES[name]),
         check,
     )
     for name, check in _CHECKS.items()

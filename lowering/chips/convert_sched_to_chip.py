@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.utils.exceptions import PassFailedException
 
-from pulsar2.context import AxContext
+from pulsar2.context import AxContext, load_dialect
+from pulsar2.diagnostics import UserError
 from pulsar2.dialects.chips import chip_dialect
 from pulsar2.dialects.chips.base import SEGMENTS, ChipDialect, ChipProgramOp, Place
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp, ProgramOp
-from pulsar2.locations import node_name
+from pulsar2.locations import place_of
 from pulsar2.lowering.base import AxPass
 
 
@@ -43,10 +43,7 @@ class ConvertSchedToChip(AxPass):
         for op in list(module.ops):
             if isinstance(op, ProgramOp):
                 chip = chip_dialect(op.target.data)
-                if chip.dialect.name in ctx.registered_dialect_names and not any(
-                    d.name == chip.dialect.name for d in ctx.loaded_dialects
-                ):
-                    ctx.load_registered_dialect(chip.dialect.name)
+                load_dialect(ctx, chip.dialect.name)
                 converted = _convert(op, chip)
                 module.body.block.insert_op_before(converted, op)
                 op.detach()
@@ -80,8 +77,8 @@ def _convert(program: ProgramOp, chip: ChipDialect) -> ChipProgramOp:
         if not isinstance(job, JobOp):
             continue
         if job.unit is None:
-            raise PassFailedException(
-                f"a job of '{node_name(job)}' has no unit: run sched-assign-eus first"
+            raise UserError.of(
+                "a job has no unit: run sched-assign-eus first", place_of(job), source=job
             )
         places = [
             Place(buffer.where, view.at(_address(buffer) + view.offset))
@@ -101,5 +98,5 @@ def _convert(program: ProgramOp, chip: ChipDialect) -> ChipProgramOp:
 
 def _address(buffer: BufferOp) -> int:
     if buffer.offset is None:
-        raise PassFailedException("a buffer has no address: run sched-allocate first")
+        raise UserError.of("a buffer has no address: run sched-allocate first", source=buffer)
     return buffer.offset

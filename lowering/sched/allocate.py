@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.utils.exceptions import PassFailedException
 
 from pulsar2.context import AxContext
+from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, ProgramOp
 from pulsar2.lowering.base import AxPass
@@ -50,9 +50,10 @@ def _allocate(program: ProgramOp) -> None:
         None,
     )
     if offsets is None:
-        raise PassFailedException(
+        raise UserError.of(
             f"the buffers of '{program.sym_name.data}' do not fit in {capacity} bytes of OCM: "
-            "run sched-insert-swaps first"
+            "run sched-insert-swaps first",
+            source=program,
         )
     for buffer, offset in zip(use.buffers, offsets, strict=True):
         buffer.place(offset)

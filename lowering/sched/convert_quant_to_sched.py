@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
-from xdsl.utils.exceptions import PassFailedException
 
-from pulsar2.context import AxContext
+from pulsar2.context import AxContext, load_dialect
+from pulsar2.diagnostics import UserError
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.types import shape_of
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import ProgramOp
-from pulsar2.locations import location_name, node_name, tensor_name
+from pulsar2.locations import location_name, place_of, tensor_name
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.compute import COMPUTE
 from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
@@ -58,7 +58,7 @@ class ConvertQuantToSched(AxPass):
         target = load_target(self.target)
         mode = target.mode(self.npu_mode)
         ocm_bytes = self.ocm_bytes or mode.ocm_bytes
-        ctx.load_registered_dialect("sched")
+        load_dialect(ctx, "sched")
         for op in list(module.ops):
             if not isinstance(op, FuncOp) or op.sym_visibility is None or op.is_declaration:
                 continue
@@ -89,7 +89,7 @@ def lower_function(func: FuncOp, weights: WeightStore) -> Block:
             continue
         lower = COMPUTE.get(type(op)) or MOVEMENT.get(type(op))
         if lower is None:
-            raise PassFailedException(f"'{op.name}' ({node_name(op)}) has no lowering to layers")
+            raise UserError.of(f"'{op.name}' has no lowering to layers", place_of(op), source=op)
         builder.source = op
         lower(op, builder)
     _copy_outputs(outputs, builder)

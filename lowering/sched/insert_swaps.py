@@ -11,7 +11,7 @@ from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import ElementType, EuKind, Space, View
 from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp, ProgramOp
-from pulsar2.locations import node_name
+from pulsar2.locations import place_of
 from pulsar2.lowering.analysis.allocate import assign_offsets
 from pulsar2.lowering.analysis.spill import TooLarge, split_lives
 from pulsar2.lowering.base import AxPass
@@ -64,8 +64,9 @@ def _insert_swaps(program: ProgramOp) -> None:
             if percent == 100:
                 raise UserError.of(
                     f"one job needs {error.need} bytes of OCM at once, there are {error.have}",
-                    f"node '{node_name(use.jobs[error.job])}'",
+                    place_of(use.jobs[error.job]),
                     "give more OCM (a larger npu_mode)",
+                    use.jobs[error.job],
                 ) from None
             break
         if _fits(use, stays, capacity):
@@ -74,6 +75,7 @@ def _insert_swaps(program: ProgramOp) -> None:
     raise UserError.of(
         f"the buffers of '{program.sym_name.data}' cannot be placed in {capacity} bytes of OCM",
         accepted="give more OCM (a larger npu_mode)",
+        source=program,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.utils.exceptions import PassFailedException
 
 from pulsar2.context import AxContext
+from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import ProgramOp
@@ -53,7 +53,7 @@ def accesses(job: JobOp) -> list[Access]:
         if buffer.where not in _WRITTEN:
             continue
         if buffer.offset is None:
-            raise PassFailedException("a buffer has no address: run sched-allocate first")
+            raise UserError.of("a buffer has no address: run sched-allocate first", source=buffer)
         found.append(
             Access(
                 _WRITTEN[buffer.where],

@@ -11,7 +11,7 @@ from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import EuKind, Space, Tiling, TilingAttr
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
-from pulsar2.locations import node_name
+from pulsar2.locations import place_of
 from pulsar2.lowering.analysis.plan import (
     ON_PARAM,
     Layer,
@@ -109,8 +109,9 @@ def _plan_program(program: ProgramOp) -> None:
     except OutOfMemory as error:
         raise UserError.of(
             f"the smallest tile needs {error.need} bytes of OCM, there are {error.have}",
-            f"node '{node_name(layers[error.layer])}'",
+            place_of(layers[error.layer]),
             "give more OCM (a larger npu_mode), or a smaller operator",
+            layers[error.layer],
         ) from None
     for buffer, tensor in index.items():
         if buffer.where is Space.ANY:

@@ -39,3 +39,9 @@ def make_context(weights: WeightStore | None = None) -> AxContext:
     context = AxContext(weights=weights if weights is not None else WeightStore())
     register_dialects(context)
     return context
+
+
+def load_dialect(context: Context, name: str) -> None:
+    """Loads a registered dialect, if it is not loaded yet."""
+    if all(dialect.name != name for dialect in context.loaded_dialects):
+        context.load_registered_dialect(name)

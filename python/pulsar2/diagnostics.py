@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class Diagnostic:
     """One mistake or warning.
 
     `where` names the place as a user knows it: a file, a `file:line:column`, a key path of the
-    configuration, or an ONNX node. `accepted` says what would have been accepted.
+    configuration, or an ONNX node. `accepted` says what would have been accepted. `source` is the
+    operation of the IR, where it is about one: tools that know the text find the line by it.
     """
 
     message: str
     where: str = ""
     accepted: str = ""
+    source: Any = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
@@ -38,9 +41,9 @@ class UserError(Exception):
         super().__init__("\n".join(str(d) for d in self.diagnostics))
 
     @staticmethod
-    def of(message: str, where: str = "", accepted: str = "") -> UserError:
+    def of(message: str, where: str = "", accepted: str = "", source: Any = None) -> UserError:
         """A `UserError` of a single diagnostic."""
-        return UserError([Diagnostic(message, where, accepted)])
+        return UserError([Diagnostic(message, where, accepted, source)])
 
 
 @dataclass
@@ -49,8 +52,10 @@ class Diagnostics:
 
     errors: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
-    def error(self, message: str, where: str = "", accepted: str = "") -> None:
-        self.errors.append(Diagnostic(message, where, accepted))
+    def error(
+        self, message: str, where: str = "", accepted: str = "", source: Any = None
+    ) -> None:
+        self.errors.append(Diagnostic(message, where, accepted, source))
 
     def raise_if_any(self) -> None:
         """Raises `UserError` when at least one mistake was recorded."""

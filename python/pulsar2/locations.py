@@ -33,6 +33,12 @@ def node_name(op: Operation) -> str:
     return location_name(op.location)
 
 
+def place_of(op: Operation) -> str:
+    """How messages name the place of `op`: by its ONNX node, '' when that is unknown."""
+    name = node_name(op)
+    return f"node '{name}'" if name else ""
+
+
 def location_name(location: LocationAttr) -> str:
     return location.desc.data if isinstance(location, NameLoc) else ""
 

@@ -14,7 +14,7 @@ from pulsar2.dialects.sched.job import Work
 from pulsar2.program import Job, Program
 from pulsar2.targets import Target
 
-_ENDLESS = 1 << 46
+_ENDLESS = 1 << 39
 """Bytes of every space of a program made only to be costed."""
 
 

@@ -1,0 +1,90 @@
+"""The passes by name, and the named pipelines: data that the driver and `ax-opt` both run.
+
+A pass is loaded when it is first asked for. A pipeline is a list of pass specifications with places for
+its options; `ax-opt -p 'schedule{target=AX620E}'` runs one as if it were a pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from xdsl.passes import ModulePass
+
+_ONNX = "pulsar2.lowering.onnx"
+_QUANT = "pulsar2.lowering.quant"
+_SCHED = "pulsar2.lowering.sched"
+_CHIPS = "pulsar2.lowering.chips"
+
+PASSES: dict[str, str] = {
+    # onnx -> quant
+    "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
+    "convert-onnx-to-quant": f"{_QUANT}.convert_onnx_to_quant:ConvertOnnxToQuant",
+    "quant-eliminate-casts": f"{_QUANT}.eliminate_casts:QuantEliminateCasts",
+    "quant-fold-requantize": f"{_QUANT}.fold_requantize:QuantFoldRequantize",
+    "quant-partition": f"{_QUANT}.partition:QuantPartition",
+    # quant -> sched
+    "convert-quant-to-sched": f"{_SCHED}.convert_quant_to_sched:ConvertQuantToSched",
+    "sched-plan-tiles": f"{_SCHED}.plan_tiles:SchedPlanTiles",
+    "sched-build-jobs": f"{_SCHED}.build_jobs:SchedBuildJobs",
+    "sched-insert-swaps": f"{_SCHED}.insert_swaps:SchedInsertSwaps",
+    "sched-hoist-loads": f"{_SCHED}.hoist_loads:SchedHoistLoads",
+    "sched-allocate": f"{_SCHED}.allocate:SchedAllocate",
+    "sched-insert-waits": f"{_SCHED}.insert_waits:SchedInsertWaits",
+    "sched-assign-eus": f"{_SCHED}.assign_eus:SchedAssignEus",
+    # sched -> chip
+    "convert-sched-to-chip": f"{_CHIPS}.convert_sched_to_chip:ConvertSchedToChip",
+    # any level
+    "verify-locations": "pulsar2.lowering.verify_locations:VerifyLocations",
+}
+"""Where each pass is defined: module and class."""
+
+
+def load_pass(name: str) -> type[ModulePass]:
+    """The class of the pass `name`; KeyError for a name that PASSES lacks."""
+    module, _, symbol = PASSES[name].partition(":")
+    return getattr(import_module(module), symbol)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A list of passes with a name.
+
+    `options` are the values put in for `{name}` in the specifications, unless others are given.
+    """
+
+    summary: str
+    passes: tuple[str, ...]
+    options: dict[str, str] = field(default_factory=dict[str, str])
+
+
+PIPELINES: dict[str, Pipeline] = {
+    "quantize": Pipeline(
+        "a calibrated float graph to quantized numbers",
+        (
+            "convert-onnx-to-quant{{activation={activation} bias={bias}"
+            " weight-threshold={weight_threshold}}}",
+            "quant-eliminate-casts",
+            "quant-fold-requantize",
+            "quant-eliminate-casts",
+        ),
+        {"activation": "U8", "bias": "S32", "weight_threshold": "0.000001"},
+    ),
+    "partition": Pipeline("a quantized graph to NPU subgraphs", ("quant-partition",)),
+    "schedule": Pipeline(
+        "quantized subgraphs to scheduled programs",
+        (
+            'convert-quant-to-sched{{target="{target}" npu-mode="{npu_mode}" ocm-bytes={ocm_bytes}}}',
+            "sched-plan-tiles",
+            "sched-build-jobs",
+            "sched-insert-swaps",
+            "sched-hoist-loads",
+            "sched-allocate",
+            "sched-insert-waits",
+            "sched-assign-eus",
+        ),
+        {"target": "AX650", "npu_mode": "NPU1", "ocm_bytes": "0"},
+    ),
+    "emit": Pipeline("scheduled programs to the chip's jobs", ("convert-sched-to-chip",)),
+}
+"""The stages of a build, in order, each a list of passes."""

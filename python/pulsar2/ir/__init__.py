@@ -1,0 +1,13 @@
+"""Text of the IR, in and out, and its verification."""
+
+from pulsar2.ir.text import ParsedModule, parse_module, print_module, save_module
+from pulsar2.ir.verify import VerifyError, verify_module
+
+__all__ = [
+    "ParsedModule",
+    "VerifyError",
+    "parse_module",
+    "print_module",
+    "save_module",
+    "verify_module",
+]

@@ -1,0 +1,105 @@
+"""Parsing with locations, and printing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import (
+    FileLineColLoc,
+    IntAttr,
+    ModuleOp,
+    StringAttr,
+    UnknownLoc,
+)
+from xdsl.ir import Operation
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import ParseError
+
+from pulsar2.diagnostics import Diagnostic, UserError
+from pulsar2.files import write_text
+
+
+@dataclass
+class ParsedModule:
+    """A module, and where in its text each operation stands (1-based line and column)."""
+
+    module: ModuleOp
+    file: str
+    positions: dict[Operation, tuple[int, int]] = field(
+        default_factory=dict[Operation, tuple[int, int]]
+    )
+
+    def position(self, op: Operation) -> tuple[int, int] | None:
+        """Where an operation stands, or stood before a pass rewrote it; None if unknown."""
+        if isinstance(op.location, FileLineColLoc):
+            return op.location.line.data, op.location.column.data
+        return self.positions.get(op)
+
+
+class _LocatingParser(Parser):
+    """Gives an operation without a location that of its own text, and notes every position."""
+
+    def __init__(self, ctx: Context, text: str, name: str, first_line: int):
+        super().__init__(ctx, text, name)
+        self.positions: dict[Operation, tuple[int, int]] = {}
+        self._name = name
+        self._first_line = first_line
+        self._line_starts = [0]
+        self._line_starts += [i + 1 for i, c in enumerate(text) if c == "\n"]
+
+    def line_column(self, offset: int) -> tuple[int, int]:
+        """1-based line and column of a position in the text."""
+        from bisect import bisect_right
+
+        line = bisect_right(self._line_starts, offset)
+        return line + self._first_line, offset - self._line_starts[line - 1] + 1
+
+    def parse_operation(self) -> Operation:
+        start = self._current_token.span.start
+        op = super().parse_operation()
+        line, column = self.line_column(start)
+        self.positions[op] = (line, column)
+        if isinstance(op.location, UnknownLoc):
+            op.location = FileLineColLoc(StringAttr(self._name), IntAttr(line), IntAttr(column))
+        return op
+
+
+def parse_module(text: str, ctx: Context, name: str, first_line: int = 0) -> ParsedModule:
+    """The module in `text`. `name` is its file's, `first_line` how many lines stand before it there.
+
+    Raises `UserError` with the position of a syntax error.
+    """
+    parser = _LocatingParser(ctx, text, name, first_line)
+    try:
+        module = parser.parse_module()
+    except ParseError as error:
+        line, column = parser.line_column(error.span.start)
+        excerpt = text.splitlines()[line - first_line - 1 : line - first_line]
+        shown = f"\n  {excerpt[0]}\n  {' ' * (column - 1)}^" if excerpt else ""
+        raise UserError(
+            [Diagnostic(f"{error.msg.strip()}{shown}", f"{name}:{line}:{column}", source=line)]
+        ) from None
+    # The module that the parser wraps around the operations has no text of its own.
+    if module not in parser.positions:
+        module.location = UnknownLoc()
+    return ParsedModule(module, name, parser.positions)
+
+
+def print_module(module: ModuleOp, *, locations: bool = True, generic: bool = False) -> str:
+    """The text of a module; with `locations` it holds all names, and can be carried on from."""
+    stream = StringIO()
+    printer = Printer(stream, print_debuginfo=locations, print_generic_format=generic)
+    printer.print_op(module)
+    stream.write("\n")
+    return stream.getvalue()
+
+
+def save_module(module: ModuleOp, path: str | os.PathLike[str]) -> Path:
+    """Writes the text of a module with its locations, all or nothing."""
+    write_text(path, print_module(module))
+    return Path(path)

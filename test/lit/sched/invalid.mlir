@@ -1,0 +1,98 @@
+// RUN: ax-opt --split-input-file --verify-diagnostics %s
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  // expected-error@+1 {{a buffer has at least one byte, got 0}}
+  %x = sched.buffer ocm 0 : !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  // expected-error@+1 {{a buffer has `data` exactly when it lies in `param`}}
+  %x = sched.buffer param 64 : !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  // expected-error@+1 {{an input or output buffer has a `name` and a `type`}}
+  %x = sched.buffer input 64 : !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  // expected-error@+1 {{the address of a buffer is a multiple of 64, got 32}}
+  %x = sched.buffer ocm 64 {address = 32 : i64} : !sched.buffer
+}
+
+// -----
+
+// expected-error@+1 {{ocm_bytes must be positive}}
+sched.program @p target "AX650" mode "NPU1" ocm 0 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{operand 1 touches bytes [1, 65) of a buffer of 64 bytes}}
+  %t = sched.job "copy" on cv(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1] + 1>] <>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{unknown kernel 'twist'}}
+  %t = sched.job "twist" on cv(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{'copy' does not run on a conv unit}}
+  %t = sched.job "copy" on conv(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{2 operands but 1 views}}
+  %t = sched.job "copy" on cv(%x, %x) [#sched.view<ui8 [64] : [1]>] <>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{'softmax' takes parameters (axis)}}
+  sched.layer "softmax"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <dim = 0> : !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{operands have one shape, got [64] and [32]}}
+  sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [32] : [1]>] <> : !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{a tiling has one tile count for each output dimension}}
+  sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <> {tiling = #sched.tiling<[1, 1] order [0, 1]>} : !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{a view has as many strides as dimensions}}
+  sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1, 1]>, #sched.view<ui8 [64] : [1]>] <> : !sched.buffer, !sched.buffer
+}
