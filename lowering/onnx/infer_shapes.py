@@ -1,0 +1,67 @@
+"""The pass `onnx-infer-shapes`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pulsar2.context import AxContext
+from pulsar2.diagnostics import Diagnostics
+from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference
+from pulsar2.dialects.onnx.op import OnnxOp
+from pulsar2.locations import node_name
+from pulsar2.lowering.base import AxPass
+from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block
+
+
+@dataclass(frozen=True)
+class InferShapesPass(AxPass):
+    """Infers the type of every result from the function's arguments on.
+
+    ONNX's own shape inference does it, operation by operation. Small tensors that follow from constants
+    and from known shapes are computed, because the shapes of Reshape, Slice, Expand, Resize and others
+    follow from their values. What is not inferred keeps the type it has.
+
+    Precondition: none. Postcondition: the function's result types are those of what it returns. An
+    operation whose operands do not fit is an error, and all of them are reported.
+
+    ```
+    %0 = onnx.Relu(%x) : (tensor<2x3xf32>) -> tensor<*xf32>
+    ```
+    becomes
+    ```
+    %0 = onnx.Relu(%x) : (tensor<2x3xf32>) -> tensor<2x3xf32>
+    ```
+    """
+
+    name = "onnx-infer-shapes"
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        diagnostics = Diagnostics()
+        inference = ShapeInference(ctx.weights)
+        for op in module.ops:
+            if isinstance(op, FuncOp) and op.body.first_block is not None:
+                _infer_block(op.body.block, inference, diagnostics)
+                _update_signature(op)
+        diagnostics.raise_if_any()
+
+
+def _infer_block(block: Block, inference: ShapeInference, diagnostics: Diagnostics) -> None:
+    for op in block.ops:
+        for region in op.regions:
+            if region.first_block is not None:
+                _infer_block(region.block, inference, diagnostics)
+        if isinstance(op, OnnxOp):
+            try:
+                inference.update(op)
+            except InferenceError as error:
+                diagnostics.error(str(error), f"node '{node_name(op)}' ({op.op_type})")
+
+
+def _update_signature(function: FuncOp) -> None:
+    last = function.body.block.last_op
+    if isinstance(last, ReturnOp):
+        function.function_type = FunctionType.from_lists(
+            function.function_type.inputs.data, last.operand_types
+        )
