@@ -31,6 +31,8 @@ from pulsar2.lowering.analysis.regions import (
 ON_PARAM = -1
 """`Operand.tensor` of a constant: its bytes are loaded from the parameter segment."""
 _IN_OCM, _IN_DDR = 0, 1
+_HIDDEN = 0.75
+"""What a cycle counts that is hidden behind the other of compute and transfer."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer to plan: a kernel over operands, and the cycles it takes on one unit uncut."""
+    """One layer to plan: a kernel over operands, and what its arithmetic takes."""
 
     kernel: str
     operands: tuple[Operand, ...]
@@ -60,7 +62,8 @@ class Layer:
     output: int
     memory_order: tuple[int, ...]
     """Output dimensions from the outermost in memory to the innermost."""
-    cycles: float
+    compute: float
+    """Cycles of the arithmetic on one unit, uncut."""
     units: int
     writes_ddr: bool
     """Whether the layer's units may write to DDR without a copy by the sdma."""
@@ -68,11 +71,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the plan has to respect: OCM bytes, launch cycles, DDR bytes per cycle of the sdmas."""
+    """What the plan has to respect: bytes of OCM, cycles to launch a job, bytes per cycle."""
 
     ocm_bytes: int
     launch: float
     ddr_rate: float
+    """Bytes per cycle between DDR and OCM, all sdmas together."""
+    port_rate: float
+    """Bytes per cycle between a unit and OCM."""
     lanes_out: int
     alignment: int = 64
 
@@ -319,11 +325,12 @@ def _estimate(
     tiles = math.prod(grid)
     channel_outer = _is_channel(layer, order[0])
     channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
-    working_set, traffic, transfers = 0, 0.0, channel_parts
+    working_set, traffic, transfers, touched = 0, 0.0, channel_parts, 0
     for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
+        nbytes = math.prod(region_shape(region)) * operand.itemsize
+        touched += nbytes
         if operand.tensor != ON_PARAM and operand.tensor not in spilled:
             continue
-        nbytes = math.prod(region_shape(region)) * operand.itemsize
         held = _align(nbytes, machine.alignment)
         if operand.tensor == ON_PARAM:
             # Weight slices come one after another when channels are the outer loop; otherwise all
@@ -341,10 +348,19 @@ def _estimate(
         transfers += loads
         if index != layer.output or not layer.writes_ddr:
             working_set += held * min(2, tiles)
+    share = math.prod(
+        (end - begin) / n
+        for (begin, end), n in zip(
+            tile.regions[layer.output], layer.operands[layer.output].shape, strict=True
+        )
+    )
     rounds = -(-tiles // layer.units)
-    compute = rounds * (layer.cycles / tiles + machine.launch)
+    one = max(layer.compute * share, touched / machine.port_rate)
+    compute = rounds * (one + machine.launch)
     move = traffic / machine.ddr_rate + transfers * machine.launch
-    time = max(compute, move) + 0.1 * (compute + move) / tiles
+    # Loads run ahead of compute across layers, so what is not the longer of the two here still
+    # delays another layer; and nothing overlaps with the first tile's load or the last one's compute.
+    time = max(compute, move) + _HIDDEN * min(compute, move) + 0.1 * (compute + move) / tiles
     return _Estimate(working_set, time)
 
 

@@ -68,6 +68,7 @@ def machine_of(program: ProgramOp, target: Target) -> Machine:
         program.ocm_bytes.value.data,
         timing["conv_launch"],
         min(timing["ddr_bytes"], timing["sdma_bytes"] * mode.units["sdma"]),
+        timing["port_bytes"],
         int(timing["conv_lanes_out"]),
     )
 
@@ -99,7 +100,7 @@ def _plan_program(program: ProgramOp) -> None:
                 dict(layer.params.data),
                 layer.spec.output,
                 tuple(order),
-                cost.cycles,
+                cost.compute,
                 mode.units[unit.value],
                 writes_to_ddr(unit),
             )

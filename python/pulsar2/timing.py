@@ -19,9 +19,13 @@ _ENDLESS = 1 << 39
 
 
 class Cost(NamedTuple):
-    """What one job costs: cycles on its unit, bytes to or from DDR, cycles with DDR at full rate."""
+    """What one job costs: cycles in all and of its arithmetic alone, bytes to or from DDR, MACs.
+
+    `duration` is its cycles with the whole DDR to itself.
+    """
 
     cycles: float
+    compute: float
     ddr_bytes: int
     macs: int
     duration: float
@@ -53,8 +57,12 @@ def work_costs(works: Sequence[Work], kinds: Sequence[EuKind], target: Target) -
     costs = _kernels.job_costs(program.encode(), target.timing)
     rate = target.timing["ddr_bytes"]
     return [
-        Cost(float(cycles), int(nbytes), int(macs), max(float(cycles), nbytes / rate))
-        for cycles, nbytes, macs in zip(
-            costs["cycles"], costs["ddr_bytes"], costs["macs"], strict=True
+        Cost(float(cycles), float(compute), int(nbytes), int(macs), max(float(cycles), nbytes / rate))
+        for cycles, compute, nbytes, macs in zip(
+            costs["cycles"],
+            costs["compute_cycles"],
+            costs["ddr_bytes"],
+            costs["macs"],
+            strict=True,
         )
     ]
