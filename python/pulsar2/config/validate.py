@@ -47,12 +47,19 @@ class Report:
         return any(path[:n] in self._seen for n in range(len(path) + 1))
 
 
-def validate(model: type[M], root: Table, rules: Callable[[M, Report], None] | None = None) -> M:
+def validate(
+    model: type[M],
+    root: Table,
+    rules: Callable[[M, Report], None] | None = None,
+    *,
+    allow_unbuilt: bool = False,
+) -> M:
     """The configuration that `root` says.
 
     `rules` checks what one option alone cannot show, on a configuration in which every wrong value
     is replaced by its default. Raises `UserError` with every mistake: unknown keys, wrong types,
-    values out of range, missing values, what is not built yet, and what the rules find.
+    values out of range, missing values, what is not built yet (unless `allow_unbuilt`), and what
+    the rules find.
     """
     report = Report(root)
     values: dict[str, Any] = _prepare(model, root, (), report)
@@ -69,7 +76,7 @@ def validate(model: type[M], root: Table, rules: Callable[[M, Report], None] | N
     if config is None:
         report.diagnostics.raise_if_any()
         raise AssertionError("a configuration could not be read, without a mistake in it")
-    _check_options(config, root, (), report)
+    _check_options(config, (), report, allow_unbuilt)
     if rules is not None:
         rules(config, report)
     report.diagnostics.raise_if_any()
@@ -198,10 +205,10 @@ def _drop(values: dict[str, Any], path: Path) -> None:
         elif not (isinstance(holder, list) and isinstance(step, int)):
             break
         holder = cast("Any", holder)[step]
-    del innermost[name]
+    innermost.pop(name, None)
 
 
-def _check_options(config: Message, root: Table, path: Path, report: Report) -> None:
+def _check_options(config: Message, path: Path, report: Report, allow_unbuilt: bool) -> None:
     """Reports missing values and what is not built yet, in `config` and all inside it."""
     for chosen in options(type(config)):
         here = (*path, chosen.name)
@@ -209,19 +216,18 @@ def _check_options(config: Message, root: Table, path: Path, report: Report) -> 
         given = chosen.name in config.model_fields_set
         if chosen.extra.required and not given and not report.covers(here):
             report.error(here, "is required but missing", f"accepted: {chosen.accepted()}")
-        if chosen.message is not None and not _refused(chosen, value, given):
+        refused = not chosen.extra.built and given and value != chosen.default
+        if chosen.message is not None and (allow_unbuilt or not refused):
             for inner, message in _messages(value, here):
-                _check_options(message, root, inner, report)
-        elif _refused(chosen, value, given):
+                _check_options(message, inner, report, allow_unbuilt)
+        elif allow_unbuilt:
+            continue
+        elif refused:
             report.error(here, "not built yet", f"only {_shown_default(chosen)} is built so far")
         elif isinstance(value, str | int) and value in chosen.extra.not_built_values:
             built = [c for c in chosen.choices if c not in chosen.extra.not_built_values]
             names = ", ".join(map(str, built))
             report.error(here, f"{value} is not built yet", f"built so far: {names}")
-
-
-def _refused(chosen: Option, value: Any, given: bool) -> bool:
-    return not chosen.extra.built and given and value != chosen.default
 
 
 def _shown_default(chosen: Option) -> str:
