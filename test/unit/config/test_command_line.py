@@ -82,7 +82,8 @@ def test_a_wrong_value_names_the_option() -> None:
 def test_the_command_line_overrides_the_file(tmp_path) -> None:
     file = tmp_path / "c.toml"
     file.write_text(
-        "input = 'a.onnx'\noutput_dir = 'o'\nnpu_mode = 'NPU2'\n[quant]\ncalibration_method = 'KL'\n"
+        "input = 'a.onnx'\noutput_dir = 'o'\nnpu_mode = 'NPU2'\n"
+        "[quant]\ncalibration_method = 'KL'\n"
     )
     words = ["--npu_mode", "NPU3", "--quant.calibration_method", "MinMax"]
     config = load_build_config(str(file), parse(BuildConfig, words).tree)
