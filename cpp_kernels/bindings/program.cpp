@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bytes.h"
+#include "pulsar2/sanitizer.h"
 #include "pulsar2/timing.h"
 
 namespace py = pybind11;
@@ -146,6 +147,39 @@ py::list opcode_table() {
 }  // namespace
 
 void bind_program(py::module_& m) {
+  using pulsar2::Finding;
+  py::class_<Finding>(m, "Finding", "One thing that is wrong with a schedule; see sanitize.")
+      .def_property_readonly("kind", [](const Finding& f) { return pulsar2::finding_name(f.kind); })
+      .def_readonly("job", &Finding::job, "The job concerned, the later of two; -1 if there is none.")
+      .def_readonly("other", &Finding::other, "The earlier of two jobs, or -1.")
+      .def_property_readonly("space", [](const Finding& f) { return pulsar2::space_name(f.space); })
+      .def_readonly("begin", &Finding::begin, "First byte concerned.")
+      .def_readonly("end", &Finding::end, "One past the last byte concerned.")
+      .def_property_readonly("is_note", &Finding::is_note, "True when the schedule is right all the same.")
+      .def_readonly("message", &Finding::message)
+      .def("__str__", [](const Finding& f) { return f.message; })
+      .def("__repr__", [](const Finding& f) {
+        return std::string("<") + pulsar2::finding_name(f.kind) + ": " + f.message + ">";
+      });
+  m.def(
+      "sanitize",
+      [](const py::buffer& data, size_t limit) {
+        const ByteView bytes(data);
+        py::gil_scoped_release release;
+        return pulsar2::sanitize(pulsar2::decode_program(bytes.data(), bytes.size()), limit);
+      },
+      py::arg("program"), py::arg("limit") = 1000,
+      R"(Findings about an encoded program's schedule, at most `limit`; none when it is right.
+
+race          two jobs share bytes, one writes them, and neither queues nor waits order the two
+unwritten     a job reads bytes that nothing has written
+read-only     a job writes into the input or parameter segment
+unreachable   a unit accesses a space that it cannot: conv works on OCM alone, teng reads OCM alone
+self-overlap  a job overwrites bytes that it reads, other than element by element in place
+output-gap    bytes of an output tensor are never written
+useless-wait  a note: queues and other waits imply the wait
+
+ProgramError when the bytes are not a valid program, which includes accesses outside a space.)");
   py::register_exception<pulsar2::ProgramError>(m, "ProgramError", PyExc_ValueError);
   m.def(
       "check_program",

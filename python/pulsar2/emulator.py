@@ -32,7 +32,7 @@ class Emulator:
 
     `program` are the bytes of a program, `params` those of its parameter segment. The program stays
     loaded from run to run, and so do weights that kernels have repacked. With `threads` > 1,
-    independent jobs and the loops of large ones share that many threads; results do not depend on it.
+    independent jobs and the loops of large ones share that many threads; results are the same.
 
     Raises `pulsar2._kernels.ProgramError` (a ValueError) when the bytes are not a valid program, or
     the parameters not of its size.

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 from program_maker import TENG, add_program, dense
-
 from pulsar2 import _kernels
 from pulsar2.diagnostics import UserError
 from pulsar2.emulator import Emulator
@@ -40,7 +39,7 @@ def test_profiles() -> None:
 
 def test_refuses_wrong_inputs() -> None:
     emulator = Emulator(add_program().encode(), P)
-    with pytest.raises(UserError, match="no input 'xx'.*did you mean 'x'.*\n.*'x' is missing"):
+    with pytest.raises(UserError, match=r"no input 'xx'.*did you mean 'x'.*\n.*'x' is missing"):
         emulator.run({"xx": X})
     with pytest.raises(UserError, match=r"'x' is int16\[1, 64\] \(expected uint8\[1, 64\]\)"):
         emulator.run({"x": X.astype(np.int16)})
