@@ -1,24 +1,39 @@
-"""The `ax` dialect: what every level shares, which is the handle of a constant's bytes."""
+"""The `ax` dialect: what every level shares.
+
+That is the handle of a constant's bytes, and the invocation of a compiled subgraph.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
+    FlatSymbolRefAttrConstr,
+    IntegerType,
+    Signedness,
     StringAttr,
+    SymbolRefAttr,
     TensorType,
     bf16,
     f16,
     f32,
     f64,
 )
-from xdsl.dialects.builtin import IntegerType, Signedness
-from xdsl.ir import Attribute, Dialect, ParametrizedAttribute
-from xdsl.irdl import irdl_attr_definition
+from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, SSAValue
+from xdsl.irdl import (
+    IRDLOperation,
+    attr_def,
+    irdl_attr_definition,
+    irdl_op_definition,
+    var_operand_def,
+    var_result_def,
+)
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
+from xdsl.traits import SymbolTable
 from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.weights import AnyArray, WeightStore
@@ -130,4 +145,33 @@ def read_constant(attribute: ConstantAttr, weights: WeightStore) -> AnyArray:
     return np.asarray(attribute.get_values(), dtype=dtype).reshape(type_.get_shape())
 
 
-Ax = Dialect("ax", [], [WeightAttr])
+@irdl_op_definition
+class InvokeOp(IRDLOperation):
+    """Runs a compiled subgraph on tensors: what a call becomes once its function is a program.
+
+    ```
+    %y = ax.invoke @subgraph_npu_0(%x) : (tensor<1x8xui8>) -> tensor<1x4xf32>
+    ```
+    """
+
+    name = "ax.invoke"
+
+    callee = attr_def(FlatSymbolRefAttrConstr)
+    inputs = var_operand_def()
+    outputs = var_result_def()
+
+    assembly_format = "$callee `(` $inputs `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(
+        self, callee: SymbolRefAttr, inputs: Sequence[SSAValue], outputs: Sequence[Attribute]
+    ):
+        super().__init__(
+            operands=[inputs], attributes={"callee": callee}, result_types=[outputs]
+        )
+
+    def verify_(self) -> None:
+        if SymbolTable.lookup_symbol(self, self.callee) is None:
+            raise VerifyException(f"there is no subgraph '{self.callee.string_value()}'")
+
+
+Ax = Dialect("ax", [InvokeOp], [WeightAttr])

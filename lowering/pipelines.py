@@ -74,7 +74,7 @@ PIPELINES: dict[str, Pipeline] = {
     "schedule": Pipeline(
         "quantized subgraphs to scheduled programs",
         (
-            'convert-quant-to-sched{{target="{target}" npu-mode="{npu_mode}" ocm-bytes={ocm_bytes}}}',
+            "convert-quant-to-sched{{target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}}}",
             "sched-plan-tiles",
             "sched-build-jobs",
             "sched-insert-swaps",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
+from xdsl.rewriter import Rewriter
 
 from pulsar2.context import AxContext, load_dialect
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects import quant
+from pulsar2.dialects.ax import InvokeOp
 from pulsar2.dialects.quant.types import shape_of
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import ProgramOp
@@ -33,7 +35,7 @@ class ConvertQuantToSched(AxPass):
     computing operation becomes one `sched.layer`; 8-bit functions become tables.
 
     Needs: partitioned `quant` functions without unsupported operations. Leaves: programs whose
-    activation buffers lie in `any` space, uncut layers, and the calls in `@main` untouched.
+    activation buffers lie in `any` space, uncut layers, and `ax.invoke` where functions were called.
 
     Options: `target`, `npu-mode`, and `ocm-bytes` to give less OCM than the mode has (0: all of it).
 
@@ -59,6 +61,7 @@ class ConvertQuantToSched(AxPass):
         mode = target.mode(self.npu_mode)
         ocm_bytes = self.ocm_bytes or mode.ocm_bytes
         load_dialect(ctx, "sched")
+        load_dialect(ctx, "ax")
         for op in list(module.ops):
             if not isinstance(op, FuncOp) or op.sym_visibility is None or op.is_declaration:
                 continue
@@ -66,8 +69,18 @@ class ConvertQuantToSched(AxPass):
             program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block)
             program.location = op.location
             module.body.block.insert_op_before(program, op)
+            _invoke(module, op.sym_name.data)
             op.detach()
             op.erase()
+
+
+def _invoke(module: ModuleOp, name: str) -> None:
+    """Turns the calls of a function that has become a program into invocations."""
+    for op in list(module.walk()):
+        if isinstance(op, CallOp) and op.callee.string_value() == name:
+            invoke = InvokeOp(op.callee, op.arguments, op.result_types)
+            invoke.location = op.location
+            Rewriter.replace_op(op, invoke)
 
 
 def lower_function(func: FuncOp, weights: WeightStore) -> Block:

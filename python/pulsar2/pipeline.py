@@ -98,8 +98,17 @@ def _expand(spec: ArgSpec, diagnostics: Diagnostics) -> list[ArgSpec]:
                 accepted=f"its options: {known}",
             )
             continue
-        values[name] = ",".join(ArgSpec._spec_parameter_type_str(v) for v in given)
+        values[name] = ",".join(_option_text(v) for v in given)
     return [s for text in pipeline.passes for s in _split(text.format_map(values))]
+
+
+def _option_text(value: str | int | bool | float) -> str:
+    """An option's value as it stands in a specification; quoted where it is no plain word."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", value):
+        return f'"{value}"'
+    return str(value)
 
 
 def _make(spec: ArgSpec, diagnostics: Diagnostics) -> ModulePass | None:
