@@ -1,0 +1,125 @@
+"""Calibration data in arrays: .npy files, raw bytes, and .npy files that hold a dictionary.
+
+Such a dictionary is a pickle. It is read by an unpickler that admits arrays, dictionaries, lists
+and numbers, and refuses everything that could run code.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from pulsar2.diagnostics import UserError
+
+AnyArray = npt.NDArray[Any]
+
+_ADMITTED = {
+    ("collections", "OrderedDict"),
+    ("_codecs", "encode"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    *(
+        (f"numpy.{core}.{module}", name)
+        for core in ("core", "_core")
+        for module, name in (
+            ("multiarray", "_reconstruct"),
+            ("multiarray", "scalar"),
+            ("numeric", "_frombuffer"),
+        )
+    ),
+}
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not admitted")
+        return super().find_class(module, name)
+
+
+def read_npy(path: Path) -> AnyArray:
+    """The array of a .npy file; `UserError` when it does not hold one of numbers."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError.of(f"not a .npy file of numbers: {error}", str(path)) from None
+
+
+def read_binary(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+    """The array whose raw bytes a file holds; `UserError` when there are more or fewer."""
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise UserError.of(f"cannot read: {error.strerror}", str(path)) from None
+    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if data.size != expected:
+        raise UserError.of(
+            f"the file has {data.size} bytes",
+            str(path),
+            f"expected {expected}: {dtype.name} {list(shape)}",
+        )
+    return data.view(dtype).reshape(shape)
+
+
+def read_dictionary(path: Path) -> Mapping[str, AnyArray]:
+    """The arrays by input name of a .npy file that holds a dictionary; `UserError` otherwise."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            reader = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }.get(version)
+            if reader is None:
+                raise ValueError(f"a .npy file of version {version}")
+            _, _, dtype = reader(file)
+            if dtype != np.dtype(object):
+                raise ValueError(f"it holds an array of {dtype}, not a dictionary")
+            content: object = _RestrictedUnpickler(io.BytesIO(file.read())).load()
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        ImportError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise UserError.of(f"not a NumpyObject file: {error}", str(path)) from None
+    if isinstance(content, np.ndarray) and content.ndim == 0:
+        content = cast(object, content.item())
+    accepted = "a dictionary of arrays by input name, saved with numpy.save"
+    if not isinstance(content, dict):
+        raise UserError.of("it holds no dictionary", str(path), accepted)
+    arrays: dict[str, AnyArray] = {}
+    for name, value in cast(dict[object, object], content).items():
+        array = np.asarray(value)
+        if not isinstance(name, str) or array.dtype.kind not in "fiub":
+            raise UserError.of(f"the entry {name!r} is no array of numbers", str(path), accepted)
+        arrays[name] = array
+    return arrays
+
+
+def check_array(
+    array: AnyArray, shape: tuple[int, ...], dtype: np.dtype[Any], path: Path, name: str
+) -> AnyArray:
+    """`array`, when it fits the model input `name` and all its numbers are finite."""
+    if array.shape != shape or array.dtype != dtype:
+        raise UserError.of(
+            f"the data for input '{name}' are {array.dtype.name} {list(array.shape)}",
+            str(path),
+            f"expected {dtype.name} {list(shape)}",
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        wrong = int(array.size - np.count_nonzero(np.isfinite(array)))
+        raise UserError.of(
+            f"the data for input '{name}' hold {wrong} NaN or infinite number(s)", str(path)
+        )
+    return np.ascontiguousarray(array)

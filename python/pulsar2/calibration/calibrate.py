@@ -1,0 +1,143 @@
+"""Calibration: runs the float model over a data set and writes the observed ranges into the IR."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import BlockArgument, SSAValue
+
+from pulsar2._kernels import MinMaxObserver
+from pulsar2.calibration.dataset import Sample
+from pulsar2.calibration.observed_model import ObservedModel, Runner
+from pulsar2.context import AxContext
+from pulsar2.diagnostics import UserError
+from pulsar2.locations import tensor_name
+from pulsar2.lowering.quant.plan import QuantPlan
+from pulsar2.lowering.quant.ranges import Range, write_ranges
+from pulsar2.onnx_export import export_onnx_with_names, main_function
+
+Method = Literal["MinMax"]
+
+_BUFFER_BYTES = 512 << 20
+"""Memory for observed tensors, all threads together, unless one thread needs more."""
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """What a calibration did: samples run, and tensors observed."""
+
+    samples: int
+    tensors: int
+
+
+def calibrate(
+    module: ModuleOp,
+    ctx: AxContext,
+    dataset: Sequence[Sample],
+    method: Method = "MinMax",
+    *,
+    threads: int = 0,
+    advance: Callable[[], None] | None = None,
+) -> CalibrationResult:
+    """Observes every tensor of `@main` that quantization needs, and writes `quant.ranges`.
+
+    `dataset` gives arrays by input name. A range is widened to hold 0. The result does not depend
+    on `threads` (0: as many as there are cores). `advance` is called once per sample.
+
+    Raises `UserError` for a model that cannot be quantized or run, and when a tensor takes a NaN or
+    an infinity, with the tensor and the sample.
+    """
+    func = main_function(module)
+    plan = QuantPlan(func, ctx.weights)
+    values = plan.observed()
+    if not len(dataset):
+        raise UserError.of("the calibration data set has no sample")
+    exported = export_onnx_with_names(module, ctx)
+    arguments = [v for v in values if isinstance(v, BlockArgument)]
+    computed = [v for v in values if not isinstance(v, BlockArgument)]
+    inputs = {v: exported.names[v] for v in arguments}
+    model = ObservedModel(exported.model, [exported.names[v] for v in computed])
+    size = sum(4 * int(np.prod(_shape(v), dtype=np.int64)) for v in computed)
+    workers = min(
+        threads or os.cpu_count() or 1, len(dataset), max(1, _BUFFER_BYTES // max(1, size))
+    )
+    tensors = [*arguments, *computed]
+    crew = [_Worker(model.runner(), list(inputs.values()), len(tensors)) for _ in range(workers)]
+    free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    for worker in crew:
+        free.put(worker)
+
+    def work(index: int) -> tuple[str, int] | None:
+        worker = free.get()
+        try:
+            return worker.observe(dataset[index])
+        finally:
+            free.put(worker)
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for failure in pool.map(work, range(len(dataset))):
+                if failure is not None:
+                    _report(tensors[failure[1]], failure[0])
+                if advance is not None:
+                    advance()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    write_ranges(func, _ranges(crew, tensors))
+    return CalibrationResult(len(dataset), len(tensors))
+
+
+class _Worker:
+    """One thread's session buffers and observers."""
+
+    def __init__(self, runner: Runner, arguments: Sequence[str], count: int):
+        self._runner = runner
+        self._arguments = arguments
+        self.observers = [MinMaxObserver() for _ in range(count)]
+
+    def observe(self, sample: Sample) -> tuple[str, int] | None:
+        """Runs one sample. If a tensor is not finite: the sample and the first such tensor."""
+        computed = self._runner.run(sample.inputs)
+        given = [_flat_f32(sample.inputs, name) for name in self._arguments]
+        for index, values in enumerate((*given, *computed)):
+            if not self.observers[index].observe(values):
+                return sample.label, index
+        return None
+
+
+def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(inputs[name], np.float32).reshape(-1)
+
+
+def _ranges(crew: Sequence[_Worker], tensors: Sequence[SSAValue]) -> dict[SSAValue, Range]:
+    first, *others = crew
+    ranges: dict[SSAValue, Range] = {}
+    for index, value in enumerate(tensors):
+        merged = first.observers[index]
+        for other in others:
+            merged.merge(other.observers[index])
+        ranges[value] = min(merged.min, 0.0), max(merged.max, 0.0)
+    return ranges
+
+
+def _report(value: SSAValue, label: str) -> None:
+    raise UserError.of(
+        f"tensor '{tensor_name(value)}' takes a NaN or infinite value in calibration",
+        f"sample '{label}'",
+        "check the model's weights and the data's preprocessing",
+    )
+
+
+def _shape(value: SSAValue) -> tuple[int, ...]:
+    from pulsar2.dialects.onnx.types import static_shape_of
+
+    return static_shape_of(value.type) or ()

@@ -1,0 +1,268 @@
+"""Calibration data sets: the files of every input, matched into samples, read when asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from loguru import logger
+
+from pulsar2.calibration.archive import open_source
+from pulsar2.calibration.arrays import check_array, read_binary, read_dictionary, read_npy
+from pulsar2.calibration.images import (
+    SUFFIXES,
+    Layout,
+    Preprocessing,
+    TensorFormat,
+    check_picture,
+)
+from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError, nearest
+
+AnyArray = npt.NDArray[Any]
+Format = Literal["Image", "Numpy", "Binary", "NumpyObject"]
+
+_SUFFIXES: dict[Format, frozenset[str]] = {
+    "Image": SUFFIXES,
+    "Numpy": frozenset((".npy",)),
+    "Binary": frozenset((".bin",)),
+    "NumpyObject": frozenset((".npy",)),
+}
+
+
+@dataclass(frozen=True)
+class InputData:
+    """The model input `name` and where its calibration data come from.
+
+    `shape` and `dtype` are the model input's. `size` files are used, -1 means all. The fields from
+    `tensor_format` on say how a picture becomes the input, and mean nothing to the other formats.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    dataset: Path
+    format: Format = "Image"
+    size: int = 32
+    tensor_format: TensorFormat = "AutoColorSpace"
+    layout: Layout = "NCHW"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def preprocessing(self) -> Preprocessing:
+        """How a picture becomes this input; `UserError` when that cannot be."""
+        where = f"input '{self.name}'"
+        if len(self.shape) != 4:
+            raise UserError.of(
+                f"a picture does not fit the shape {list(self.shape)}",
+                where,
+                "calibration_format Image needs 4 dimensions",
+            )
+        channels_last = self.layout == "NHWC"
+        _, a, b, c = self.shape
+        height, width, channels = (a, b, c) if channels_last else (b, c, a)
+        made = Preprocessing(
+            height, width, channels, self.tensor_format, self.layout, self.mean, self.std
+        )
+        errors = Diagnostics()
+        if channels != made.expected_channels:
+            errors.error(
+                f"{self.tensor_format} pictures have {made.expected_channels} channel(s), "
+                f"the input has {channels} in layout {self.layout}",
+                where,
+            )
+        for what, numbers in (("calibration_mean", self.mean), ("calibration_std", self.std)):
+            if numbers and len(numbers) != channels:
+                errors.error(f"{what} has {len(numbers)} numbers for {channels} channels", where)
+        if any(s == 0 for s in self.std):
+            errors.error("calibration_std holds a 0, which divides by zero", where)
+        errors.raise_if_any()
+        return made
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run's worth of calibration data: an array per model input, and the files it came from."""
+
+    label: str
+    inputs: Mapping[str, AnyArray]
+
+
+@dataclass
+class CalibrationDataset(Sequence[Sample]):
+    """The samples of a calibration; each is read and decoded when it is taken.
+
+    A model input of batch n takes n pictures per sample; the last ones are repeated where the
+    number of pictures is no multiple of n.
+    """
+
+    inputs: Sequence[InputData]
+    files: Mapping[str, Sequence[Path]]
+    preprocessings: Mapping[str, Preprocessing] = field(default_factory=dict[str, Preprocessing])
+
+    def __len__(self) -> int:
+        return min(-(-len(self.files[i.name]) // self._per_sample(i)) for i in self.inputs)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.sample(index % len(self))
+
+    def sample(self, index: int) -> Sample:
+        """Sample `index`; `UserError` when a file does not decode or does not fit its input."""
+        arrays: dict[str, AnyArray] = {}
+        labels: list[str] = []
+        for data in self.inputs:
+            count = self._per_sample(data)
+            files = self.files[data.name][index * count : (index + 1) * count]
+            arrays[data.name] = self._read(data, files)
+            labels += [f.name for f in files if f.name not in labels]
+        return Sample(", ".join(labels), arrays)
+
+    @staticmethod
+    def _per_sample(data: InputData) -> int:
+        return data.shape[0] if data.format == "Image" else 1
+
+    def _read(self, data: InputData, files: Sequence[Path]) -> AnyArray:
+        if data.format == "Image":
+            preprocessing = self.preprocessings[data.name]
+            pictures = [preprocessing.tensor(f, data.dtype) for f in files]
+            pictures += [pictures[-1]] * (data.shape[0] - len(pictures))
+            return np.stack(pictures)
+        path = files[0]
+        if data.format == "Numpy":
+            array = read_npy(path)
+        elif data.format == "Binary":
+            array = read_binary(path, data.shape, data.dtype)
+        else:
+            content = read_dictionary(path)
+            if data.name not in content:
+                raise UserError.of(
+                    f"the dictionary has no entry for input '{data.name}'",
+                    str(path),
+                    nearest(data.name, content) or f"it has {', '.join(sorted(content))}",
+                )
+            array = content[data.name]
+        return check_array(array, data.shape, data.dtype, path, data.name)
+
+
+def load_dataset(inputs: Sequence[InputData], folder: Path) -> CalibrationDataset:
+    """Finds, matches and unpacks the files of all inputs, archives into `folder`/<input>.
+
+    Of several inputs, files of the same name (without suffix) make a sample. Warns when a data set
+    has fewer files than asked for. Raises one `UserError` with everything that is wrong.
+    """
+    errors: list[Diagnostic] = []
+    preprocessings: dict[str, Preprocessing] = {}
+    found: dict[str, dict[str, str]] = {}
+    for data in inputs:
+        try:
+            if data.format == "Image":
+                preprocessings[data.name] = data.preprocessing()
+            found[data.name] = _files_of(data)
+        except UserError as error:
+            errors += error.diagnostics
+    if errors:
+        raise UserError(errors)
+    chosen = _match(inputs, found)
+    files: dict[str, list[Path]] = {}
+    for data in inputs:
+        # Inputs that one dictionary file feeds are unpacked once.
+        twin = next(
+            (d for d in inputs if d.name in files and (d.dataset, d.format) == _origin(data)), None
+        )
+        if twin is not None and data.format == "NumpyObject":
+            files[data.name] = files[twin.name]
+            continue
+        names = [found[data.name][key] for key in chosen[data.name]]
+        target = folder / re.sub(r"[^a-zA-Z0-9_-]", "_", data.name)
+        places = open_source(data.dataset).unpack(names, target)
+        files[data.name] = [places[name] for name in names]
+        if data.format == "Image":
+            for place in files[data.name]:
+                try:
+                    check_picture(place)
+                except UserError as error:
+                    errors += error.diagnostics
+    if errors:
+        raise UserError(errors)
+    logger.info("{} File(s) Loaded.", len({f for places in files.values() for f in places}))
+    return CalibrationDataset(tuple(inputs), files, preprocessings)
+
+
+def _origin(data: InputData) -> tuple[Path, Format]:
+    return data.dataset, data.format
+
+
+def _files_of(data: InputData) -> dict[str, str]:
+    """The usable files of a data set: path by key, the path without its suffix, in order."""
+    names = open_source(data.dataset).names()
+    names = [n for n in names if not _is_hidden(n)]
+    suffixes = _SUFFIXES[data.format]
+    usable = [n for n in names if PurePosixPath(n).suffix.lower() in suffixes]
+    where = f"input '{data.name}'"
+    if not usable:
+        raise UserError.of(
+            f"the data set {data.dataset} holds no file for calibration_format {data.format}",
+            where,
+            f"files that end in {', '.join(sorted(suffixes))}",
+        )
+    if len(usable) < len(names):
+        logger.warning(
+            "{}: {} file(s) of {} do not end in {} and are left out",
+            where,
+            len(names) - len(usable),
+            data.dataset,
+            ", ".join(sorted(suffixes)),
+        )
+    if 0 < len(usable) < data.size:
+        logger.warning(
+            "{}: {} calibration files asked for, but {} has {}; all {} are used",
+            where,
+            data.size,
+            data.dataset,
+            len(usable),
+            len(usable),
+        )
+    found: dict[str, str] = {}
+    for name in usable:
+        key = str(PurePosixPath(name).with_suffix(""))
+        found[name if key in found else key] = name
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any(p.startswith((".", "__MACOSX")) for p in parts)
+
+
+def _match(
+    inputs: Sequence[InputData], found: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str]]:
+    """The keys of the files that each input uses, in an order that makes the samples."""
+    sizes = [len(found[d.name]) if d.size < 0 else d.size for d in inputs]
+    if len(inputs) == 1:
+        data = inputs[0]
+        return {data.name: list(found[data.name])[: sizes[0]]}
+    stems = {d.name: {PurePosixPath(k).name: k for k in found[d.name]} for d in inputs}
+    common = [s for s in stems[inputs[0].name] if all(s in stems[d.name] for d in inputs)]
+    count = min(sizes)
+    if common:
+        left_out = {d.name: len(stems[d.name]) - len(common) for d in inputs}
+        for name, number in left_out.items():
+            if number:
+                logger.warning(
+                    "input '{}': {} file(s) without a namesake for the other inputs are left out",
+                    name,
+                    number,
+                )
+        return {d.name: [stems[d.name][s] for s in common[:count]] for d in inputs}
+    logger.warning("no file names are common to all inputs: files are matched in sorted order")
+    count = min(count, *(len(found[d.name]) for d in inputs))
+    return {d.name: list(found[d.name])[:count] for d in inputs}

@@ -1,0 +1,210 @@
+"""A float model prepared for observation: ONNX Runtime sessions that hand out inner tensors.
+
+ONNX Runtime computes convolutions in a blocked layout, and a tensor that is an output must be put
+back into ONNX's order, which can cost as much as the convolutions do. What an observer takes does
+not depend on the order. So the tensors to observe are marked by a GlobalMaxPool, an operator that
+ONNX Runtime computes in the blocked layout too; the model is optimized with the marks, saved, and in
+the saved model each mark is replaced by its operand, as it lies in memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+from onnx import ModelProto, NodeProto, helper
+
+from pulsar2.diagnostics import UserError
+
+F32Array = npt.NDArray[np.float32]
+
+_MARK = "observed:"
+_REORDERS = ("ReorderInput", "ReorderOutput")
+_PROTOBUF_LIMIT = 1 << 30
+
+
+class ObservedModel:
+    """Runs a model and gives the tensors `observed`, each flat and in an order of its own.
+
+    The padding of a blocked layout holds what an operator gives for channels of zeros; a tensor
+    whose padding could hold something else than 0 is not taken from the blocked layout.
+    """
+
+    def __init__(self, model: ModelProto, observed: Sequence[str]):
+        """`observed` are names of f32 tensors of `model`, none of them an input."""
+        self._names = list(observed)
+        self._places = {name: name for name in observed}
+        prepared = _with_outputs(model, observed, [])
+        self._session = None
+        if model.ByteSize() < _PROTOBUF_LIMIT:
+            marked = _markable(model, observed)
+            blocked = _without_marks(model, observed, marked) if marked else None
+            if blocked is not None:
+                optimized, self._places = blocked
+                self._session = _session(optimized, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+        if self._session is None:
+            self._session = _session(prepared, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+
+    def runner(self) -> Runner:
+        """One thread's way to run the model; several may run at once."""
+        assert self._session is not None
+        return Runner(self._session, [self._places[n] for n in self._names])
+
+
+class Runner:
+    """Runs a session into buffers that it keeps from run to run."""
+
+    def __init__(self, session: ort.InferenceSession, outputs: Sequence[str]):
+        self._session = session
+        self._outputs = list(outputs)
+        self._distinct = list(dict.fromkeys(outputs))
+        self._binding: Any = None
+        self._views: dict[str, F32Array] = {}
+        self._kept: list[Any] = []
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[F32Array]:
+        """The observed tensors, flat, valid until the next run."""
+        if self._binding is None:
+            self._first_run(inputs)
+        else:
+            self._bind_inputs(inputs)
+            self._session.run_with_iobinding(self._binding)
+        return [self._views[name] for name in self._outputs]
+
+    def _bind_inputs(self, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
+        for name, array in inputs.items():
+            self._binding.bind_cpu_input(name, np.ascontiguousarray(array))
+
+    def _first_run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._binding = self._session.io_binding()
+        self._bind_inputs(inputs)
+        for name in self._distinct:
+            self._binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(self._binding)
+        self._kept = list(self._binding.get_outputs())
+        self._binding.clear_binding_outputs()
+        for name, value in zip(self._distinct, self._kept, strict=True):
+            count = int(np.prod(value.shape(), dtype=np.int64))
+            memory = (ctypes.c_float * count).from_address(value.data_ptr())
+            self._views[name] = np.ctypeslib.as_array(memory)
+            self._binding.bind_ortvalue_output(name, value)
+
+
+def _session(model: ModelProto, level: Any, save_to: Path | None = None) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    # Images are what runs in parallel, so one run is one thread and its result does not depend on
+    # how many there are.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = level
+    options.log_severity_level = 3
+    if save_to is not None:
+        options.optimized_model_filepath = str(save_to)
+    try:
+        return ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise UserError.of(
+            f"ONNX Runtime cannot run the model for calibration: {str(error).strip()}"
+        ) from None
+
+
+def _with_outputs(
+    model: ModelProto, outputs: Sequence[str], nodes: Sequence[NodeProto]
+) -> ModelProto:
+    """The model with these nodes added and these outputs in place of its own."""
+    made = ModelProto()
+    made.CopyFrom(model)
+    made.graph.node.extend(nodes)
+    del made.graph.output[:]
+    made.graph.output.extend(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in dict.fromkeys(outputs)
+    )
+    return made
+
+
+_ZERO_KEEPING = frozenset(
+    (
+        "Add",
+        "AveragePool",
+        "Clip",
+        "Concat",
+        "Conv",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "HardSwish",
+        "LeakyRelu",
+        "MaxPool",
+        "Mul",
+        "Relu",
+        "Tanh",
+    )
+)
+"""Operators that give 0 for channels of zeros (a Clip does where 0 is within its bounds, and what it
+gives elsewhere is one of its bounds)."""
+
+
+def _markable(model: ModelProto, observed: Sequence[str]) -> list[str]:
+    """The observed tensors that may be computed in the blocked layout: those near convolutions."""
+    shapes = {
+        v.name: len(v.type.tensor_type.shape.dim)
+        for v in (*model.graph.value_info, *model.graph.output)
+    }
+    if not any(node.op_type == "Conv" for node in model.graph.node):
+        return []
+    producers = {name: node.op_type for node in model.graph.node for name in node.output}
+    return [n for n in observed if shapes.get(n) == 4 and producers.get(n) in _ZERO_KEEPING]
+
+
+def _without_marks(
+    model: ModelProto, observed: Sequence[str], marked: Sequence[str]
+) -> tuple[ModelProto, dict[str, str]] | None:
+    """The optimized model, and under which name it holds each observed tensor.
+
+    None when ONNX Runtime did with a mark what is not known here.
+    """
+    marks = [helper.make_node("GlobalMaxPool", [name], [_MARK + name]) for name in marked]
+    chosen = set(marked)
+    outputs = [_MARK + name if name in chosen else name for name in observed]
+    with tempfile.TemporaryDirectory(prefix="pulsar2-") as folder:
+        path = Path(folder) / "optimized.onnx"
+        _session(
+            _with_outputs(model, outputs, marks), ort.GraphOptimizationLevel.ORT_ENABLE_ALL, path
+        )
+        optimized = onnx.load(str(path))
+    nodes = list(optimized.graph.node)
+    producers = {name: node for node in nodes for name in node.output}
+    uses = Counter(name for node in nodes for name in node.input)
+    places: dict[str, str] = {}
+    dropped: list[NodeProto] = []
+    for name in observed:
+        places[name] = name
+        if name not in chosen:
+            continue
+        at: NodeProto | None = producers.get(_MARK + name)
+        if at is not None and at.op_type == "ReorderOutput":
+            dropped.append(at)
+            at = producers.get(at.input[0])
+        if at is None or at.op_type != "GlobalMaxPool":
+            return None
+        dropped.append(at)
+        source = at.input[0]
+        before = producers.get(source)
+        if before is not None and before.op_type in _REORDERS and uses[source] == 1:
+            dropped.append(before)
+            source = before.input[0]
+        places[name] = source
+    gone = {id(node) for node in dropped}
+    del optimized.graph.node[:]
+    optimized.graph.node.extend(cast(NodeProto, n) for n in nodes if id(n) not in gone)
+    return _with_outputs(optimized, list(places.values()), []), places
