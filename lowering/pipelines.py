@@ -17,6 +17,22 @@ _SCHED = "pulsar2.lowering.sched"
 _CHIPS = "pulsar2.lowering.chips"
 
 PASSES: dict[str, str] = {
+    # onnx
+    "onnx-infer-shapes": f"{_ONNX}.infer_shapes:InferShapesPass",
+    "onnx-fold-constants": f"{_ONNX}.fold_constants:FoldConstantsPass",
+    "onnx-eliminate-identity": f"{_ONNX}.eliminate_identity:EliminateIdentityPass",
+    "onnx-eliminate-common": f"{_ONNX}.eliminate_common:EliminateCommonPass",
+    "onnx-eliminate-dead": f"{_ONNX}.eliminate_dead:EliminateDeadPass",
+    "onnx-eliminate-transposes": f"{_ONNX}.eliminate_transposes:EliminateTransposesPass",
+    "onnx-canonicalize-windows": f"{_ONNX}.canonicalize_windows:CanonicalizeWindowsPass",
+    "onnx-canonicalize-spatial": f"{_ONNX}.canonicalize_spatial:CanonicalizeSpatialPass",
+    "onnx-canonicalize-gemm": f"{_ONNX}.canonicalize_gemm:CanonicalizeGemmPass",
+    "onnx-canonicalize-reshape": f"{_ONNX}.canonicalize_reshape:CanonicalizeReshapePass",
+    "onnx-fold-batchnorm": f"{_ONNX}.fold_batchnorm:FoldBatchnormPass",
+    "onnx-fold-conv-scale": f"{_ONNX}.fold_conv_scale:FoldConvScalePass",
+    "onnx-fold-pad": f"{_ONNX}.fold_pad:FoldPadPass",
+    "onnx-fuse-activations": f"{_ONNX}.fuse_activations:FuseActivationsPass",
+    "onnx-insert-preprocess": f"{_ONNX}.insert_preprocess:InsertPreprocessPass",
     # onnx -> quant
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
     "convert-onnx-to-quant": f"{_QUANT}.convert_onnx_to_quant:ConvertOnnxToQuant",
@@ -59,6 +75,28 @@ class Pipeline:
 
 
 PIPELINES: dict[str, Pipeline] = {
+    "optimize": Pipeline(
+        "a float graph to its simplest form",
+        (
+            "onnx-infer-shapes",
+            "onnx-eliminate-identity",
+            "onnx-fold-constants",
+            "onnx-eliminate-common",
+            "onnx-eliminate-identity",
+            "onnx-eliminate-transposes",
+            "onnx-canonicalize-windows",
+            "onnx-canonicalize-spatial",
+            "onnx-canonicalize-gemm",
+            "onnx-fold-batchnorm",
+            "onnx-fold-pad",
+            "onnx-fold-conv-scale",
+            "onnx-fuse-activations",
+            "onnx-canonicalize-reshape",
+            "onnx-eliminate-identity",
+            "onnx-eliminate-common",
+            "onnx-eliminate-dead",
+        ),
+    ),
     "quantize": Pipeline(
         "a calibrated float graph to quantized numbers",
         (

@@ -18,6 +18,7 @@ from pulsar2.dialects.onnx import (
     matmul,
     normalization,
     pool,
+    preprocess,
 )
 from pulsar2.dialects.onnx.constants import StringsAttr
 from pulsar2.dialects.onnx.op import NO_TRAITS, PURE, OnnxOp
@@ -36,6 +37,7 @@ _MODULES = (
     matmul,
     normalization,
     pool,
+    preprocess,
 )
 
 
@@ -78,7 +80,7 @@ _CLASSES.update((t, _schema_class(t)) for t in op_types() if t not in _CLASSES)
 def op_class(op_type: str) -> type[OnnxOp] | None:
     """The class of an operator of ONNX's default domain, or None when there is none."""
     found = _CLASSES.get(op_type)
-    return found if found is not None and found.op_type else None
+    return found if found is not None and found.op_type and not found.own else None
 
 
 Onnx = Dialect(

@@ -94,6 +94,8 @@ class ShapeInference:
                 return _loop_types(op)
             case Scan():
                 return _scan_types(op)
+            case _ if op.own and (own := op.own_types()) is not None:
+                return own
             case _ if op.regions:
                 return _region_types(op.regions[0], len(op.results))
             case _:

@@ -41,7 +41,12 @@ def to_node(
 
 
 def lowest_opset(op: OnnxOp) -> int:
-    """The lowest opset from `EXPORT_OPSET` on whose schema accepts `op` as it is."""
+    """The lowest opset from `EXPORT_OPSET` on whose schema accepts `op` as it is.
+
+    An operation that is the dialect's own is built of operators of `EXPORT_OPSET`.
+    """
+    if op.own:
+        return EXPORT_OPSET
     versions = [v for v in op_versions(op.op_type) if v > EXPORT_OPSET]
     operand_types = op.operand_types
     while operand_types and isinstance(operand_types[-1], NoneType):

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from xdsl.dialects.builtin import LocationAttr, NoneType
-from xdsl.ir import Attribute, Operation, OpResult, OpTraits, Region, SSAValue
+from xdsl.ir import (
+    Attribute,
+    Operation,
+    OpResult,
+    OpTraits,
+    Region,
+    SSAValue,
+    TypeAttribute,
+)
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import OpTrait, Pure
@@ -16,6 +24,9 @@ from pulsar2.dialects.onnx.attributes import AttributeValue, from_attribute, to_
 from pulsar2.dialects.onnx.schema import OpSpec, op_spec
 from pulsar2.dialects.onnx.verify import schema_violations
 
+
+if TYPE_CHECKING:
+    from pulsar2.dialects.onnx.builder import OpBuilder
 
 T = TypeVar("T")
 
@@ -40,7 +51,9 @@ class OnnxOp(Operation):
     traits = NO_TRAITS
     name = "onnx."
     op_type: ClassVar[str] = ""
-    """The name of the operator in ONNX."""
+    """The name of the operator; '' for an operation that computes nothing."""
+    own: ClassVar[bool] = False
+    """Whether the operator is the dialect's own, and none of ONNX's."""
 
     def __init__(
         self,
@@ -74,7 +87,7 @@ class OnnxOp(Operation):
     @classmethod
     def spec(cls) -> OpSpec | None:
         """What ONNX says of the operator; None for an operation that is the dialect's own."""
-        return op_spec(cls.op_type) if cls.op_type else None
+        return op_spec(cls.op_type) if cls.op_type and not cls.own else None
 
     def value_of(self, name: str) -> Any:
         """The Python value of an attribute, or ONNX's default, or None when there is neither."""
@@ -113,6 +126,17 @@ class OnnxOp(Operation):
             if wrong:
                 raise VerifyException(f"{self.name} " + "; ".join(wrong))
         self.verify_structure()
+
+    def own_types(self) -> Sequence[TypeAttribute] | None:
+        """The result types of an operation that is the dialect's own; None: they are not known."""
+        return None
+
+    def expansion(self, builder: OpBuilder) -> SSAValue | None:
+        """The result of an operation that is the dialect's own, built of ONNX's operators.
+
+        None when it has no such form, or is ONNX's operator itself.
+        """
+        return None
 
     def verify_structure(self) -> None:
         """What the schema cannot say of this operator; raises `VerifyException`."""

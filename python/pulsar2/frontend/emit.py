@@ -11,13 +11,14 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.onnx.attributes import export_tensor
+from pulsar2.dialects.onnx.builder import OpBuilder
 from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.control_flow import Yield
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.node import to_node
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import to_type_proto
-from pulsar2.locations import node_name, tensor_name
+from pulsar2.locations import name_location, node_name, tensor_name
 from pulsar2.weights import WeightStore
 
 
@@ -27,6 +28,7 @@ class GraphExporter:
     def __init__(self, weights: WeightStore):
         self._weights = weights
         self._taken: set[str] = set()
+        self._node_names: set[str] = set()
         self.names: dict[SSAValue, str] = {}
 
     def export(
@@ -51,7 +53,7 @@ class GraphExporter:
             graph.node.append(
                 NodeProto(
                     op_type="Identity",
-                    name=f"{label}_identity",
+                    name=_unique(f"{label}_identity", self._node_names),
                     input=[self.names[value]],
                     output=[label],
                 )
@@ -76,16 +78,9 @@ class GraphExporter:
 
     def _name(self, value: SSAValue, fallback: str) -> str:
         """The name of a value, from its location, made unique."""
-        if value in self.names:
-            return self.names[value]
-        base = label = tensor_name(value) or fallback
-        count = 0
-        while label in self._taken:
-            count += 1
-            label = f"{base}_{count}"
-        self._taken.add(label)
-        self.names[value] = label
-        return label
+        if value not in self.names:
+            self.names[value] = _unique(tensor_name(value) or fallback, self._taken)
+        return self.names[value]
 
     def _operation(self, op: Operation, graph: GraphProto) -> None:
         if isinstance(op, NoValue):
@@ -95,15 +90,16 @@ class GraphExporter:
             label = self._name(op.result, node_name(op) or "constant")
             graph.initializer.append(export_tensor(label, op.value, self._weights))
             return
+        if isinstance(op, OnnxOp) and self._expanded(op, graph):
+            return
         if not isinstance(op, OnnxOp) or (not op.op_type and not isinstance(op, Custom)):
             raise UserError.of(
                 f"'{op.name}' has no form in ONNX",
                 f"node '{node_name(op)}'" if node_name(op) else "",
             )
-        label = node_name(op)
-        base = label or op.op_type
+        label = _unique(node_name(op) or op.op_type, self._node_names)
         results = [
-            "" if isinstance(r.type, NoneType) else self._name(r, f"{base}_output_{r.index}")
+            "" if isinstance(r.type, NoneType) else self._name(r, f"{label}_output_{r.index}")
             for r in op.results
         ]
         node = to_node(op, [self.names[v] for v in op.operands], results, self._weights, label)
@@ -114,6 +110,22 @@ class GraphExporter:
         for result, text in zip(op.results, results, strict=True):
             if text and not isinstance(result.type, UnrankedTensorType):
                 graph.value_info.append(ValueInfoProto(name=text, type=to_type_proto(result.type)))
+
+    def _expanded(self, op: OnnxOp, graph: GraphProto) -> bool:
+        """Exports an operation that is the dialect's own by what it is built of."""
+        made: list[Operation] = []
+        builder = OpBuilder(self._weights, made.append, location=name_location(node_name(op)))
+        result = op.expansion(builder)
+        if result is None:
+            return False
+        self.names[result] = self._name(op.result, node_name(op) or op.name)
+        for part in made:
+            self._operation(part, graph)
+        for part in reversed(made):
+            for value in part.results:
+                del self.names[value]
+            part.erase()
+        return True
 
     @staticmethod
     def _region_names(op: OnnxOp) -> Sequence[str]:
@@ -131,11 +143,15 @@ class GraphExporter:
             owner = value.owner
             local = isinstance(owner, Operation) and owner.parent is block
             wanted = tensor_name(value) if local else ""
-            base = label = wanted or f"{name}_output_{index}"
-            count = 0
-            while label in self._taken:
-                count += 1
-                label = f"{base}_{count}"
-            self._taken.add(label)
-            outputs.append(label)
+            outputs.append(_unique(wanted or f"{name}_output_{index}", self._taken))
         return self.export(block, inputs, outputs, name)
+
+
+def _unique(base: str, taken: set[str]) -> str:
+    """`base`, or else `base` with the first number that makes it a new name; it is taken then."""
+    label, count = base, 0
+    while label in taken:
+        count += 1
+        label = f"{base}_{count}"
+    taken.add(label)
+    return label
