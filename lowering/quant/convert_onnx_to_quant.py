@@ -18,6 +18,7 @@ from xdsl.ir import Attribute, Block, BlockArgument, SSAValue
 from xdsl.utils.exceptions import PassFailedException
 
 from pulsar2.context import AxContext
+from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.quant.types import shape_of
 from pulsar2.locations import tensor_name
@@ -88,9 +89,8 @@ class ConvertOnnxToQuant(AxPass):
             to.bind(before, after)
         for op in old.ops:
             if isinstance(op, OnnxOp):
-                if op.op_type in ("Constant", "") or plan.is_absorbed(op):
-                    continue
-                plan.rule(op).convert(op, to)
+                if not isinstance(op, Constant | NoValue) and not plan.is_absorbed(op):
+                    plan.rule(op).convert(op, to)
             elif op is not terminator:
                 raise PassFailedException(f"'{op.name}' is not an operation of the onnx dialect")
         results = to.outputs(terminator.operands, names)

@@ -91,7 +91,7 @@ class QuantPlan:
 
     @staticmethod
     def rule(op: OnnxOp) -> Rule:
-        return RULES[op.op_type]
+        return RULES[kind_of(op)]
 
     def is_absorbed(self, op: OnnxOp) -> bool:
         """Whether an earlier operator carries out `op`."""
@@ -192,11 +192,11 @@ class QuantPlan:
         errors: list[Diagnostic] = []
         unknown = False
         for op in self.ops():
-            where = f"node '{node_name(op)}' ({op.op_type or op.name})"
-            rule = RULES.get(op.op_type)
+            where = f"node '{node_name(op)}' ({kind_of(op)})"
+            rule = RULES.get(kind_of(op))
             if rule is None:
                 unknown = True
-                errors.append(Diagnostic("the operator is not supported on the NPU", where))
+                errors.append(Diagnostic("the operator is not supported on the NPU", where, source=op))
                 continue
             dynamic = [
                 tensor_name(v)
@@ -209,12 +209,13 @@ class QuantPlan:
                         f"tensor '{dynamic[0]}' has no fixed shape",
                         where,
                         "fix the shapes of the model's inputs with input_shapes",
+                        op,
                     )
                 )
                 continue
             reason = rule.refuse(op, self.weights)
             if reason:
-                errors.append(Diagnostic(reason, where))
+                errors.append(Diagnostic(reason, where, source=op))
             errors += self._not_finite(op, where)
         if unknown:
             errors.append(Diagnostic("operators supported on the NPU: " + ", ".join(sorted(RULES))))
@@ -227,10 +228,11 @@ class QuantPlan:
             if array is None or array.dtype.kind != "f" or isinstance(op, Clip):
                 continue
             wrong = int(array.size - np.count_nonzero(np.isfinite(array)))
-            if wrong and RULES[op.op_type].needs_finite:
+            if wrong and self.rule(op).needs_finite:
                 yield Diagnostic(
                     f"the constant '{tensor_name(value)}' holds {wrong} NaN or infinite number(s)",
                     where,
+                    source=op,
                 )
 
     def _fuse(self, op: OnnxOp) -> None:
@@ -316,6 +318,11 @@ class QuantPlan:
             result.sources += part.sources
             result.held += part.held
         return result
+
+
+def kind_of(op: OnnxOp) -> str:
+    """The name of the operator: ONNX's, or the dialect's own."""
+    return op.op_type or op.name.removeprefix("onnx.")
 
 
 def _only_user(op: OnnxOp) -> OnnxOp | None:

@@ -1,4 +1,4 @@
-"""Inputs that arrive quantized: the DequantizeLinear that preprocessing puts behind one."""
+"""Preprocessing of inputs: the DequantizeLinear and Normalize that are put behind one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xdsl.ir import BlockArgument, Operation
 
+from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.preprocess import Normalize
 from pulsar2.dialects.onnx.types import dtype_of, element_of
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.lowering.quant.rules.base import Rule, constant_of
@@ -53,4 +55,14 @@ class InputDequantizeRule(Rule):
         to.bind(op.result, to.bound(op.operands[0]))
 
 
-PREPROCESS_RULES: tuple[Rule, ...] = (InputDequantizeRule(),)
+class NormalizeRule(Rule):
+    op_types = ("Normalize",)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, Normalize)
+        x = to.operand(op.operands[0])
+        made = quant.NormalizeOp(x, op.mean, op.std, op.axis, to.type_of(op.result))
+        to.finish(op, made)
+
+
+PREPROCESS_RULES: tuple[Rule, ...] = (InputDequantizeRule(), NormalizeRule())

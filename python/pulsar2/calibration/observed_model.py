@@ -3,8 +3,8 @@
 ONNX Runtime computes convolutions in a blocked layout, and a tensor that is an output must be put
 back into ONNX's order, which can cost as much as the convolutions do. What an observer takes does
 not depend on the order. So the tensors to observe are marked by a GlobalMaxPool, an operator that
-ONNX Runtime computes in the blocked layout too; the model is optimized with the marks, saved, and in
-the saved model each mark is replaced by its operand, as it lies in memory.
+ONNX Runtime computes in the blocked layout too; the model is optimized with the marks, saved, and
+in the saved model each mark is replaced by its operand, as it lies in memory.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ _ZERO_KEEPING = frozenset(
         "Tanh",
     )
 )
-"""Operators that give 0 for channels of zeros (a Clip does where 0 is within its bounds, and what it
-gives elsewhere is one of its bounds)."""
+"""Operators that give 0 for channels of zeros (a Clip does where 0 is within its bounds, and what
+it gives elsewhere is one of its bounds)."""
 
 
 def _markable(model: ModelProto, observed: Sequence[str]) -> list[str]:
