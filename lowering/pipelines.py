@@ -97,6 +97,11 @@ PIPELINES: dict[str, Pipeline] = {
             "onnx-eliminate-dead",
         ),
     ),
+    "preprocess": Pipeline(
+        "the inputs of a calibrated float graph become those at run time",
+        ("onnx-insert-preprocess{{inputs={inputs}}}",),
+        {"inputs": '""'},
+    ),
     "quantize": Pipeline(
         "a calibrated float graph to quantized numbers",
         (

@@ -87,6 +87,7 @@ class NpuSubgraph:
 class CompiledModel:
     """A compiled model: all that `compiled.axmodel` holds.
 
+    `aliases` are outputs that are another tensor under a second name: (output, tensor).
     `params` and `dyn_params` are U8 arrays. `figures` are what the compiler says of the model, such
     as `macs`, `max_cycle` and `latency_us`.
     """
@@ -98,6 +99,7 @@ class CompiledModel:
     subgraphs: tuple[NpuSubgraph, ...]
     params: AnyArray
     dyn_params: AnyArray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    aliases: tuple[tuple[str, str], ...] = ()
     figures: dict[str, float] = field(default_factory=dict[str, float])
     compiler: str = field(default_factory=version)
 
@@ -168,6 +170,8 @@ def encode_axmodel(model: CompiledModel) -> bytes:
         inputs = [*subgraph.inputs, PARAMS, DYN_PARAMS, *names]
         node = helper.make_node(NODE_TYPE, inputs, subgraph.outputs, subgraph.name, domain=DOMAIN)
         nodes.append(node)
+    for output, tensor in model.aliases:
+        nodes.append(helper.make_node("Identity", [tensor], [output], f"{output}_Identity"))
     size = sum(len(t.raw_data) for t in initializers)
     if size > _SIZE_LIMIT - (1 << 20):
         raise UserError.of(
@@ -303,17 +307,19 @@ def _check_version(text: str) -> None:
 def _decode(proto: onnx.ModelProto, extra: _ExtraData) -> CompiledModel:
     graph = proto.graph
     stored = {t.name: _bytes_of(t) for t in graph.initializer}
-    nodes = {n.name: n for n in graph.node}
+    aliases = [n for n in graph.node if n.op_type == "Identity" and not n.domain]
+    nodes = {n.name: n for n in graph.node if n not in aliases}
     expected = {PARAMS, DYN_PARAMS} | {p.program for s in extra.subgraphs for p in s.programs}
     if set(stored) != expected or len(stored) != len(graph.initializer):
         raise ValueError("its initializers are not those that extra_data names")
-    if set(nodes) != {s.name for s in extra.subgraphs} or len(nodes) != len(graph.node):
+    if list(nodes) != [s.name for s in extra.subgraphs]:
         raise ValueError("its nodes are not the subgraphs that extra_data names")
     params = stored[PARAMS]
     subgraphs = tuple(_subgraph(nodes[s.name], s, stored) for s in extra.subgraphs)
     inputs = tuple(_tensor_info(v) for v in graph.input)
     outputs = tuple(_tensor_info(v) for v in graph.output)
-    _check_tensors(inputs, outputs, subgraphs)
+    renamed = tuple((n.output[0], n.input[0]) for n in aliases)
+    _check_tensors(inputs, outputs, subgraphs, renamed)
     for program in (p for s in subgraphs for p in s.programs):
         if program.param_offset + program.param_bytes > len(params):
             raise ValueError("the parameters of a program lie outside npu_params")
@@ -325,6 +331,7 @@ def _decode(proto: onnx.ModelProto, extra: _ExtraData) -> CompiledModel:
         subgraphs,
         params,
         stored[DYN_PARAMS],
+        renamed,
         extra.figures,
         extra.compiler,
     )
@@ -365,7 +372,10 @@ def _tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
 
 
 def _check_tensors(
-    inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], subgraphs: Sequence[NpuSubgraph]
+    inputs: Sequence[TensorInfo],
+    outputs: Sequence[TensorInfo],
+    subgraphs: Sequence[NpuSubgraph],
+    aliases: Sequence[tuple[str, str]],
 ) -> None:
     """Every tensor that a subgraph or the model reads must have been written before."""
     known = {t.name for t in inputs}
@@ -374,6 +384,7 @@ def _check_tensors(
         if missing:
             raise ValueError(f"nothing produces {missing[0]}, which {subgraph.name} reads")
         known |= set(subgraph.outputs)
+    known |= {output for output, tensor in aliases if tensor in known}
     missing = [t.name for t in outputs if t.name not in known]
     if missing:
         raise ValueError(f"nothing produces the output {missing[0]}")

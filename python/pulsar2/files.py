@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -45,6 +46,30 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
         raise
 
 
+@contextmanager
+def publishing(folder: str | os.PathLike[str]) -> Generator[Path]:
+    """A temporary folder; the files written there move into `folder` at the end, models last.
+
+    For files that name each other, such as a model and the data beside it. On any exception nothing
+    moves. `UserError` when the system refuses to write.
+    """
+    target = make_folder(folder)
+    temporary: Path | None = None
+    try:
+        temporary = Path(
+            tempfile.mkdtemp(dir=target, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp")
+        )
+        yield temporary
+        for file in sorted(temporary.iterdir(), key=lambda f: (f.suffix == ".onnx", f.name)):
+            os.replace(file, target / file.name)
+    except OSError as error:
+        where = error.filename or str(target)
+        raise UserError.of(f"cannot write: {error.strerror or error}", str(where)) from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a whole file, or leaves `path` as it was and raises `UserError`."""
     with replacing(path) as temporary:
@@ -66,11 +91,14 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files in `folder` whose process was killed while it wrote them."""
-    for entry in folder.glob(".pulsar2-*.tmp"):
+    """Removes temporary files under `folder` whose process was killed while it wrote them."""
+    for entry in list(folder.rglob(".pulsar2-*.tmp")):
         match = _TEMPORARY.fullmatch(entry.name)
         if match and not _is_alive(int(match[1])):
-            _remove(entry)
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                _remove(entry)
 
 
 def _is_alive(pid: int) -> bool:

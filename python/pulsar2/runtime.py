@@ -176,7 +176,7 @@ class InferenceSession:
             if subgraph.group == 0:
                 emulator = self._emulator(subgraph, batch)
                 values |= emulator.run({name: values[name] for name in subgraph.inputs})
-        return values
+        return values | {output: values[tensor] for output, tensor in self._model.aliases}
 
     def _emulator(self, subgraph: NpuSubgraph, batch: int) -> Emulator:
         key = subgraph.name, batch

@@ -34,30 +34,34 @@ class Log:
     """
 
     warnings: list[str] = field(default_factory=list[str])
-    _file: int | None = None
+    _early: list[str] = field(default_factory=list[str])
+    _early_sink: int | None = None
 
     def start(self) -> Log:
         """Begins logging to standard error."""
         logger.remove()
         logger.add(_write_error, format=_FORMAT, level="INFO", colorize=uses_color(sys.stderr))
         logger.add(self._keep_warning, level="WARNING", format="{message}")
+        keep = self._early.append
+        self._early_sink = logger.add(keep, format=_FORMAT, level="DEBUG", colorize=False)
         return self
 
     def to_file(self, path: Path) -> None:
-        """Logs to `path` too, over what an earlier command logged there."""
-        if self._file is not None:
+        """Logs to `path` too, what was said before included; what lay there is replaced."""
+        if self._early_sink is None:
             return
+        logger.remove(self._early_sink)
+        self._early_sink = None
         try:
-            self._file = logger.add(
-                path, format=_FORMAT, level="DEBUG", colorize=False, mode="w", encoding="utf-8"
-            )
+            path.write_text("".join(self._early), encoding="utf-8")
+            logger.add(path, format=_FORMAT, level="DEBUG", colorize=False, encoding="utf-8")
         except OSError as error:
             raise UserError.of(f"cannot write the log: {error.strerror}", str(path)) from None
 
     def stop(self) -> None:
         """Closes the log file and gives loguru back."""
         logger.remove()
-        self._file = None
+        self._early_sink = None
 
     def _keep_warning(self, message: Message) -> None:
         if message.record["level"].name == "WARNING":

@@ -31,5 +31,39 @@ def bar(label: str, total: int) -> Generator[Advance]:
         yield lambda: progress.advance(task)
 
 
+def full_bar(label: str, total: int, seconds: float) -> None:
+    """A bar of something that is already done."""
+    if not sys.stdout.isatty():
+        print(f"{label} {total}/{total} {_clock(seconds)}", flush=True)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(separator="/"),
+        TextColumn(_clock(seconds)),
+    )
+    with Progress(*columns, console=make_console()) as progress:
+        progress.add_task(label, total=max(total, 1), completed=max(total, 1))
+
+
+@contextmanager
+def calibration_bar(total: int) -> Generator[Advance]:
+    """The bar of a calibration; call what it gives once for each sample."""
+    from tqdm import tqdm
+
+    label = "Calibration Progress(Phase 1)"
+    terminal = sys.stderr.isatty()
+    progress = tqdm(total=total, desc=label, disable=not terminal, file=sys.stderr)
+    with progress:
+        yield lambda: (progress.update(), None)[1]
+    if not terminal:
+        print(f"{label}: 100% {total}/{total}", flush=True)
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
 def _nothing() -> None:
     """A step of a bar that is not drawn."""

@@ -1,0 +1,200 @@
+"""What the configuration says of the model's inputs and outputs, held against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from loguru import logger
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.calibration.dataset import InputData
+from pulsar2.config.build import BuildConfig
+from pulsar2.config.processors import InputProcessor
+from pulsar2.config.quant import InputQuantConfig
+from pulsar2.config.tree import Path as KeyPath
+from pulsar2.config.tree import path_text
+from pulsar2.diagnostics import Diagnostics, nearest
+from pulsar2.dialects.onnx.types import dtype_of, element_of, static_shape_of
+from pulsar2.onnx_export import main_function, tensor_names
+from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
+
+DEFAULT = "DEFAULT"
+Where = Callable[[KeyPath], str]
+E = TypeVar("E", InputProcessor, InputQuantConfig)
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """An input of the model as it is before pre-processing."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The model's inputs and the names of its outputs."""
+
+    inputs: tuple[ModelInput, ...]
+    outputs: tuple[str, ...]
+
+    @staticmethod
+    def of(module: ModuleOp) -> Interface:
+        function = main_function(module)
+        arguments = function.body.block.args
+        names = tensor_names(function, INPUT_NAMES, "input", len(arguments))
+        inputs: list[ModelInput] = []
+        for name, argument in zip(names, arguments, strict=True):
+            element = element_of(argument.type)
+            assert element is not None
+            shape = static_shape_of(argument.type) or ()
+            inputs.append(ModelInput(name, shape, dtype_of(element)))
+        count = len(function.function_type.outputs.data)
+        return Interface(
+            tuple(inputs), tuple(tensor_names(function, OUTPUT_NAMES, "output", count))
+        )
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """One input: where its calibration data come from, and what runs before the model.
+
+    `processor` is what the configuration says or the default; `mean` and `std` those at run time.
+    """
+
+    model: ModelInput
+    data: InputData
+    processor: InputProcessor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def preprocess_option(self) -> str:
+        """What `onnx-insert-preprocess` is told, '' when there is nothing to insert."""
+        said = self.processor
+        mean = any(self.mean)
+        std = any(s != 1 for s in self.std)
+        if said.src_dtype == "FP32" and said.src_layout == said.tensor_layout and not (mean or std):
+            return ""
+        words = [
+            self.model.name,
+            f"dtype={said.src_dtype}",
+            f"layout={said.src_layout}",
+            f"model-layout={said.tensor_layout}",
+            f"mean={_numbers(self.mean)}" if mean else "",
+            f"std={_numbers(self.std)}" if std else "",
+        ]
+        return " ".join(w for w in words if w)
+
+
+def plan_inputs(config: BuildConfig, interface: Interface, where: Where) -> list[InputPlan]:
+    """The plan of every input. `where` names the place of a key path.
+
+    Raises `UserError` with every tensor name that the model lacks, and every input without
+    calibration data.
+    """
+    problems = Diagnostics()
+    names = [i.name for i in interface.inputs]
+    entries = config.quant.input_configs
+    _check_names("input", names, [e.tensor_name for e in entries], _INPUT_CONFIGS, where, problems)
+    said = config.input_processors
+    _check_names("input", names, [e.tensor_name for e in said], _PROCESSORS, where, problems)
+    outputs = [e.tensor_name for e in config.output_processors]
+    _check_names("output", interface.outputs, outputs, ("output_processors",), where, problems)
+    plans: list[InputPlan] = []
+    for model in interface.inputs:
+        entry = _entry(entries, model.name)
+        if entry is None:
+            if not any(e.tensor_name not in (*names, DEFAULT) for e in entries):
+                problems.error(
+                    f"no calibration data for the input '{model.name}'",
+                    where(_INPUT_CONFIGS),
+                    f"an entry with tensor_name '{model.name}' or {DEFAULT}",
+                )
+            continue
+        plans.append(_plan(model, entry, _entry(said, model.name)))
+    problems.raise_if_any()
+    _tell(config, plans, interface)
+    return plans
+
+
+_INPUT_CONFIGS: KeyPath = ("quant", "input_configs")
+_PROCESSORS: KeyPath = ("input_processors",)
+
+
+def _check_names(
+    kind: str,
+    known: Sequence[str],
+    given: Sequence[str],
+    path: KeyPath,
+    where: Where,
+    problems: Diagnostics,
+) -> None:
+    for index, name in enumerate(given):
+        if name not in known and name != DEFAULT:
+            hint = nearest(name, known, 1)
+            place: KeyPath = (*path, index, "tensor_name")
+            problems.error(
+                f"the model has no {kind} '{name}'",
+                f"{where(place)}: {path_text(place)}",
+                f"its {kind}s: {', '.join(known)}" + (f"; {hint}" if hint else ""),
+            )
+
+
+def _entry(entries: Sequence[E], name: str) -> E | None:
+    return next((e for e in entries if e.tensor_name in (name, DEFAULT)), None)
+
+
+def _plan(model: ModelInput, entry: InputQuantConfig, said: InputProcessor | None) -> InputPlan:
+    processor = said or InputProcessor(tensor_name=model.name)
+    calibration = tuple(entry.calibration_mean), tuple(entry.calibration_std)
+    data = InputData(
+        name=model.name,
+        shape=model.shape,
+        dtype=model.dtype,
+        dataset=Path(entry.calibration_dataset),
+        format=entry.calibration_format,
+        size=entry.calibration_size,
+        tensor_format=processor.tensor_format,
+        layout=processor.tensor_layout,
+        mean=calibration[0],
+        std=calibration[1],
+    )
+    mean = tuple(processor.mean) or calibration[0]
+    std = tuple(processor.std) or calibration[1]
+    return InputPlan(model, data, processor, mean, std)
+
+
+def _tell(config: BuildConfig, plans: Sequence[InputPlan], interface: Interface) -> None:
+    """Says which defaults apply and which settings have no effect."""
+    inputs = {e.tensor_name for e in config.input_processors}
+    plain = [p.model.name for p in plans if not inputs & {p.model.name, DEFAULT}]
+    if plain:
+        logger.info("apply default input processor configuration to {}", plain)
+    outputs = {e.tensor_name for e in config.output_processors}
+    plain = [n for n in interface.outputs if not outputs & {n, DEFAULT}]
+    if plain:
+        logger.info("apply default output processor configuration to {}", plain)
+    for plan in plans:
+        said = plan.processor
+        if said.csc_mat and said.csc_mode == "NoCSC":
+            logger.info(
+                "ignore input csc config of [{}] because csc_mode is NoCSC", plan.model.name
+            )
+        formats = {said.src_format, said.tensor_format}
+        if formats == {"RGB", "BGR"}:
+            logger.warning(
+                "input [{}] has src_format {} and tensor_format {}: the order of colours is not "
+                "converted",
+                plan.model.name,
+                said.src_format,
+                said.tensor_format,
+            )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ",".join(repr(float(v)) for v in values)

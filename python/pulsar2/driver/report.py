@@ -1,0 +1,81 @@
+"""What a build prints beside its log: tables, and the summary at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pulsar2.config.build import BuildConfig
+from pulsar2.console.tables import print_summary, print_table
+from pulsar2.driver.container import Compiled
+from pulsar2.driver.inputs import InputPlan
+from pulsar2.driver.workspace import Workspace
+from pulsar2.targets import load_target
+
+_MIB = 1 << 20
+
+
+def print_quant_config(plans: Sequence[InputPlan], workspace: Workspace) -> None:
+    """The Quant Config Table: one row per input."""
+    rows = [
+        (
+            plan.model.name,
+            str(list(plan.model.shape)),
+            str(workspace.dataset / plan.model.name),
+            plan.data.format,
+            plan.data.tensor_format,
+            _as_f32(plan.data.mean),
+            _as_f32(plan.data.std),
+        )
+        for plan in plans
+    ]
+    columns = ("Input", "Shape", "Dataset Directory", "Data Format", "Tensor Format", "Mean", "Std")
+    print_table("Quant Config Table", columns, rows)
+
+
+def print_layer_config(config: BuildConfig) -> None:
+    """The Layer Config Table, when there are layer configurations."""
+    rows: list[tuple[str, str]] = []
+    for layer in config.quant.layer_configs:
+        span = f"{layer.start_tensor_names} -> {layer.end_tensor_names}"
+        names = [layer.layer_name, *layer.layer_names, layer.op_type, *layer.op_types]
+        chosen = [n for n in names if n] or [span]
+        rows += [(name, layer.data_type) for name in chosen]
+    if rows:
+        print_table("Layer Config Table", ("Op Type / Layer name", "Precision"), rows)
+
+
+def print_results(
+    compiled: Compiled,
+    size: int,
+    workspace: Workspace,
+    seconds: Mapping[str, float],
+    warnings: Sequence[str],
+) -> None:
+    """The summary: where things are, how large and fast the model is, and every warning again."""
+    model = compiled.model
+    target = load_target(model.target)
+    mhz = target.clock_hz / 1e6
+    cycles = compiled.estimate.cycles
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items() if value >= 0.05)
+    rows = [
+        ("compiled model", f"{workspace.compiled} ({size / _MIB:.2f} MiB)"),
+        ("quantized model", str(workspace.quant / "quant_axmodel.onnx")),
+        ("float model", str(workspace.frontend / "optimized.onnx")),
+        ("configuration", str(workspace.context)),
+        ("log", str(workspace.log)),
+        ("target", f"{model.target} {model.npu_mode}"),
+        ("latency estimate", f"{compiled.estimate.latency_us / 1e3:.3f} ms"),
+        ("cycles", f"{cycles:,} ({cycles / mhz / 1e3:.3f} ms at {mhz:g} MHz)"),
+        ("macs", f"{int(model.figures['macs']):,}"),
+        ("jobs", f"{int(model.figures['jobs']):,}"),
+        ("build time", f"{sum(seconds.values()):.1f} s ({stages})"),
+        ("warnings", str(len(warnings)) if warnings else "none"),
+        *(("", warning) for warning in warnings),
+    ]
+    print_summary("Build finished.", rows)
+
+
+def _as_f32(values: Sequence[float]) -> str:
+    return str([float(np.float32(v)) for v in values])

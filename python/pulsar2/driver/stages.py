@@ -1,0 +1,106 @@
+"""Runs the named pipelines of a build, one after the other, on one module."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from loguru import logger
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from pulsar2.context import AxContext
+from pulsar2.driver.guard import Crash
+from pulsar2.files import make_folder
+from pulsar2.ir import print_module, save_module
+from pulsar2.pipeline import PassTiming, parse_passes, run_passes
+
+_HANDLE = re.compile(r'#ax\.weight<"([0-9a-f]{32})"')
+
+PassDone = Callable[[PassTiming, ModuleOp], None]
+
+
+class Stages:
+    """The stages of one build.
+
+    `dump` is the folder for the module after each stage, None when it is not asked for. While a
+    stage runs, `crash` knows how to write the module it began with, and the command that repeats
+    it. The time that each stage takes goes into `seconds`.
+    """
+
+    def __init__(
+        self,
+        module: ModuleOp,
+        ctx: AxContext,
+        crash: Crash,
+        dump: Path | None,
+        seconds: dict[str, float],
+    ):
+        self.module = module
+        self.ctx = ctx
+        self._seconds = seconds
+        self._crash = crash
+        self._dump = dump
+        self._count = 0
+
+    def run(
+        self, pipeline: str, options: Mapping[str, str] | None = None, done: PassDone | None = None
+    ) -> None:
+        """Runs a named pipeline; `done` is told of each pass that ended."""
+        text = pipeline_text(pipeline, options or {})
+        start = time.perf_counter()
+        before = self.module.clone()
+        self._crash.reproducer = lambda folder: _reproduce(folder, before, self.ctx, text)
+        started = start
+
+        def begin(_: ModulePass, __: ModuleOp) -> None:
+            nonlocal started
+            started = time.perf_counter()
+
+        def end(each: ModulePass, module: ModuleOp) -> None:
+            if done is not None:
+                done(PassTiming(each.name, time.perf_counter() - started), module)
+
+        run_passes(self.ctx, self.module, parse_passes(text), before=begin, after=end)
+        self._crash.reproducer = None
+        self._seconds[pipeline] = time.perf_counter() - start
+        self.dump(pipeline)
+
+    def dump(self, stage: str) -> None:
+        """Writes the module as it is after `stage`, with its weights, when that is asked for."""
+        self._count += 1
+        if self._dump is None:
+            return
+        path = make_folder(self._dump) / f"{self._count}_{stage}.mlir"
+        save_module(self.module, path)
+        save_weights(self.ctx, path.read_text(encoding="utf-8"), path.with_suffix(".safetensors"))
+        logger.info("dump ir after [{}] to [{}]", stage, path)
+
+
+def pipeline_text(pipeline: str, options: Mapping[str, str]) -> str:
+    """A named pipeline with options as `ax-opt -p` takes it."""
+    if not options:
+        return pipeline
+    return f"{pipeline}{{{' '.join(f'{k}={v}' for k, v in options.items())}}}"
+
+
+def quoted(*texts: str) -> str:
+    """Texts as the value of a pipeline's option."""
+    return ",".join(json.dumps(t, ensure_ascii=False) for t in texts)
+
+
+def save_weights(ctx: AxContext, text: str, path: Path) -> None:
+    """Writes the weights that the text of a module refers to."""
+    ctx.weights.save(path, sorted(set(_HANDLE.findall(text))))
+
+
+def _reproduce(folder: Path, module: ModuleOp, ctx: AxContext, pipeline: str) -> str:
+    path = folder / "reproducer.mlir"
+    text = print_module(module)
+    path.write_text(text, encoding="utf-8")
+    weights = path.with_suffix(".safetensors")
+    save_weights(ctx, text, weights)
+    return f"ax-opt -p '{pipeline}' {path} --weights {weights}"
