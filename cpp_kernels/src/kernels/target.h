@@ -17,10 +17,9 @@
 #define PULSAR2_TARGET_BEGIN \
   _Pragma("clang attribute push(__attribute__((target(\"avx2,avxvnni\"))), apply_to = function)")
 #else
-#define PULSAR2_TARGET_BEGIN                                                          \
-  _Pragma(                                                                            \
-      "clang attribute push(__attribute__((target(\"avx2,avx512f,avx512bw,avx512vl,avx512dq," \
-      "avx512vbmi,avx512vnni\"))), apply_to = function)")
+// _Pragma takes one literal, not several side by side.
+#define PULSAR2_TARGET_BEGIN \
+  _Pragma("clang attribute push(__attribute__((target(\"avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni\"))), apply_to = function)")
 #endif
 #define PULSAR2_TARGET_END _Pragma("clang attribute pop")
 #else
