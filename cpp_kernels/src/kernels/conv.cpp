@@ -105,6 +105,7 @@ ConvProblem check_conv(const KernelCall& call) {
 
 void run_conv(const KernelCall& call) {
   const ConvProblem problem = check_conv(call);
+  if (conv_depthwise(problem) || conv_gemm(problem)) return;
   conv_general(problem);
 }
 

@@ -25,6 +25,14 @@ struct ConvProblem {
   Isa isa;
 };
 
+/// 8-bit factors, one input and one output channel per group, channels contiguous. Returns false
+/// if the job is not of that kind.
+bool conv_depthwise(const ConvProblem& p);
+
+/// 8-bit factors as a matrix product of pixels and output channels, group by group. Returns false
+/// if the job is not of that kind.
+bool conv_gemm(const ConvProblem& p);
+
 /// Any integer types, strides and sizes; 64-bit sums.
 void conv_general(const ConvProblem& p);
 

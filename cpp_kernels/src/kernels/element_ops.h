@@ -38,6 +38,8 @@ struct ElementOps {
   void (*unary)(UnaryFn fn, float alpha, float beta, const float* x, float* y, int64_t n);
   /// y[i] = fn(a[i], b[i]); the arrays are apart.
   void (*binary)(BinaryFn fn, const float* a, const float* b, float* y, int64_t n);
+  /// v[i] = f32(acc[i]) * mult[i], then + bias[i] where bias is given
+  void (*scale_sums)(const int32_t* acc, const float* mult, const float* bias, float* v, int64_t n);
   /// y[i] = exp(x[i] - shift)
   void (*exp_minus)(const float* x, float shift, float* y, int64_t n);
 };

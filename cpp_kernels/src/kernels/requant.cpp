@@ -61,4 +61,12 @@ void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, in
   ops.store(v, y, stride, dtype, divisor, zero_point, clamp, n);
 }
 
+void Requant::apply_biased(const ElementOps& ops, const int32_t* acc, int64_t first, int64_t n,
+                           uint8_t* y, int64_t stride) const {
+  alignas(64) float v[kBlock];
+  const float* fb = bias_mode == kFloatBias ? float_bias.data() + first : nullptr;
+  ops.scale_sums(acc, mult.data() + first, fb, v, n);
+  ops.store(v, y, stride, dtype, divisor, zero_point, clamp, n);
+}
+
 }  // namespace pulsar2::kernels

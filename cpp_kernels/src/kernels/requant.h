@@ -28,6 +28,9 @@ struct Requant {
   /// Writes outputs of channels [first, first + n), n at most kBlock. `acc` has no bias yet.
   void apply(const ElementOps& ops, const int64_t* acc, int64_t first, int64_t n, uint8_t* y,
              int64_t stride) const;
+  /// The same for sums that hold the S32 bias already.
+  void apply_biased(const ElementOps& ops, const int32_t* acc, int64_t first, int64_t n, uint8_t* y,
+                    int64_t stride) const;
 };
 
 /// Reads mult and bias of a job and checks them: [channels], or [1] for mult where it is shared.

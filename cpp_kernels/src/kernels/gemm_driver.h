@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common.h"
+#include "element_ops.h"
+#include "gemm.h"
+#include "packed_matrix.h"
+#include "requant.h"
+
+namespace pulsar2::kernels {
+
+/// The rows of A and of the output of one matrix product.
+class GemmRows {
+ public:
+  virtual ~GemmRows() = default;
+
+  /// Fills table[t * pitch + i] with row begin + i of tap t. `scratch` has scratch_bytes() per row
+  /// and kScratchSlack more.
+  virtual void fetch(int64_t begin, int64_t end, uint8_t* scratch, const uint8_t** table,
+                     int64_t pitch) const = 0;
+  /// Fills y[i] with the output of row begin + i.
+  virtual void locate(int64_t begin, int64_t end, uint8_t** y) const = 0;
+  virtual int64_t scratch_bytes() const = 0;
+};
+
+constexpr int64_t kScratchSlack = 64;
+
+/// One integer matrix product with its requantization.
+struct Gemm {
+  const PackedMatrix* b = nullptr;
+  const GemmRows* rows = nullptr;
+  int64_t num_rows = 0;
+  int32_t a_zero = 0;  ///< zero point of A's elements as the tile sees them
+  const Requant* requant = nullptr;
+  int64_t first_channel = 0;  ///< of the output; indexes requant
+  int64_t column_stride = 1;  ///< of the output, in bytes
+  Parallel* parallel = nullptr;
+  Isa isa = Isa::Portable;
+};
+
+/// The zero point that A's elements have in a tile: S8 is read as U8 + 128 by Dot4, and 16-bit
+/// elements have none left.
+int32_t packed_a_zero(const GemmOps& ops, const View& a);
+
+/// The most that |a - zero point| can be.
+int64_t factor_bound(const View& a);
+
+/// Whether all sums of the product fit s32, bias included.
+bool sums_fit(const PackedMatrix& b, int64_t a_bound, const Requant& requant,
+              int64_t first_channel);
+
+void run_gemm(const Gemm& gemm, int64_t a_bound);
+
+}  // namespace pulsar2::kernels
