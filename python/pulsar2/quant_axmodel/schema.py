@@ -1,0 +1,143 @@
+"""Which operation of the `quant` dialect is which operator of the file, and how attributes map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from onnx import AttributeProto, NodeProto, helper
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    FloatAttr,
+    IntegerAttr,
+    UnitAttr,
+)
+from xdsl.ir import Attribute, Operation
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.quant.base import float_array, float_number, int_array, integer
+from pulsar2.dialects.quant.elementwise import UnaryFnAttr
+from pulsar2.dialects.quant.reduction import ReduceKindAttr
+from pulsar2.dialects.quant.types import shape_of
+
+DOMAIN = "ax"
+VERSION = 1
+"""Version of the operators of the domain, as the file states it."""
+
+_PLAIN: dict[str, type[Operation]] = {
+    "AxQuantizedConv": quant.ConvOp,
+    "AxQuantizedFullyConnected": quant.MatMulOp,
+    "AxQuantizedMatMul": quant.MatMulOp,
+    "AxQuantizedAdd": quant.AddOp,
+    "AxQuantizedSub": quant.SubOp,
+    "AxQuantizedMul": quant.MulOp,
+    "AxQuantizedDiv": quant.DivOp,
+    "AxQuantizedMin": quant.MinOp,
+    "AxQuantizedMax": quant.MaxOp,
+    "AxNormalize": quant.NormalizeOp,
+    "AxMaxPool": quant.MaxPoolOp,
+    "AxQuantizedAvgPool": quant.AvgPoolOp,
+    "AxQuantizedSoftmax": quant.SoftmaxOp,
+    "AxReshape": quant.ReshapeOp,
+    "AxTranspose": quant.TransposeOp,
+    "AxConcat": quant.ConcatOp,
+    "AxPad": quant.PadOp,
+    "AxSlice": quant.SliceOp,
+    "AxQuantizeLinear": quant.QCastOp,
+    "AxDequantizeLinear": quant.DCastOp,
+    "AxRequantize": quant.RequantizeOp,
+}
+_UNARY = {
+    "AxQuantized" + "".join(part.title() for part in fn.value.split("_")): fn
+    for fn in quant.UnaryFn
+}
+_GLOBAL_AVERAGE = "AxQuantizedGlobAvgPool"
+_REDUCE = {f"AxQuantizedReduce{kind.value.title()}": kind for kind in quant.ReduceKind}
+_NAMES = {op: name for name, op in reversed(_PLAIN.items())}
+_UNARY_NAMES = {fn: name for name, fn in _UNARY.items()}
+_REDUCE_NAMES = {kind: name for name, kind in _REDUCE.items()}
+
+OPERATORS = frozenset((*_PLAIN, *_UNARY, *_REDUCE, _GLOBAL_AVERAGE))
+"""The names of all operators that a file may hold."""
+
+
+def ax_type(op: Operation) -> str:
+    """The operator's name in the file; '' for an operation that is not of the `quant` dialect."""
+    if isinstance(op, quant.UnaryOp):
+        return _UNARY_NAMES[op.fn]
+    if isinstance(op, quant.ReduceOp):
+        mean = op.kind is quant.ReduceKind.MEAN
+        spatial = op.keepdims and op.axes == tuple(range(2, len(shape_of(op.x))))
+        return _GLOBAL_AVERAGE if mean and spatial else _REDUCE_NAMES[op.kind]
+    if isinstance(op, quant.MatMulOp) and not isinstance(op.b.owner, quant.ConstantOp):
+        return "AxQuantizedMatMul"
+    return _NAMES.get(type(op), "")
+
+
+def operation_class(name: str) -> type[Operation]:
+    """The operation class of an operator of the file; KeyError for an unknown one."""
+    if name in _UNARY:
+        return quant.UnaryOp
+    if name in _REDUCE or name == _GLOBAL_AVERAGE:
+        return quant.ReduceOp
+    return _PLAIN[name]
+
+
+def implied_properties(name: str) -> dict[str, Attribute]:
+    """The properties of the operation that the operator's name says."""
+    if name in _UNARY:
+        return {"fn": UnaryFnAttr(_UNARY[name])}
+    if name == _GLOBAL_AVERAGE:
+        return {"kind": ReduceKindAttr(quant.ReduceKind.MEAN)}
+    if name in _REDUCE:
+        return {"kind": ReduceKindAttr(_REDUCE[name])}
+    return {}
+
+
+def onnx_attributes(op: Operation) -> Iterator[AttributeProto]:
+    """The properties of an operation as attributes of a node, by name."""
+    for name, attribute in sorted(op.properties.items()):
+        if isinstance(attribute, UnaryFnAttr | ReduceKindAttr) or name == "operandSegmentSizes":
+            continue
+        yield helper.make_attribute(name, _value(attribute))
+    if isinstance(op, quant.ReshapeOp):
+        yield helper.make_attribute("shape", list(shape_of(op.y)))
+
+
+def _value(attribute: Attribute) -> Any:
+    if isinstance(attribute, UnitAttr):
+        return 1
+    if isinstance(attribute, IntegerAttr):
+        return attribute.value.data
+    if isinstance(attribute, FloatAttr):
+        return float(attribute.value.data)
+    if isinstance(attribute, DenseArrayBase):
+        return list(attribute.get_values())
+    raise TypeError(f"no ONNX attribute for {attribute}")
+
+
+_FLAGS = frozenset(("ceil_mode", "count_include_pad", "keepdims"))
+
+
+def properties(node: NodeProto) -> dict[str, Attribute]:
+    """The properties that a node's attributes and name say; ValueError for one of a wrong type."""
+    found = implied_properties(node.op_type)
+    for attribute in node.attribute:
+        name = attribute.name
+        if node.op_type == "AxReshape" and name == "shape":
+            continue
+        kind = attribute.type
+        if name in _FLAGS and kind == AttributeProto.INT:
+            if attribute.i:
+                found[name] = UnitAttr()
+        elif kind == AttributeProto.INT:
+            found[name] = integer(attribute.i)
+        elif kind == AttributeProto.INTS:
+            found[name] = int_array(list(attribute.ints))
+        elif kind == AttributeProto.FLOAT:
+            found[name] = float_number(attribute.f)
+        elif kind == AttributeProto.FLOATS:
+            found[name] = float_array(list(attribute.floats))
+        else:
+            raise ValueError(f"attribute '{name}' has a type that no operator takes")
+    return found
