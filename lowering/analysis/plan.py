@@ -224,15 +224,21 @@ def _cuts(layer: Layer) -> tuple[Shape, Shape, list[int]]:
 
 
 def _finest(layer: Layer, machine: Machine) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Grids of the smallest tiles, the outer dimensions cut first, then the inner ones too."""
+    """Grids of the smallest tiles, the outer dimensions cut first, then the inner ones too.
+
+    Channels are cut to what fills the array's lanes, and below that only when nothing else is left.
+    """
     out, steps, cuttable = _cuts(layer)
     grid = [1] * len(out)
     found = [(tuple(grid), layer.memory_order)]
-    for dim in cuttable:
-        lanes = machine.lanes_out if _is_channel(layer, dim) else 1
-        grid[dim] = -(-out[dim] // max(steps[dim], min(lanes, out[dim])))
-        found.append((tuple(grid), _stationary(layer, grid)))
-    return found
+    for grain in (machine.lanes_out, machine.lanes_out // 4, machine.lanes_out // 16, 1):
+        for dim in cuttable:
+            if grain != machine.lanes_out and not _is_channel(layer, dim):
+                continue
+            lanes = max(1, grain) if _is_channel(layer, dim) else 1
+            grid[dim] = -(-out[dim] // max(steps[dim], min(lanes, out[dim])))
+            found.append((tuple(grid), _stationary(layer, grid)))
+    return list(dict.fromkeys(found))
 
 
 def _is_channel(layer: Layer, dim: int) -> bool:
