@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import DYNAMIC_INDEX
 from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.dialects.onnx.op import PURE, Attr, Input, OnnxOp, OptionalInput
@@ -30,7 +31,7 @@ class Gemm(OnnxOp):
         if len(a) != 2 or len(b) != 2:
             raise VerifyException(f"onnx.Gemm multiplies matrices, got {list(a)} and {list(b)}")
         inner = (a[0] if self.trans_a else a[1], b[1] if self.trans_b else b[0])
-        if -1 not in inner and inner[0] != inner[1]:
+        if DYNAMIC_INDEX not in inner and inner[0] != inner[1]:
             raise VerifyException(
                 f"onnx.Gemm has inner dimensions {inner[0]} and {inner[1]} that differ"
             )
@@ -51,7 +52,7 @@ class MatMul(OnnxOp):
         if not a or not b:
             return
         inner = (a[-1], b[-2] if len(b) > 1 else b[0])
-        if -1 not in inner and inner[0] != inner[1]:
+        if DYNAMIC_INDEX not in inner and inner[0] != inner[1]:
             raise VerifyException(
                 f"onnx.MatMul has inner dimensions {inner[0]} and {inner[1]} that differ"
             )

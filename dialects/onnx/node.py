@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from onnx import NodeProto
 from xdsl.dialects.builtin import NoneType
@@ -12,12 +12,30 @@ from pulsar2.dialects.onnx.attributes import export_attribute
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.schema import IR_OPSET, op_spec, op_versions
+from pulsar2.dialects.onnx.types import type_string
 from pulsar2.dialects.onnx.verify import schema_violations
 from pulsar2.weights import WeightStore
 
 EXPORT_OPSET = 21
 """The oldest opset that an export uses: from here to `IR_OPSET`, operators only gained types,
-attributes and inputs, so what an older schema accepts means the same."""
+attributes and inputs, so what an older schema accepts means the same (but for a few exceptions)."""
+
+
+def _is_float(op: OnnxOp) -> bool:
+    return type_string(op.result.type) in ("tensor(float)", "tensor(float16)", "tensor(double)")
+
+
+_MEANING_CHANGED: dict[str, tuple[int, Callable[[OnnxOp], bool]]] = {
+    "Attention": (25, lambda op: True),
+    "AveragePool": (22, lambda op: bool(op.value_of("ceil_mode"))),
+    "MaxPool": (22, lambda op: bool(op.value_of("ceil_mode"))),
+    "Mod": (28, lambda op: _is_float(op) and not op.value_of("fmod")),
+    "Range": (
+        27,
+        lambda op: type_string(op.result.type) in ("tensor(float16)", "tensor(bfloat16)"),
+    ),
+}
+"""The exceptions: opsets that gave an older form of some operations another meaning."""
 
 
 def to_node(
@@ -47,11 +65,13 @@ def lowest_opset(op: OnnxOp) -> int:
     """
     if op.own:
         return EXPORT_OPSET
-    versions = [v for v in op_versions(op.op_type) if v > EXPORT_OPSET]
+    changed = _MEANING_CHANGED.get(op.op_type)
+    least = changed[0] if changed is not None and changed[1](op) else EXPORT_OPSET
+    versions = [v for v in op_versions(op.op_type) if v > least]
     operand_types = op.operand_types
     while operand_types and isinstance(operand_types[-1], NoneType):
         operand_types = operand_types[:-1]
-    for version in (EXPORT_OPSET, *versions):
+    for version in (least, *versions):
         spec = op_spec(op.op_type, version)
         if spec is not None and not any(
             schema_violations(spec, operand_types, op.result_types, op.attributes, len(op.regions))

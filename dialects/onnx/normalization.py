@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import DYNAMIC_INDEX
 from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.dialects.onnx.op import PURE, Attr, Input, OnnxOp
@@ -27,10 +28,14 @@ class BatchNormalization(OnnxOp):
         if len(self.results) > 1 and not self.training_mode:
             raise VerifyException("onnx.BatchNormalization has more results in training_mode only")
         x = shape_of(self.x.type)
-        channels = -1 if x is None else x[1] if len(x) > 1 else 1
+        channels = DYNAMIC_INDEX if x is None else x[1] if len(x) > 1 else 1
         for value in (self.scale, self.bias, self.mean, self.variance):
             shape = shape_of(value.type)
-            if shape is not None and channels != -1 and shape not in ((channels,), (-1,)):
+            if (
+                shape is not None
+                and DYNAMIC_INDEX not in (channels, *shape)
+                and shape != (channels,)
+            ):
                 raise VerifyException(
                     f"onnx.BatchNormalization of {channels} channels has a parameter of shape "
                     f"{list(shape)}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from onnx import TensorProto, TypeProto
+from onnx import TensorProto, TensorShapeProto, TypeProto
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     BFloat16Type,
@@ -136,7 +136,7 @@ def element_type_of_dtype(dtype: np.dtype[Any]) -> TypeAttribute:
 
 @lru_cache(maxsize=4096)
 def tensor_type(element: TypeAttribute, shape: tuple[int, ...]) -> TensorType[TypeAttribute]:
-    """`tensor<shape x element>`; a dimension of -1 is unknown."""
+    """`tensor<shape x element>`; a dimension of `DYNAMIC_INDEX` is unknown."""
     return TensorType(element, shape)
 
 
@@ -152,7 +152,7 @@ def element_of(type_: Attribute) -> Attribute | None:
 
 
 def shape_of(type_: Attribute) -> tuple[int, ...] | None:
-    """The shape, with -1 for an unknown dimension, or None without a known rank."""
+    """The shape, with `DYNAMIC_INDEX` for an unknown dimension, or None without a known rank."""
     return type_.get_shape() if isinstance(type_, TensorType) else None
 
 
@@ -160,6 +160,11 @@ def static_shape_of(type_: Attribute) -> tuple[int, ...] | None:
     """The shape when every dimension is known, else None."""
     shape = shape_of(type_)
     return None if shape is None or DYNAMIC_INDEX in shape else shape
+
+
+def _extent(dim: TensorShapeProto.Dimension) -> int:
+    """A dimension; ONNX's inference leaves a negative one where it cannot tell."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else DYNAMIC_INDEX
 
 
 def from_type_proto(proto: TypeProto) -> TypeAttribute:
@@ -173,10 +178,7 @@ def from_type_proto(proto: TypeProto) -> TypeAttribute:
         element = element_type(proto.tensor_type.elem_type)
         if not proto.tensor_type.HasField("shape"):
             return UnrankedTensorType(element)
-        dims = proto.tensor_type.shape.dim
-        return tensor_type(
-            element, tuple(d.dim_value if d.HasField("dim_value") else DYNAMIC_INDEX for d in dims)
-        )
+        return tensor_type(element, tuple(_extent(d) for d in proto.tensor_type.shape.dim))
     if kind == "sequence_type":
         return SeqType(from_type_proto(proto.sequence_type.elem_type))
     if kind == "optional_type":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.layout import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
@@ -19,7 +20,8 @@ class CanonicalizeReshapePass(AxPass):
     """Makes every change of shape a Reshape to a constant shape without 0 and -1, and joins chains.
 
     Flatten, Squeeze and Unsqueeze become Reshape; so does a Transpose that moves axes of extent 1 only.
-    A Reshape of a Reshape takes the operand of the first one.
+    A Reshape of a Reshape takes the operand of the first one. Operands of Range that have one element are
+    made scalars, which ONNX asks for and ONNX Runtime does not, until it sees the shape.
 
     Precondition: types are inferred. Postcondition: there is no Flatten, Squeeze or Unsqueeze of known
     shapes, and no Reshape of a Reshape.
@@ -37,7 +39,7 @@ class CanonicalizeReshapePass(AxPass):
     name = "onnx-canonicalize-reshape"
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        run_patterns(module, [_MakeReshape(ctx.weights)])
+        run_patterns(module, [_MakeReshape(ctx.weights), _ScalarRange(ctx.weights)])
 
 
 class _MakeReshape(OnnxPattern):
@@ -60,6 +62,22 @@ class _MakeReshape(OnnxPattern):
         given = self.constant(op.shape)
         allowzero = bool(op.allowzero) == (0 in shape)
         return given is not None and tuple(given.tolist()) == shape and allowzero
+
+
+class _ScalarRange(OnnxPattern):
+    def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
+        if not isinstance(op, OnnxOp) or op.op_type != "Range":
+            return
+        if all(static_shape_of(v.type) != (1,) for v in op.operands):
+            return
+        new = Replacement(self, rewriter, op)
+        scalars = [
+            new.builder.op("Reshape", [v, new.shape(())]).result
+            if static_shape_of(v.type) == (1,)
+            else v
+            for v in op.operands
+        ]
+        new.finish([new.builder.op("Range", scalars, dict(op.attributes)).result])
 
 
 def _keeps_order(op: Transpose) -> bool:

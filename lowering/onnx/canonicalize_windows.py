@@ -12,7 +12,6 @@ from pulsar2.dialects.onnx.pool import AveragePool, MaxPool
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Attribute
 
 
 @dataclass(frozen=True)
@@ -55,32 +54,30 @@ def _write_out(op: Conv | ConvTranspose | MaxPool | AveragePool) -> None:
     auto_pad: str = op.value_of("auto_pad")
     pads: Sequence[int] = op.value_of("pads") or (0,) * (2 * rank)
     span = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    written: dict[str, Sequence[int]] = {}
     if isinstance(op, ConvTranspose):
-        explicit = op.value_of("output_shape") is not None
-        if explicit or auto_pad not in ("NOTSET", "VALID"):
-            extra: Sequence[int] = op.value_of("output_padding") or (0,) * rank
+        if op.value_of("output_shape") is not None or auto_pad not in ("NOTSET", "VALID"):
+            added: Sequence[int] = op.value_of("output_padding") or (0,) * rank
             totals = [
                 s * (i - 1) + e + k - o
-                for s, i, e, k, o in zip(strides, x[2:], extra, span, y[2:], strict=True)
+                for s, i, e, k, o in zip(strides, x[2:], added, span, y[2:], strict=True)
             ]
-            pads = _split(totals, upper=auto_pad == "SAME_UPPER")
-            op.attributes.pop("output_shape", None)
+            # Where the output is longer than the window reaches, elements are added at its end.
+            added = [e + max(-t, 0) for e, t in zip(added, totals, strict=True)]
+            if any(e >= max(s, d) for e, s, d in zip(added, strides, dilations, strict=True)):
+                return
+            pads = _split([max(t, 0) for t in totals], upper=auto_pad == "SAME_UPPER")
+            written["output_padding"] = added
     elif auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         totals = [
             max((o - 1) * s + k - i, 0)
             for o, s, k, i in zip(y[2:], strides, span, x[2:], strict=True)
         ]
         pads = _split(totals, upper=auto_pad == "SAME_UPPER")
-    if any(p < 0 for p in pads):
-        return
     op.attributes.pop("auto_pad", None)
-    written: dict[str, Attribute] = {
-        "kernel_shape": to_attribute(tuple(kernel)),
-        "strides": to_attribute(tuple(strides)),
-        "pads": to_attribute(tuple(pads)),
-        "dilations": to_attribute(tuple(dilations)),
-    }
-    op.attributes.update(written)
+    op.attributes.pop("output_shape", None)
+    written |= {"kernel_shape": kernel, "strides": strides, "pads": pads, "dilations": dilations}
+    op.attributes.update({name: to_attribute(tuple(v)) for name, v in written.items()})
 
 
 def _split(totals: Sequence[int], *, upper: bool) -> tuple[int, ...]:

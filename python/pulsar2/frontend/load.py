@@ -69,6 +69,10 @@ def normalize_model(model: ModelProto, where: str) -> ModelProto:
     if version < OLDEST_OPSET:
         from onnx import version_converter
 
+        if version < 9 and any(n.op_type == "Scan" for n in model.graph.node):
+            raise UserError.of(
+                f"the model uses Scan of opset {version}, which no later opset has", where
+            )
         try:
             model = version_converter.convert_version(model, OLDEST_OPSET)
         except Exception as error:  # the converter raises what its C++ side happens to throw

@@ -1,0 +1,184 @@
+"""ONNX's own backend cases through import, text and export.
+
+A case passes when the model that comes out computes what the model that went in does: on the same
+engine (ONNX Runtime, and ONNX's reference where that has no kernel), on the case's own inputs, within the
+case's own tolerance of the case's own outputs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto
+from pulsar2.context import AxContext, make_context
+from pulsar2.diagnostics import UserError
+from pulsar2.ir import parse_module, print_module
+from pulsar2.onnx_export import export_onnx
+from pulsar2.lowering.pipelines import PIPELINES, load_pass
+from pulsar2.onnx_import import import_onnx
+from xdsl.dialects.builtin import ModuleOp
+
+
+Passes = Callable[[AxContext, ModuleOp], None]
+
+
+class Outcome(Enum):
+    """What became of a case."""
+
+    PASSED = "passed"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NO_ENGINE = "no engine"
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one case, and why."""
+
+    case: str
+    operator: str
+    outcome: Outcome
+    reason: str = ""
+
+
+def node_cases() -> list[Any]:
+    """ONNX's node test cases that have a model, sorted by name."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cases = collect_testcases()
+    return sorted((c for c in cases if c.model is not None), key=lambda c: c.name)
+
+
+def operator_of(model: ModelProto) -> str:
+    """The operator that a case is about: that of its last node, in the order of the file."""
+    node = model.graph.node[-1]
+    return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+
+
+def optimize(context: AxContext, module: ModuleOp) -> None:
+    """Runs the passes of the pipeline `optimize`."""
+    for name in PIPELINES["optimize"].passes:
+        load_pass(name)().apply(context, module)
+
+
+def round_trip(model: ModelProto, passes: Passes | None = None) -> ModelProto:
+    """The model after import, text, parsing, `passes` (of context and module) and export."""
+    context = make_context()
+    module = import_onnx(model, context, allow_dynamic=True)
+    module.verify()
+    parsed = parse_module(print_module(module), context, "case").module
+    parsed.verify()
+    if passes is not None:
+        passes(context, parsed)
+        parsed.verify()
+    return export_onnx(parsed, context)
+
+
+def run_case(case: Any, passes: Passes | None = None) -> Result:
+    """Round-trips a case's model, and compares the results."""
+    operator = operator_of(case.model)
+    try:
+        exported = round_trip(case.model, passes)
+    except UserError as error:
+        return Result(case.name, operator, Outcome.REFUSED, str(error))
+    except Exception as error:
+        return Result(case.name, operator, Outcome.FAILED, f"{type(error).__name__}: {error}")
+    for inputs, expected in case.data_sets:
+        outcome, reason = _compare(case, exported, _arrays(inputs), _arrays(expected))
+        if outcome is not Outcome.PASSED:
+            return Result(case.name, operator, outcome, reason)
+    return Result(case.name, operator, Outcome.PASSED)
+
+
+def _arrays(values: Sequence[Any]) -> list[Any]:
+    """A data set's values, those that are ONNX tensors as arrays."""
+    return [onnx.numpy_helper.to_array(v) if isinstance(v, TensorProto) else v for v in values]
+
+
+def _compare(
+    case: Any, exported: ModelProto, inputs: Sequence[Any], expected: Sequence[Any]
+) -> tuple[Outcome, str]:
+    errors: list[str] = []
+    for engine in (run_runtime, run_reference):
+        try:
+            before = engine(case.model, inputs)
+        except Exception as error:
+            errors.append(f"{engine.__name__}: {error}")
+            continue
+        try:
+            after = engine(exported, inputs)
+        except Exception as error:
+            return Outcome.FAILED, f"{engine.__name__} cannot run the export: {error}"
+        random = not all(
+            _close(b, e, case.rtol, case.atol) for b, e in zip(before, expected, strict=True)
+        )
+        for index, (a, b) in enumerate(zip(after, before, strict=True)):
+            if not _close(a, b, case.rtol, case.atol) and not (random and _alike(a, b)):
+                return Outcome.FAILED, f"output {index} differs"
+        return Outcome.PASSED, ""
+    return Outcome.NO_ENGINE, "; ".join(errors)
+
+
+def run_runtime(model: ModelProto, inputs: Sequence[Any]) -> list[Any]:
+    """The model's outputs from ONNX Runtime."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [i.name for i in session.get_inputs()]
+    return list(session.run(None, dict(zip(names, inputs, strict=False))))
+
+
+def run_reference(model: ModelProto, inputs: Sequence[Any]) -> list[Any]:
+    """The model's outputs from ONNX's reference."""
+    from onnx.reference import ReferenceEvaluator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session = ReferenceEvaluator(model)
+        return list(session.run(None, dict(zip(session.input_names, inputs, strict=False))))
+
+
+def _close(a: Any, b: Any, rtol: float, atol: float) -> bool:
+    if isinstance(a, list | tuple) or isinstance(b, list | tuple):
+        return (
+            isinstance(a, list | tuple)
+            and isinstance(b, list | tuple)
+            and len(a) == len(b)
+            and all(_close(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
+        )
+    if a is None or b is None:
+        return a is b
+    left, right = np.asarray(a), np.asarray(b)
+    if left.shape != right.shape or left.dtype.kind != right.dtype.kind:
+        return False
+    if left.dtype.kind in "OUS":
+        return left.tolist() == right.tolist()
+    if left.dtype.kind == "V" or left.dtype.type.__module__ != "numpy":
+        left, right = left.astype(np.float64), right.astype(np.float64)
+    return bool(np.allclose(left, right, rtol=rtol, atol=atol, equal_nan=True))
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two random results have the same form."""
+    return np.shape(a) == np.shape(b) and np.asarray(a).dtype == np.asarray(b).dtype
+
+
+def light_models() -> list[tuple[str, ModelProto]]:
+    """The topologies that come with the `onnx` package, by name."""
+    from pathlib import Path
+
+    folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+    return [(p.stem, onnx.load(p)) for p in sorted(folder.glob("*.onnx"))]
