@@ -82,12 +82,12 @@ def _build(words: list[str], command: list[str]) -> int:
     from pulsar2.driver.guard import Crash, guarded
 
     def run(crash: Crash) -> int:
-        from pulsar2.config.load import load_build_config
+        from pulsar2.config.load import locate_build_config
 
-        config = load_build_config(arguments.config, arguments.tree)
+        config, where = locate_build_config(arguments.config, arguments.tree)
         from pulsar2.driver.build import build
 
-        build(config, crash)
+        build(config, crash, where)
         return 0
 
     return guarded(run, command)

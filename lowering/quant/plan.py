@@ -18,6 +18,7 @@ from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.constant import Constant, NoValue
+from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.elementwise import Add, Clip, Relu
 from pulsar2.dialects.onnx.matmul import MatMul
 from pulsar2.dialects.onnx.types import static_shape_of
@@ -191,11 +192,14 @@ class QuantPlan:
     def _refuse_unsupported(self) -> None:
         errors: list[Diagnostic] = []
         unknown = False
+        refused: set[Operation] = set()
         for op in self.ops():
-            where = f"node '{node_name(op)}' ({kind_of(op)})"
+            kind = op.function if isinstance(op, Custom) else kind_of(op)
+            where = f"node '{node_name(op)}' ({kind})"
             rule = RULES.get(kind_of(op))
             if rule is None:
                 unknown = True
+                refused.add(op)
                 errors.append(Diagnostic("the operator is not supported on the NPU", where, source=op))
                 continue
             dynamic = [
@@ -203,6 +207,9 @@ class QuantPlan:
                 for v in (*op.operands, *op.results)
                 if is_float(v) and static_shape_of(v.type) is None
             ]
+            if dynamic and any(v.owner in refused for v in op.operands):
+                refused.add(op)
+                continue
             if dynamic:
                 errors.append(
                     Diagnostic(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -57,7 +58,12 @@ class _Folder(Source):
 class _Tar(Source):
     def names(self) -> list[str]:
         with self._open() as archive:
-            members = archive.getmembers()
+            try:
+                members = archive.getmembers()
+            except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+                raise UserError.of(
+                    f"the archive is truncated or damaged: {error}", str(self.path)
+                ) from None
         unsafe = [
             m.name for m in members if not _is_inside(m.name) or not (m.isfile() or m.isdir())
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pulsar2.config.build import BuildConfig
@@ -10,8 +11,11 @@ from pulsar2.config.option import Message
 from pulsar2.config.readers import read_file
 from pulsar2.config.rules import check_build
 from pulsar2.config.run import RunConfig
-from pulsar2.config.tree import Position, Table, merge
+from pulsar2.config.tree import Path, Position, Table, find, merge
 from pulsar2.config.validate import validate
+
+Where = Callable[[Path], str]
+"""The place of a key path in the user's files, as messages show it."""
 
 
 def load_build_config(file: str = "", overrides: Table | None = None) -> BuildConfig:
@@ -19,7 +23,16 @@ def load_build_config(file: str = "", overrides: Table | None = None) -> BuildCo
 
     Raises `UserError` with every mistake of both, each with its key path and position.
     """
-    return validate(BuildConfig, _merged(file, overrides), check_build)
+    return locate_build_config(file, overrides)[0]
+
+
+def locate_build_config(
+    file: str = "", overrides: Table | None = None
+) -> tuple[BuildConfig, Where]:
+    """As `load_build_config`, with what finds the places of its keys."""
+    tree = _merged(file, overrides)
+    config = validate(BuildConfig, tree, check_build)
+    return config, lambda path: str(find(tree, path))
 
 
 def load_run_config(file: str = "", overrides: Table | None = None) -> RunConfig:

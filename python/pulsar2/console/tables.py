@@ -34,13 +34,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def print_summary(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Prints names and values in two columns under a title."""
-    from rich.text import Text
-
-    console = make_console()
-    grid = Table.grid(padding=(0, 2))
+    """Prints names and values in two columns under a title, as plain text."""
+    width = max(len(name) for name, _ in rows)
+    print(title)
     for name, value in rows:
-        grid.add_row(Text(f"  {name}"), Text(value))
-    console.print(Text(title))
-    console.print(grid)
+        print(f"  {name.ljust(width)}  {value}")
     sys.stdout.flush()

@@ -15,16 +15,15 @@ from pulsar2.axmodel import write_axmodel
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import CalibrationDataset, load_dataset
 from pulsar2.config.build import BuildConfig
-from pulsar2.config.load import to_json
+from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
-from pulsar2.config.tree import path_text
 from pulsar2.console.log import Log
 from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
 from pulsar2.driver.container import Compiled, compile_container
 from pulsar2.driver.figures import count_macs
 from pulsar2.driver.guard import Crash
-from pulsar2.driver.inputs import InputPlan, Interface, Where, plan_inputs
+from pulsar2.driver.inputs import InputPlan, Interface, plan_inputs
 from pulsar2.driver.report import print_layer_config, print_quant_config, print_results
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.driver.workspace import Workspace
@@ -56,12 +55,14 @@ class BuildResult:
     warnings: tuple[str, ...]
 
 
-def build(config: BuildConfig, crash: Crash | None = None, where: Where = path_text) -> BuildResult:
+def build(
+    config: BuildConfig, crash: Crash | None = None, where: Where | None = None
+) -> BuildResult:
     """Builds what `config` says.
 
-    `where` names the place of a key in the user's files. Raises `UserError` for what is wrong with
-    the model, the data and their fit to the configuration, before anything is written where that
-    can be known; every file appears complete or not at all.
+    `where` names the place of a key in the user's files, when there are any. Raises `UserError`
+    for what is wrong with the model, the data and their fit to the configuration, before anything
+    is written where that can be known; every file appears complete or not at all.
     """
     log = Log().start()
     try:
@@ -73,7 +74,7 @@ def build(config: BuildConfig, crash: Crash | None = None, where: Where = path_t
 class _Build:
     """One build on its way."""
 
-    def __init__(self, config: BuildConfig, crash: Crash, where: Where, log: Log):
+    def __init__(self, config: BuildConfig, crash: Crash, where: Where | None, log: Log):
         self._config = config
         self._crash = crash
         self._where = where

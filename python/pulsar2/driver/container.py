@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, TensorType
@@ -138,10 +139,10 @@ class _Params:
 
 def _interface(name: str, type_: Attribute) -> TensorInfo:
     """An input that no program reads, as `@main` has it."""
-    assert isinstance(type_, TensorType)
-    element = type_.get_element_type()
+    tensor = cast("TensorType[Attribute]", type_)
+    element = tensor.get_element_type()
     stored = element.storage if isinstance(element, UniformType) else element
-    return TensorInfo(name, numpy_dtype_of(stored), tuple(type_.get_shape()))
+    return TensorInfo(name, numpy_dtype_of(stored), tuple(tensor.get_shape()))
 
 
 def _renamed(tensor: TensorInfo, name: str) -> TensorInfo:

@@ -45,8 +45,10 @@ class _Terminated(BaseException):
     """The process was asked to end."""
 
 
-def guarded(command: Callable[[Crash], int], words: list[str]) -> int:
-    """Runs a command and turns whatever it raises into a message and an exit code."""
+def guarded(
+    command: Callable[[Crash], int], words: list[str], program: str = "pulsar2"
+) -> int:
+    """Runs a command of `program` and turns whatever it raises into a message and an exit code."""
     crash = Crash()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -55,10 +57,10 @@ def guarded(command: Callable[[Crash], int], words: list[str]) -> int:
         report(error)
         return MISTAKE
     except KeyboardInterrupt:
-        print("\npulsar2: interrupted", file=sys.stderr)
+        print(f"\n{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except _Terminated:
-        print("\npulsar2: terminated", file=sys.stderr)
+        print(f"\n{program}: terminated", file=sys.stderr)
         return TERMINATED
     except BrokenPipeError:
         # What reads our output has ended; there is nobody left to tell.
@@ -68,7 +70,7 @@ def guarded(command: Callable[[Crash], int], words: list[str]) -> int:
         if isinstance(error, OSError) and error.errno in _SYSTEM_LIMITS:
             report(UserError.of(error.strerror or str(error), str(error.filename or "")))
             return MISTAKE
-        _report_bug(error, crash, words)
+        _report_bug(error, crash, words, program)
         return BUG
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -88,10 +90,10 @@ def _print_error(diagnostic: Diagnostic) -> None:
     print(f"{head} {diagnostic}", file=sys.stderr)
 
 
-def _report_bug(error: Exception, crash: Crash, words: list[str]) -> None:
+def _report_bug(error: Exception, crash: Crash, words: list[str], program: str) -> None:
     """Writes the trace, and the reproducer where there is one; says where they are."""
     kind = f"{type(error).__name__}: {error}".splitlines()[0]
-    print(f"pulsar2: internal error: {kind}", file=sys.stderr)
+    print(f"{program}: internal error: {kind}", file=sys.stderr)
     print("This is a bug of pulsar2, not a mistake of yours.", file=sys.stderr)
     folder = crash.folder / "crash" if crash.folder is not None else None
     command = ""
@@ -105,7 +107,7 @@ def _report_bug(error: Exception, crash: Crash, words: list[str]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="pulsar2-crash-"))
     trace = folder / "trace.txt"
     try:
-        write_text(trace, _trace(error, words, command))
+        write_text(trace, _trace(error, [program, *words], command))
     except UserError as second:
         print(f"The trace could not be written: {second}", file=sys.stderr)
         return
@@ -119,7 +121,7 @@ def _trace(error: Exception, words: list[str], reproducer: str) -> str:
 
     lines = [
         f"pulsar2 {version()}, Python {platform.python_version()}, {platform.platform()}",
-        f"command: pulsar2 {shlex.join(words)}",
+        f"command: {shlex.join(words)}",
         f"reproducer: {reproducer or 'none'}",
         "",
         *traceback.format_exception(error),

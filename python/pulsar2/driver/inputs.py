@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.calibration.dataset import InputData
 from pulsar2.config.build import BuildConfig
+from pulsar2.config.load import Where
 from pulsar2.config.processors import InputProcessor
 from pulsar2.config.quant import InputQuantConfig
 from pulsar2.config.tree import Path as KeyPath
@@ -23,7 +24,6 @@ from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 
 DEFAULT = "DEFAULT"
-Where = Callable[[KeyPath], str]
 E = TypeVar("E", InputProcessor, InputQuantConfig)
 
 
@@ -91,8 +91,8 @@ class InputPlan:
         return " ".join(w for w in words if w)
 
 
-def plan_inputs(config: BuildConfig, interface: Interface, where: Where) -> list[InputPlan]:
-    """The plan of every input. `where` names the place of a key path.
+def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) -> list[InputPlan]:
+    """The plan of every input. `where` names the place of a key path, when that is known.
 
     Raises `UserError` with every tensor name that the model lacks, and every input without
     calibration data.
@@ -112,7 +112,7 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where) -> list
             if not any(e.tensor_name not in (*names, DEFAULT) for e in entries):
                 problems.error(
                     f"no calibration data for the input '{model.name}'",
-                    where(_INPUT_CONFIGS),
+                    _place(_INPUT_CONFIGS, where),
                     f"an entry with tensor_name '{model.name}' or {DEFAULT}",
                 )
             continue
@@ -131,7 +131,7 @@ def _check_names(
     known: Sequence[str],
     given: Sequence[str],
     path: KeyPath,
-    where: Where,
+    where: Where | None,
     problems: Diagnostics,
 ) -> None:
     for index, name in enumerate(given):
@@ -140,9 +140,13 @@ def _check_names(
             place: KeyPath = (*path, index, "tensor_name")
             problems.error(
                 f"the model has no {kind} '{name}'",
-                f"{where(place)}: {path_text(place)}",
+                _place(place, where),
                 f"its {kind}s: {', '.join(known)}" + (f"; {hint}" if hint else ""),
             )
+
+
+def _place(path: KeyPath, where: Where | None) -> str:
+    return f"{where(path)}: {path_text(path)}" if where is not None else path_text(path)
 
 
 def _entry(entries: Sequence[E], name: str) -> E | None:
