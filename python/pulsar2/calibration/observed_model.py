@@ -72,6 +72,8 @@ class Runner:
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[F32Array]:
         """The observed tensors, flat, valid until the next run."""
+        if not self._outputs:
+            return []
         if self._binding is None:
             self._first_run(inputs)
         else:
