@@ -8,5 +8,6 @@ DequantizeLinear, which any ONNX runtime executes.
 from __future__ import annotations
 
 from pulsar2.quant_export.exporter import ExportedQuant, export_qdq, export_qlinear, export_quant
+from pulsar2.quant_export.session import reference_session
 
-__all__ = ["ExportedQuant", "export_qdq", "export_qlinear", "export_quant"]
+__all__ = ["ExportedQuant", "export_qdq", "export_qlinear", "export_quant", "reference_session"]

@@ -57,9 +57,7 @@ def export_qlinear(module: ModuleOp, ctx: AxContext, *, exact: bool = True) -> M
 def export_qdq(module: ModuleOp, ctx: AxContext) -> ModelProto:
     """The model of `@main` as float operators between QuantizeLinear and DequantizeLinear.
 
-    Any ONNX runtime executes it; each tensor is within a step of the integer model's. Run it with
-    ONNX Runtime without its own conversion to integers (session configuration entry
-    `session.disable_quant_qdq` = `1`), which saturates on some CPUs.
+    Any ONNX runtime executes it; `reference_session` is how ONNX Runtime does so as written.
     """
     return export_quant(module, ctx, "float").model
 
