@@ -23,11 +23,13 @@ from xdsl.dialects.builtin import (
     DenseArrayBase,
     FloatAttr,
     IntegerAttr,
+    IntegerType,
     StringAttr,
     f32,
     i64,
 )
 from xdsl.ir import Attribute, TypeAttribute
+from xdsl.utils.hints import isa
 
 from pulsar2.dialects.onnx.constants import (
     AnyConstant,
@@ -76,19 +78,15 @@ def _sequence(value: Sequence[Any], kind: AttributeKind | None) -> Attribute:
 
 def from_attribute(attribute: Attribute) -> Any:
     """The Python value of an IR attribute; a tensor and a type are returned as they are."""
-    match attribute:
-        case IntegerAttr():
-            return attribute.value.data
-        case FloatAttr():
-            return attribute.value.data
-        case StringAttr():
-            return attribute.data
-        case DenseArrayBase():
-            return attribute.get_values()
-        case ArrayAttr():
-            return tuple(from_attribute(a) for a in attribute)
-        case _:
-            return attribute
+    if isa(attribute, IntegerAttr) or isa(attribute, FloatAttr):
+        return attribute.value.data
+    if isinstance(attribute, StringAttr):
+        return attribute.data
+    if isa(attribute, DenseArrayBase[IntegerType]):
+        return attribute.get_values()
+    if isa(attribute, ArrayAttr[Attribute]):
+        return tuple(from_attribute(a) for a in attribute)
+    return attribute
 
 
 def kind_of(attribute: Attribute) -> AttributeKind | None:
@@ -108,10 +106,10 @@ def kind_of(attribute: Attribute) -> AttributeKind | None:
         case DenseArrayBase():
             return AttributeKind.INTS if attribute.elt_type == i64 else None
         case ArrayAttr():
-            if all(isinstance(a, StringAttr) for a in attribute):
-                return AttributeKind.STRINGS
-            floats = all(isinstance(a, FloatAttr) and a.type == f32 for a in attribute)
-            return AttributeKind.FLOATS if floats else None
+            kinds = {kind_of(a) for a in attribute}
+            if kinds == {AttributeKind.FLOAT}:
+                return AttributeKind.FLOATS
+            return AttributeKind.STRINGS if kinds <= {AttributeKind.STRING} else None
         case TypeAttribute():
             try:
                 onnx_element_type(attribute)
@@ -125,8 +123,8 @@ def kind_of(attribute: Attribute) -> AttributeKind | None:
 def import_attribute(proto: AttributeProto, weights: WeightStore) -> Attribute | None:
     """The IR attribute of an ONNX attribute other than a graph.
 
-    None for an element type of 0, which says no more than leaving it out. Raises `ValueError` with what
-    is wrong with the attribute.
+    None for an element type of 0, which says no more than leaving it out. Raises `ValueError` with
+    what is wrong with the attribute.
     """
     kind = AttributeKind(proto.type)
     value: Any

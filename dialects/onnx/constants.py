@@ -60,7 +60,7 @@ def make_tensor_constant(array: AnyArray, weights: WeightStore) -> AnyConstant:
         return StringsAttr(ArrayAttr([StringAttr(t) for t in texts]), type_)
     if array.dtype.name in _COMPLEX_PARTS:
         part = _COMPLEX_PARTS[array.dtype.name]
-        bits: AnyArray = np.ascontiguousarray(array).reshape(array.shape + (1,)).view(part)
+        bits: AnyArray = np.ascontiguousarray(array).reshape((*array.shape, 1)).view(part)
     elif array.dtype.type.__module__ == "numpy":
         return make_constant(array, weights)
     else:

@@ -1,4 +1,4 @@
-"""Operations with regions: `onnx.If`, `onnx.Loop`, `onnx.Scan`, and the `onnx.Yield` that ends them.
+"""Operations with regions: `onnx.If`, `onnx.Loop`, `onnx.Scan`, and the `onnx.Yield` that ends one.
 
 A region may use values of the regions around it, as an ONNX subgraph may.
 """

@@ -59,7 +59,7 @@ class Conv(OnnxOp):
 
 
 class ConvTranspose(OnnxOp):
-    """Transposed convolution of x [N, C, spatial..] with w [C, O / group, kernel..] plus bias [O]."""
+    """Transposed convolution of x [N, C, spatial..] with w [C, O / group, kernel..], bias [O]."""
 
     name = "onnx.ConvTranspose"
     op_type = "ConvTranspose"

@@ -17,12 +17,12 @@ class Custom(OnnxOp):
     """An operator that ONNX's default domain does not have.
 
     ```
-    %y = onnx.Custom(%x) {attrs = {}, domain = "com.microsoft", function = "Gelu", version = 1 : i64}
-         : (tensor<4xf32>) -> tensor<4xf32>
+    %y = onnx.Custom(%x) {attrs = {}, domain = "com.microsoft", function = "Gelu",
+         version = 1 : i64} : (tensor<4xf32>) -> tensor<4xf32>
     ```
 
-    `function` is its ONNX op type, `attrs` are its attributes, `version` is the domain's opset version.
-    `region_names`, when there are regions, names the graph attributes that they are.
+    `function` is its ONNX op type, `attrs` are its attributes, `version` is the domain's opset
+    version. `region_names`, when there are regions, names the graph attributes that they are.
     """
 
     name = "onnx.Custom"

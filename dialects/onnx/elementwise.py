@@ -1,7 +1,6 @@
-"""Elementwise operators that the compiler rewrites; the other ones come from their schemas alone."""
+"""Elementwise operators that the compiler rewrites; the others come from their schemas alone."""
 
 from __future__ import annotations
-
 
 from pulsar2.dialects.onnx.op import PURE, Attr, Input, OnnxOp, OptionalInput
 

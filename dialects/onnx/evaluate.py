@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ def evaluate(
     """The results of `op` for these operand values (None: left out).
 
     Integer results come from ONNX's reference, which is quick to set up; others from ONNX Runtime,
-    which is what the float model is judged by; either stands in for the other where it fails. Raises
-    `EvaluationError` when both fail, or when a result is not a tensor.
+    which is what the float model is judged by; either stands in for the other where it fails.
+    Raises `EvaluationError` when both fail, or when a result is not a tensor.
     """
     if op.regions or not all(is_tensor(r.type) for r in op.results):
         raise EvaluationError(f"{op.name} is not a computation on tensors")
@@ -88,8 +89,7 @@ def _run_reference(model: ModelProto, feeds: dict[str, AnyArray]) -> list[Any]:
 
 
 def _run_runtime(model: ModelProto, feeds: dict[str, AnyArray]) -> list[Any]:
-    import onnxruntime as ort
-
+    ort: Any = import_module("onnxruntime")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1

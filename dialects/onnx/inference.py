@@ -47,8 +47,8 @@ class InferenceError(ValueError):
 class ShapeInference:
     """Infers result types, operation by operation in order.
 
-    It remembers the value of every small tensor that follows from constants and from shapes that are
-    known, because the shapes of Reshape, Slice, Resize and others follow from such values.
+    It remembers the value of every small tensor that follows from constants and from shapes that
+    are known, because the shapes of Reshape, Slice, Resize and others follow from such values.
     """
 
     def __init__(self, weights: WeightStore):
@@ -215,7 +215,7 @@ def _stacked(type_: Attribute, length: int, axis: int) -> TypeAttribute | None:
     if shape is None:
         return UnrankedTensorType(element)  # pyright: ignore
     axis = axis + len(shape) + 1 if axis < 0 else axis
-    return tensor_type(element, shape[:axis] + (length,) + shape[axis:])  # pyright: ignore
+    return tensor_type(element, (*shape[:axis], length, *shape[axis:]))  # pyright: ignore
 
 
 def merge(a: Attribute, b: Attribute) -> TypeAttribute | None:
@@ -240,9 +240,10 @@ def refine(old: Attribute, new: TypeAttribute) -> TypeAttribute:
 
     Where the two contradict each other, `new` holds.
     """
-    if not isa(new, TensorType[Attribute]) or not isa(old, TensorType[Attribute]):
-        ranked = isa(old, TensorType[Attribute]) and isinstance(new, UnrankedTensorType)
-        return old if ranked and old.element_type == element_of(new) else new
+    if not isa(old, TensorType[Attribute]):
+        return new
+    if not isa(new, TensorType[Attribute]):
+        return old if shape_of(new) is None and old.element_type == element_of(new) else new
     before, after = old.get_shape(), new.get_shape()
     if DYNAMIC_INDEX not in after or len(before) != len(after):
         return new

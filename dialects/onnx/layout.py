@@ -67,7 +67,7 @@ class Transpose(OnnxOp):
 
     @property
     def perm(self) -> tuple[int, ...] | None:
-        """The permutation; without the attribute, the axes reversed; None if the rank is unknown."""
+        """The permutation; the axes reversed without the attribute; None without a rank."""
         perm: tuple[int, ...] | None = self.value_of("perm")
         if perm is not None:
             return perm

@@ -51,7 +51,7 @@ class MatMul(OnnxOp):
         a, b = shape_of(self.a.type), shape_of(self.b.type)
         if not a or not b:
             return
-        inner = (a[-1], b[-2] if len(b) > 1 else b[0])
+        inner = (a[-1], b[max(len(b) - 2, 0)])
         if DYNAMIC_INDEX not in inner and inner[0] != inner[1]:
             raise VerifyException(
                 f"onnx.MatMul has inner dimensions {inner[0]} and {inner[1]} that differ"

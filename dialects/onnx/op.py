@@ -24,7 +24,6 @@ from pulsar2.dialects.onnx.attributes import AttributeValue, from_attribute, to_
 from pulsar2.dialects.onnx.schema import OpSpec, op_spec
 from pulsar2.dialects.onnx.verify import schema_violations
 
-
 if TYPE_CHECKING:
     from pulsar2.dialects.onnx.builder import OpBuilder
 
@@ -96,8 +95,7 @@ class OnnxOp(Operation):
             return from_attribute(attribute)
         spec = self.spec()
         known = spec.attributes.get(name) if spec is not None else None
-        default = known.default if known is not None else None
-        return tuple(default) if isinstance(default, list) else default
+        return known.default if known is not None else None
 
     def operand(self, index: int) -> SSAValue | None:
         """Operand `index`, or None where it is left out."""

@@ -1,7 +1,6 @@
-"""Poolings: `onnx.MaxPool`, `onnx.AveragePool`, `onnx.GlobalAveragePool`, `onnx.GlobalMaxPool`."""
+"""Poolings: `onnx.MaxPool`, `onnx.AveragePool`, and over all of the plane."""
 
 from __future__ import annotations
-
 
 from pulsar2.dialects.onnx.op import PURE, Attr, Input, OnnxOp
 from pulsar2.dialects.onnx.types import shape_of
@@ -39,7 +38,7 @@ class MaxPool(Pool):
 
 
 class AveragePool(Pool):
-    """The mean of each window, of all its elements when `count_include_pad`, else without padding."""
+    """The mean of each window; padding is counted only with `count_include_pad`."""
 
     name = "onnx.AveragePool"
     op_type = "AveragePool"

@@ -23,8 +23,8 @@ class Normalize(OnnxOp):
     """(x - mean[c]) / std[c] with c along `axis`; it is exported as Sub and Div.
 
     ```
-    %y = onnx.Normalize(%x) {axis = 3 : i64, mean = [127.0 : f32, 127.0 : f32, 127.0 : f32],
-         std = [128.0 : f32, 128.0 : f32, 128.0 : f32]} : (tensor<1x8x8x3xf32>) -> tensor<1x8x8x3xf32>
+    %y = onnx.Normalize(%x) {axis = 2 : i64, mean = [127.0 : f32, 127.0 : f32, 127.0 : f32],
+         std = [128.0 : f32, 128.0 : f32, 128.0 : f32]} : (tensor<1x8x3xf32>) -> tensor<1x8x3xf32>
     ```
     """
 

@@ -1,8 +1,8 @@
 """ONNX's operator schemas, as plain data that the dialect is made from.
 
-The IR speaks one version of ONNX's operators, `IR_OPSET`; import raises what is older to it, and export
-writes the lowest version that means the same. A schema is read from the `onnx` package once, when it
-is first asked for.
+The IR speaks one version of ONNX's operators, `IR_OPSET`; import raises what is older to it, and
+export writes the lowest version that means the same. A schema is read from the `onnx` package once,
+when it is first asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import onnx.defs
 from onnx import AttributeProto
@@ -127,11 +127,13 @@ def _parameter(schema: OpSchema, formal: OpSchema.FormalParameter) -> ParameterS
 
 
 def _attribute(attribute: OpSchema.Attribute) -> AttributeSpec:
-    kind = AttributeKind(int(attribute.type.value))
+    kind = AttributeKind[str(attribute.type).rpartition(".")[2]]
     default = attribute.default_value
-    value = onnx.helper.get_attribute_value(default) if default.type else None
+    value: Any = onnx.helper.get_attribute_value(default) if default.type else None
     if isinstance(value, bytes):
         value = value.decode()
+    elif isinstance(value, list):
+        value = tuple(cast("list[Any]", value))
     return AttributeSpec(attribute.name, kind, attribute.required, value)
 
 
@@ -147,9 +149,9 @@ def _spec(schema: OpSchema) -> OpSpec:
         min_outputs=schema.min_output,
         max_outputs=schema.max_output,
         attributes={name: _attribute(a) for name, a in sorted(schema.attributes.items())},
-        deterministic=schema.node_determinism != OpSchema.NodeDeterminism.NonDeterministic,
+        deterministic=not schema.non_deterministic,  # pyright: ignore
         deprecated=schema.deprecated,
-        doc=schema.doc,
+        doc=schema.doc or "",
     )
 
 

@@ -1,8 +1,8 @@
 """Element and value types of ONNX in the IR, and their conversion from and to ONNX's own.
 
-Tensors are builtin `tensor<...>`; a dimension that is not known is `?`, an unknown rank `tensor<*x..>`.
-Signed integers are signless (`i8`), unsigned ones `ui8`, booleans `i1`. What MLIR has no type for is
-defined here: strings, sequences, optionals and maps.
+Tensors are builtin `tensor<...>`; a dimension that is not known is `?`, an unknown rank
+`tensor<*x..>`. Signed integers are signless (`i8`), unsigned ones `ui8`, booleans `i1`. What MLIR
+has no type for is defined here: strings, sequences, optionals and maps.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ _ELEMENTS: tuple[tuple[int, TypeAttribute, Any], ...] = (
     (TensorProto.FLOAT6E2M3, Float6E2M3FNType(), ml_dtypes.float6_e2m3fn),
     (TensorProto.FLOAT6E3M2, Float6E3M2FNType(), ml_dtypes.float6_e3m2fn),
 )
-_FROM_ONNX = {onnx: ir for onnx, ir, _ in _ELEMENTS}
+_FROM_ONNX: dict[int, TypeAttribute] = {onnx: ir for onnx, ir, _ in _ELEMENTS}
 _TO_ONNX: dict[Attribute, int] = {ir: onnx for onnx, ir, _ in _ELEMENTS}
 _TO_NUMPY: dict[Attribute, np.dtype[Any]] = {ir: np.dtype(dtype) for _, ir, dtype in _ELEMENTS}
 _FROM_NUMPY = {np.dtype(dtype): ir for _, ir, dtype in _ELEMENTS}

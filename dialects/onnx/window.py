@@ -26,7 +26,7 @@ class Window:
 def window_of(op: OnnxOp, kernel: Sequence[int] | None) -> Window:
     """The window of `op`, `kernel` being the kernel's extent where an operand tells it.
 
-    Raises `ValueError` when the kernel's extent is unknown or `auto_pad` has not been made explicit.
+    Raises `ValueError` when the kernel's extent is unknown or `auto_pad` is not explicit yet.
     """
     extent: tuple[int, ...] | None = op.value_of("kernel_shape") or (
         tuple(kernel) if kernel is not None else None

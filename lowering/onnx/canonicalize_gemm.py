@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.elementwise import Add
 from pulsar2.dialects.onnx.matmul import Gemm, MatMul
@@ -16,21 +20,18 @@ from pulsar2.lowering.onnx.rewrite import (
     joint_location,
     run_patterns,
 )
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
-from xdsl.pattern_rewriter import PatternRewriter
 
 
 @dataclass(frozen=True)
 class CanonicalizeGemmPass(AxPass):
     """Makes fully connected layers a Gemm with alpha = beta = 1, A not transposed, bias of one axis.
 
-    MatMul of a matrix by a constant matrix becomes a Gemm, together with an Add of a constant bias that
-    follows it. alpha, beta and transA of a Gemm go into its constants or a Transpose; a bias of another
-    shape than [N] is brought to it where it has one row.
+    MatMul of a matrix by a constant matrix becomes a Gemm, together with an Add of a constant bias
+    that follows it. alpha, beta and transA of a Gemm go into its constants or a Transpose; a bias
+    of another shape than [N] is brought to it where it has one row.
 
-    Precondition: types are inferred. Postcondition: a MatMul has an operand of more than two axes or
-    none that is constant; a Gemm with constant operands has alpha = beta = 1.
+    Precondition: types are inferred. Postcondition: a MatMul has an operand of more than two axes
+    or none that is constant; a Gemm with constant operands has alpha = beta = 1.
 
     ```
     %0 = onnx.MatMul(%x, %w) : (tensor<1x8xf32>, tensor<8x4xf32>) -> tensor<1x4xf32>
@@ -112,11 +113,11 @@ class _PlainGemm(OnnxPattern):
         a: SSAValue = op.a
         if op.trans_a:
             a = new.builder.op("Transpose", [a], {"perm": (1, 0)}).result
-        operands = [a, op.b]
+        operands: list[SSAValue] = [a, op.b]
         if op.alpha != 1:
-            operands[1] = new.constant(weight * np.float32(op.alpha), "weight")
+            operands[1] = new.constant(np.multiply(weight, np.float32(op.alpha)), "weight")
         if bias is not None:
-            row = np.broadcast_to(bias.reshape(-1), shape[1:]) * np.float32(op.beta)
+            row = np.multiply(np.broadcast_to(bias.reshape(-1), shape[1:]), np.float32(op.beta))
             operands.append(new.constant(row, "bias"))
         made = new.builder.op("Gemm", operands, {"transB": op.trans_b})
         new.finish([made.result])

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.layout import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
-from xdsl.pattern_rewriter import PatternRewriter
 
 
 @dataclass(frozen=True)
 class CanonicalizeReshapePass(AxPass):
     """Makes every change of shape a Reshape to a constant shape without 0 and -1, and joins chains.
 
-    Flatten, Squeeze and Unsqueeze become Reshape; so does a Transpose that moves axes of extent 1 only.
-    A Reshape of a Reshape takes the operand of the first one. Operands of Range that have one element are
-    made scalars, which ONNX asks for and ONNX Runtime does not, until it sees the shape.
+    Flatten, Squeeze and Unsqueeze become Reshape; so does a Transpose that moves axes of extent 1
+    only. A Reshape of a Reshape takes the operand of the first one. Operands of Range that have one
+    element are made scalars, which ONNX asks for and ONNX Runtime does not, until it sees the
+    shape.
 
-    Precondition: types are inferred. Postcondition: there is no Flatten, Squeeze or Unsqueeze of known
-    shapes, and no Reshape of a Reshape.
+    Precondition: types are inferred. Postcondition: there is no Flatten, Squeeze or Unsqueeze of
+    known shapes, and no Reshape of a Reshape.
 
     ```
     %0 = onnx.Flatten(%x) {axis = 1 : i64} : (tensor<1x8x2x2xf32>) -> tensor<1x32xf32>
@@ -81,7 +83,7 @@ class _ScalarRange(OnnxPattern):
 
 
 def _keeps_order(op: Transpose) -> bool:
-    """Whether a transposition leaves the elements where they are: it moves axes of extent 1 only."""
+    """Whether a transposition moves axes of extent 1 only: the elements stay where they are."""
     shape, perm = static_shape_of(op.x.type), op.perm
     if shape is None or perm is None:
         return False

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
-from xdsl.pattern_rewriter import PatternRewriter
 
 # What each window attribute has for the axis that is added: pads have it at two places.
 _ADDED = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0, "output_shape": 1}
@@ -60,7 +61,9 @@ class _AddSpatialAxis(OnnxPattern):
         if x is None or y is None or len(x) != 3:
             return
         new = Replacement(self, rewriter, op)
-        operands = [new.builder.op("Reshape", [op.x, new.shape((*x[:2], 1, x[2]))]).result]
+        operands: list[SSAValue] = [
+            new.builder.op("Reshape", [op.x, new.shape((*x[:2], 1, x[2]))]).result
+        ]
         if isinstance(op, Conv | ConvTranspose):
             weight, dims = self.constant(op.weight), static_shape_of(op.weight.type)
             if dims is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import ModuleOp
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.attributes import to_attribute
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.pool import AveragePool, MaxPool
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
-from xdsl.dialects.builtin import ModuleOp
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from collections import ChainMap
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.constant import NoValue
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.lowering.base import AxPass
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Operation
 
 _Known = MutableMapping[object, Operation]
 
@@ -21,9 +22,9 @@ _Known = MutableMapping[object, Operation]
 class EliminateCommonPass(AxPass):
     """Computes what is computed twice only once (common subexpression elimination).
 
-    Two operations are the same when operator, operands, attributes and result types are; the first one
-    stays, with its names. Operators that draw random numbers, operators of other domains and those
-    with regions are left alone; a region reuses what the blocks around it have computed.
+    Two operations are the same when operator, operands, attributes and result types are; the first
+    one stays, with its names. Operators that draw random numbers, operators of other domains and
+    those with regions are left alone; a region reuses what the blocks around it have computed.
 
     ```
     %0 = onnx.Relu(%x) : (tensor<4xf32>) -> tensor<4xf32>

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.control_flow import Yield
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.lowering.base import AxPass
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class EliminateDeadPass(AxPass):
 
 def _sweep(block: Block) -> None:
     for op in reversed(list(block.ops)):
-        if isinstance(op, OnnxOp) and not isinstance(op, Yield):
-            if not any(result.first_use is not None for result in op.results):
-                block.erase_op(op)
-                continue
+        used = any(result.first_use is not None for result in op.results)
+        if isinstance(op, OnnxOp) and not isinstance(op, Yield) and not used:
+            block.erase_op(op)
+            continue
         for region in op.regions:
             for inner in region.blocks:
                 _sweep(inner)

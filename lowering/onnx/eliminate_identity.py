@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.elementwise import Dropout
 from pulsar2.dialects.onnx.layout import Pad, Transpose
@@ -13,9 +17,6 @@ from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
-from xdsl.pattern_rewriter import PatternRewriter
 
 _RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile", "Slice"))
 _FOLDS_OF_ONE = frozenset(("Sum", "Mean", "Max", "Min", "Concat"))
@@ -33,11 +34,11 @@ _NEUTRAL: dict[str, tuple[float, bool]] = {
 class EliminateIdentityPass(AxPass):
     """Removes operations that hand on an operand unchanged.
 
-    These are Identity; Dropout outside of training (a mask that is used becomes a constant); Cast to the
-    type there is; Reshape, Flatten, Squeeze, Unsqueeze, Expand, Tile and Slice whose result has the shape
-    of the operand; Transpose that permutes nothing or moves axes of extent 1 only among
-    themselves; Pad by nothing; Clip without bounds; Sum, Mean, Max, Min and Concat of one operand; adding
-    0, multiplying by 1 and the like.
+    These are Identity; Dropout outside of training (a mask that is used becomes a constant); Cast
+    to the type there is; Reshape, Flatten, Squeeze, Unsqueeze, Expand, Tile and Slice whose result
+    has the shape of the operand; Transpose that permutes nothing or moves axes of extent 1 only
+    among themselves; Pad by nothing; Clip without bounds; Sum, Mean, Max, Min and Concat of one
+    operand; adding 0, multiplying by 1 and the like.
 
     Precondition: types are inferred. Postcondition: none of these is left where shapes are known.
 
@@ -82,7 +83,7 @@ class _RemoveIdentity(OnnxPattern):
             return
         value = op.operands[index]
         if value.type == op.result.type:
-            rewriter.replace_op(op, [], [value])
+            rewriter.replace(op, [], [value])
 
     def _neutral_operand(self, op: OnnxOp) -> int | None:
         """The operand that changes nothing about the other, which has the result's shape."""
@@ -152,7 +153,7 @@ class _RemoveDropout(OnnxPattern):
         shape = static_shape_of(op.x.type)
         mask = op.results[1] if len(op.results) > 1 else None
         if mask is None or mask.first_use is None:
-            rewriter.replace_op(op, [], [op.x, None][: len(op.results)])
+            rewriter.replace(op, [], [op.x, None][: len(op.results)])
         elif shape is not None:
             new = Replacement(self, rewriter, op)
             new.finish([op.x, new.constant(np.ones(shape, dtype=np.bool_), "mask")])

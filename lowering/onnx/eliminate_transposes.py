@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp, NoneType
+from xdsl.ir import Operation, SSAValue
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.layout import Transpose
@@ -14,9 +18,6 @@ from pulsar2.dialects.onnx.types import shape_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, part_location, run_patterns
 from pulsar2.weights import AnyArray
-from xdsl.dialects.builtin import ModuleOp, NoneType
-from xdsl.ir import Operation, SSAValue
-from xdsl.pattern_rewriter import PatternRewriter
 
 _UNARY = frozenset(
     (
@@ -41,9 +42,10 @@ _MOVABLE = _UNARY | _BINARY | _AXIS
 class EliminateTransposesPass(AxPass):
     """Moves Transpose down through elementwise operators and joins those that meet.
 
-    A Transpose moves past an elementwise operator, Concat or Softmax whose other operands are constants or
-    transposed in the same way, if everybody who uses it lets it pass. Two in a row become one, or
-    none. So the pairs around a channels-last section of a channels-first network vanish.
+    A Transpose moves past an elementwise operator, Concat or Softmax whose other operands are
+    constants or transposed in the same way, if everybody who uses it lets it pass. Two in a row
+    become one, or none. So the pairs around a channels-last section of a channels-first network
+    vanish.
 
     Precondition: types are inferred. Postcondition: no Transpose of a Transpose is left.
 
@@ -76,7 +78,7 @@ class _JoinTransposes(OnnxPattern):
         perm = tuple(first[axis] for axis in second)
         if perm == tuple(range(len(perm))):
             # The operation before takes over the name of the tensor that it now makes.
-            rewriter.replace_op(op, [], [inner.x])
+            rewriter.replace(op, [], [inner.x])
             return
         new = Replacement(self, rewriter, op)
         new.finish([new.builder.op("Transpose", [inner.x], {"perm": perm}).result])
@@ -112,7 +114,7 @@ class _SinkTranspose(OnnxPattern):
         new.finish([back.result])
 
     def _common_permutation(self, op: OnnxOp) -> tuple[int, ...] | None:
-        """The permutation of every operand that is not a constant, all of whose users let it pass."""
+        """What permutes every operand that is not a constant, if all its users let it pass."""
         perm: tuple[int, ...] | None = None
         for index, value in enumerate(op.operands):
             source = value.owner

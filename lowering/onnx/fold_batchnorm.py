@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.matmul import Gemm
@@ -15,25 +19,22 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
 from pulsar2.lowering.onnx.scale import fold_scale
 from pulsar2.weights import AnyArray
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
-from xdsl.pattern_rewriter import PatternRewriter
 
 
 @dataclass(frozen=True)
 class FoldBatchnormPass(AxPass):
     """Folds BatchNormalization into the Conv, ConvTranspose or Gemm before it.
 
-    The scale of each channel goes into the weight, the rest into the bias, computed in double precision.
-    It folds where the weight, the bias and all parameters are constants and nobody else uses the result
-    of the convolution. One that stands alone becomes what `standalone` says.
+    The scale of each channel goes into the weight, the rest into the bias, computed in double
+    precision. It folds where the weight, the bias and all parameters are constants and nobody else
+    uses the result of the convolution. One that stands alone becomes what `standalone` says.
 
     Options:
-    - `standalone`: `conv`: a depthwise 1x1 Conv where the operand has 3 to 5 axes, else Mul and Add;
-      `mul-add`: Mul and Add; `keep`: it stays.
+    - `standalone`: `conv`: a depthwise 1x1 Conv where the operand has 3 to 5 axes, else Mul and
+      Add; `mul-add`: Mul and Add; `keep`: it stays.
 
-    Precondition: types are inferred. Postcondition: unless `keep`, no BatchNormalization with constant
-    parameters is left.
+    Precondition: types are inferred. Postcondition: unless `keep`, no BatchNormalization with
+    constant parameters is left.
 
     ```
     %0 = onnx.Conv(%x, %w) : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>) -> tensor<1x4x8x8xf32>

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import LocationAttr, ModuleOp, NoneType
+from xdsl.ir import Block
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.custom import Custom
@@ -15,8 +18,6 @@ from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.locations import name_location, node_name, output_names
 from pulsar2.lowering.base import AxPass
 from pulsar2.weights import AnyArray
-from xdsl.dialects.builtin import LocationAttr, ModuleOp, NoneType
-from xdsl.ir import Block
 
 _KEPT = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 
@@ -26,12 +27,12 @@ class FoldConstantsPass(AxPass):
     """Computes at compile time what does not depend on the graph's inputs.
 
     That is every operation on constants, and every small integer tensor that follows from shapes
-    (Shape, Size, and what is computed from them). QuantizeLinear and DequantizeLinear stay, because they
-    say how a model is quantized; so do random operators and operators of other domains.
+    (Shape, Size, and what is computed from them). QuantizeLinear and DequantizeLinear stay, because
+    they say how a model is quantized; so do random operators and operators of other domains.
 
     Options:
-    - `max-elements`: results of more elements are folded only if they are no larger than their operands
-      together (an Expand or Tile of a small constant stays).
+    - `max-elements`: results of more elements are folded only if they are no larger than their
+      operands together (an Expand or Tile of a small constant stays).
 
     Precondition: types are inferred. Postcondition: no deterministic operation within the limit has
     constant operands only.

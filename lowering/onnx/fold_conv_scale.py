@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Attribute, Operation
+from xdsl.pattern_rewriter import PatternRewriter
+from xdsl.utils.hints import isa
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.elementwise import Add, Binary, Div, Mul, Sub
@@ -13,17 +18,14 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, run_patterns
 from pulsar2.lowering.onnx.scale import fold_scale, per_channel
 from pulsar2.weights import AnyArray
-from xdsl.dialects.builtin import ModuleOp, TensorType
-from xdsl.ir import Operation
-from xdsl.pattern_rewriter import PatternRewriter
 
 
 @dataclass(frozen=True)
 class FoldConvScalePass(AxPass):
     """Folds Add, Sub, Mul and Div by constants into the Conv, ConvTranspose or Gemm before them.
 
-    The constant must be one number or one per output channel, weight and bias must be constants, and
-    nobody else may use the result of the convolution.
+    The constant must be one number or one per output channel, weight and bias must be constants,
+    and nobody else may use the result of the convolution.
 
     Precondition: types are inferred. Postcondition: no such pair is left.
 
@@ -63,9 +65,10 @@ class _FoldIntoContraction(OnnxPattern):
         """The scale and the shift that `op` applies to operand `index`, or None."""
         constant = self.constant(op.operands[1 - index])
         type_ = op.result.type
-        if constant is None or constant.dtype != np.float32 or not isinstance(type_, TensorType):
+        if constant is None or constant.dtype != np.float32:
             return None
-        values = per_channel(constant, type_, 1)
+        ranked = isa(type_, TensorType[Attribute])
+        values = per_channel(constant, type_, 1) if ranked else None
         if values is None:
             return None
         wide = values.astype(np.float64)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.conv import Conv
 from pulsar2.dialects.onnx.elementwise import Clip, HardSigmoid, Relu, Sigmoid
@@ -13,19 +17,16 @@ from pulsar2.dialects.onnx.pool import AveragePool, MaxPool
 from pulsar2.dialects.onnx.types import shape_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
-from xdsl.pattern_rewriter import PatternRewriter
 
 
 @dataclass(frozen=True)
 class FoldPadPass(AxPass):
     """Folds a constant Pad of spatial axes into the Conv or pooling that uses it.
 
-    Conv takes zeros. AveragePool takes zeros when it counts padding or has none of its own, and counts
-    padding from then on. MaxPool takes minus infinity, and zeros where its operand is known not to be
-    negative. `auto_pad` other than NOTSET and VALID, negative pads, and an AveragePool in `ceil_mode`
-    keep the Pad.
+    Conv takes zeros. AveragePool takes zeros when it counts padding or has none of its own, and
+    counts padding from then on. MaxPool takes minus infinity, and zeros where its operand is known
+    not to be negative. `auto_pad` other than NOTSET and VALID, negative pads, and an AveragePool in
+    `ceil_mode` keep the Pad.
 
     Precondition: types are inferred. Postcondition: no such pair is left.
 
@@ -73,7 +74,7 @@ class _FoldPad(OnnxPattern):
     def _spatial_pads(self, pad: Pad) -> tuple[int, ...] | None:
         """The pads of the spatial axes, all begins then all ends; None if it pads others too."""
         pads, shape = self.constant(pad.pads), shape_of(pad.data.type)
-        if pads is None or shape is None or pad.mode != "constant" or np.any(pads < 0):
+        if pads is None or shape is None or pad.mode != "constant" or np.any(np.less(pads, 0)):
             return None
         rank = len(shape)
         axes = list(range(rank))

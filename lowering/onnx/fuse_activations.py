@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp, f32
+from xdsl.ir import Operation, SSAValue
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.elementwise import Add, Clip, Div, HardSigmoid, Mul, Relu, Sub
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import element_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
-from xdsl.dialects.builtin import ModuleOp, f32
-from xdsl.ir import Operation, SSAValue
-from xdsl.pattern_rewriter import PatternRewriter
 
 _TOLERANCE = 1e-6
 
@@ -85,7 +86,7 @@ class _RangePattern(OnnxPattern):
 
 
 class _JoinRanges(_RangePattern):
-    """A range of a range; the operands of `Clip` are taken in ONNX's order: max(lo), then min(hi)."""
+    """A range of a range: both bounds of the inner one are held within the outer one."""
 
     def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
         outer = self.range_of(op) if isinstance(op, Relu | Clip) else None

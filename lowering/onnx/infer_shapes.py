@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block
+
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.locations import node_name
 from pulsar2.lowering.base import AxPass
-from xdsl.dialects.builtin import FunctionType, ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block
 
 
 @dataclass(frozen=True)
 class InferShapesPass(AxPass):
     """Infers the type of every result from the function's arguments on.
 
-    ONNX's own shape inference does it, operation by operation. Small tensors that follow from constants
-    and from known shapes are computed, because the shapes of Reshape, Slice, Expand, Resize and others
-    follow from their values. What is not inferred keeps the type it has.
+    ONNX's own shape inference does it, operation by operation. Small tensors that follow from
+    constants and from known shapes are computed, because the shapes of Reshape, Slice, Expand,
+    Resize and others follow from their values. What is not inferred keeps the type it has.
 
     Precondition: none. Postcondition: the function's result types are those of what it returns. An
     operation whose operands do not fit is an error, and all of them are reported.

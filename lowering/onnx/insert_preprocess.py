@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 from loguru import logger
+from xdsl.dialects.builtin import FunctionType, LocationAttr, ModuleOp, f32
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import BlockArgument, Operation, SSAValue, TypeAttribute
+from xdsl.rewriter import InsertPoint, Rewriter
+
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.attributes import AttributeValue
@@ -24,10 +29,6 @@ from pulsar2.locations import location_name, name_location
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
 from pulsar2.weights import AnyArray
-from xdsl.dialects.builtin import FunctionType, LocationAttr, ModuleOp, f32
-from xdsl.dialects.func import FuncOp
-from xdsl.ir import BlockArgument, Operation, SSAValue, TypeAttribute
-from xdsl.rewriter import InsertPoint, Rewriter
 
 _DTYPES = {"U8": np.uint8, "S8": np.int8, "U16": np.uint16, "S16": np.int16, "FP32": np.float32}
 _OPTION = re.compile(r"\s+(dtype|layout|model-layout|mean|std)=(\S*)$")
@@ -51,15 +52,16 @@ class InsertPreprocessPass(AxPass):
     """Makes the graph's inputs the runtime's: what a camera or decoder delivers.
 
     Each input that is named gets the runtime's element type and layout, and before the model are
-    inserted, where there is something to do, DequantizeLinear (of scale 1), Normalize, and Transpose.
-    They are named `<input>_DequantizeLinear` and so on. Where the input has an observed range
-    (`quant.range`), the inserted operations get theirs: of an integer input the range that its type
-    can reach, of a float one what the observed range was before normalization.
+    inserted, where there is something to do, DequantizeLinear (of scale 1), Normalize, and
+    Transpose. They are named `<input>_DequantizeLinear` and so on. Where the input has an observed
+    range (`quant.range`), the inserted operations get theirs: of an integer input the range that
+    its type can reach, of a float one what the observed range was before normalization.
 
     Options:
     - `inputs`: one text per input, the name and then any of ` dtype=U8|S8|U16|S16|FP32`,
-      ` layout=NCHW|NHWC` (at run time), ` model-layout=NCHW|NHWC`, ` mean=a,b,c` and ` std=a,b,c` (one
-      number, or one per channel). The defaults are FP32, NCHW, NCHW, nothing subtracted or divided.
+      ` layout=NCHW|NHWC` (at run time), ` model-layout=NCHW|NHWC`, ` mean=a,b,c` and ` std=a,b,c`
+      (one number, or one per channel). The defaults are FP32, NCHW, NCHW, nothing subtracted or
+      divided.
 
     Precondition: `@main` is a float graph, calibrated or not. Postcondition: its arguments have the
     runtime's types; the names of its inputs are the same.
@@ -267,7 +269,7 @@ def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
 def _range_before(
     dtype: np.dtype[Any], observed: Range | None, mean: Sequence[float], std: Sequence[float]
 ) -> Range | None:
-    """The range of the runtime input itself: its type's, or that from which the observed one came."""
+    """The range of the runtime input: its type's, or what the observed one was made of."""
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         return float(info.min), float(info.max)

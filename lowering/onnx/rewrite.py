@@ -86,9 +86,9 @@ class Replacement:
     def finish(self, results: Sequence[SSAValue | None]) -> None:
         """Replaces the old operation, and gives what makes `results` its location."""
         for result in results:
-            if result is not None and isinstance(owner := result.owner, Operation):
-                if owner in self._made:
-                    owner.location = self._location
+            owner = None if result is None else result.owner
+            if isinstance(owner, Operation) and owner in self._made:
+                owner.location = self._location
         AxPattern.replace(self._rewriter, self._op, self._made, results)
 
 

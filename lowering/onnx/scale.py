@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import DYNAMIC_INDEX, TensorType
+from xdsl.ir import Attribute
+from xdsl.pattern_rewriter import PatternRewriter
+
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.matmul import Gemm
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, joint_location
 from pulsar2.weights import AnyArray
-from xdsl.dialects.builtin import DYNAMIC_INDEX, TensorType
-from xdsl.pattern_rewriter import PatternRewriter
+
+_Doubles = npt.NDArray[np.float64]
 
 
 def output_channels(op: Conv | ConvTranspose | Gemm, weight: AnyArray) -> int:
@@ -39,13 +44,14 @@ def fold_scale(
     if weight is None or weight.dtype != np.float32 or (old_bias is not None and bias is None):
         return False
     channels = output_channels(source, weight)
-    if isinstance(source, Gemm):
-        if source.alpha != 1 or source.beta != 1 or (bias is not None and bias.ndim > 1):
-            return False
+    plain = bias is None or bias.ndim <= 1
+    if isinstance(source, Gemm) and not (source.alpha == source.beta == 1 and plain):
+        return False
     factors = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
     offset = np.broadcast_to(np.asarray(shift, np.float64).reshape(-1), (channels,))
     new_weight = _scaled(source, weight, factors).astype(np.float32)
-    new_bias = (offset if bias is None else bias * factors + offset).astype(np.float32)
+    moved = offset if bias is None else np.asarray(bias, np.float64) * factors + offset
+    new_bias = moved.astype(np.float32)
     if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
         return False
     new = Replacement(pattern, rewriter, last, joint_location(source, last))
@@ -58,7 +64,7 @@ def fold_scale(
     return True
 
 
-def _scaled(source: Conv | ConvTranspose | Gemm, weight: AnyArray, factors: AnyArray) -> AnyArray:
+def _scaled(source: Conv | ConvTranspose | Gemm, weight: AnyArray, factors: _Doubles) -> _Doubles:
     """The weight with each output channel multiplied by its factor."""
     wide = np.asarray(weight, np.float64)
     if isinstance(source, Conv):
@@ -71,7 +77,7 @@ def _scaled(source: Conv | ConvTranspose | Gemm, weight: AnyArray, factors: AnyA
     return wide * (factors.reshape(-1, 1) if source.trans_b else factors.reshape(1, -1))
 
 
-def per_channel(array: AnyArray, result: TensorType, axis: int) -> AnyArray | None:
+def per_channel(array: AnyArray, result: TensorType[Attribute], axis: int) -> AnyArray | None:
     """A constant that is broadcast onto `result`, as one element or one per channel of `axis`.
 
     None when it varies along another axis, or would make the result larger than the other operand.

@@ -12,7 +12,8 @@ import onnx.helper
 from onnx import ModelProto
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
+from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
@@ -42,8 +43,8 @@ def export_onnx(module: ModuleOp, ctx: AxContext) -> ModelProto:
     """The ONNX model of the function `@main` of a module of `onnx` operations.
 
     Nodes and tensors have the names that their locations carry, inputs and outputs those of the
-    function's attributes. The opset is the lowest one that means the same. Raises `UserError` where an
-    operation is not of the `onnx` dialect, or `ctx.weights` lacks a weight.
+    function's attributes. The opset is the lowest one that means the same. Raises `UserError` where
+    an operation is not of the `onnx` dialect, or `ctx.weights` lacks a weight.
     """
     return export_onnx_with_names(module, ctx).model
 
@@ -79,12 +80,12 @@ def export_onnx_with_names(module: ModuleOp, ctx: AxContext) -> ExportedModel:
 
 
 def save_onnx(module: ModuleOp, ctx: AxContext, path: str | os.PathLike[str]) -> None:
-    """Writes the model to a file, with its weights in `<file>.data` beside it when they are large."""
+    """Writes the model to a file, large weights into `<file>.data` beside it."""
     model = export_onnx(module, ctx)
     target = Path(path)
     large = sum(t.ByteSize() for t in model.graph.initializer) > EXTERNAL_DATA_BYTES
     if large:
-        onnx.save_model(
+        onnx.save_model(  # pyright: ignore[reportUnknownMemberType]
             model,
             str(target),
             save_as_external_data=True,
@@ -92,7 +93,7 @@ def save_onnx(module: ModuleOp, ctx: AxContext, path: str | os.PathLike[str]) ->
             location=target.name + ".data",
         )
     else:
-        onnx.save_model(model, str(target))
+        onnx.save_model(model, str(target))  # pyright: ignore[reportUnknownMemberType]
 
 
 def main_function(module: ModuleOp) -> FuncOp:
@@ -108,9 +109,8 @@ def tensor_names(function: FuncOp, attribute: str, kind: str, count: int) -> lis
     names = function.attributes.get(attribute)
     if names is None:
         return [kind if count == 1 else f"{kind}_{i}" for i in range(count)]
-    found = (
-        [n.data for n in names if isinstance(n, StringAttr)] if isinstance(names, ArrayAttr) else []
-    )
+    listed = names if isa(names, ArrayAttr[Attribute]) else ()
+    found = [n.data for n in listed if isinstance(n, StringAttr)]
     if len(found) != count:
         raise UserError.of(f"@main has {count} {kind}s but {len(found)} names in {attribute}")
     return found

@@ -35,9 +35,9 @@ def import_onnx(
 ) -> ModuleOp:
     """The module of an ONNX model, its weights put into `ctx.weights`.
 
-    `input_shapes` fixes the shapes of inputs by name; every input needs a fixed shape in the end unless
-    `allow_dynamic`. The module has one function, `@main`, whose operations are of `IR_OPSET` and carry
-    the names of their nodes and tensors as locations; every type is inferred.
+    `input_shapes` fixes the shapes of inputs by name; every input needs a fixed shape in the end
+    unless `allow_dynamic`. The module has one function, `@main`, whose operations are of `IR_OPSET`
+    and carry the names of their nodes and tensors as locations; every type is inferred.
 
     Raises `UserError` with everything that is wrong with the file, the graph or the shapes.
     """

@@ -1,8 +1,8 @@
 """ONNX's own backend cases through import, text and export.
 
 A case passes when the model that comes out computes what the model that went in does: on the same
-engine (ONNX Runtime, and ONNX's reference where that has no kernel), on the case's own inputs, within the
-case's own tolerance of the case's own outputs.
+engine (ONNX Runtime, and ONNX's reference where that has no kernel), on the case's own inputs, within
+the case's own tolerance.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto
+from xdsl.dialects.builtin import ModuleOp
+
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.ir import parse_module, print_module
-from pulsar2.onnx_export import export_onnx
 from pulsar2.lowering.pipelines import PIPELINES, load_pass
+from pulsar2.onnx_export import export_onnx
 from pulsar2.onnx_import import import_onnx
-from xdsl.dialects.builtin import ModuleOp
-
 
 Passes = Callable[[AxContext, ModuleOp], None]
 

@@ -1,4 +1,4 @@
-"""Prints what becomes of ONNX's node cases, per operator: `python test/conformance/report.py [--failures]`."""
+"""Prints what becomes of ONNX's node cases, per operator."""
 
 from __future__ import annotations
 

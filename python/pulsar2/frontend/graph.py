@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, NodeProto
+from onnx import AttributeProto, GraphProto, NodeProto, TypeProto
 from xdsl.dialects.builtin import LocationAttr, NoneType
 from xdsl.ir import Attribute, Block, Region, SSAValue, TypeAttribute
 
@@ -39,8 +40,8 @@ _BODY_ROUNDS = 4
 class GraphImporter:
     """Imports a graph and its subgraphs; mistakes are collected in `diagnostics`.
 
-    `opsets` has the version of each domain, the default one under ''. `folder` is where external data
-    lies.
+    `opsets` has the version of each domain, the default one under ''. `folder` is where external
+    data lies.
     """
 
     weights: WeightStore
@@ -58,8 +59,8 @@ class GraphImporter:
     ) -> list[SSAValue | None]:
         """Appends a graph's constants and nodes to `block`, whose arguments are its inputs.
 
-        `outer` are the tensors of the graphs around it. Returns the graph's outputs, None for one that
-        is not defined (which is reported).
+        `outer` are the tensors of the graphs around it. Returns the graph's outputs, None for one
+        that is not defined (which is reported).
         """
         constants = self._constants(graph)
         names = [v.name for v in graph.input if v.name not in constants]
@@ -114,7 +115,7 @@ class GraphImporter:
         label: str,
         block: Block,
         scope: dict[str, SSAValue],
-        declared: Mapping[str, object],
+        declared: Mapping[str, TypeProto],
     ) -> None:
         where = f"node '{label}' ({proto.op_type})"
         location = name_location(label, [o or "" for o in proto.output])
@@ -169,7 +170,7 @@ class GraphImporter:
     def _declared_types(
         self,
         names: Sequence[str],
-        declared: Mapping[str, object],
+        declared: Mapping[str, TypeProto],
         operands: Sequence[SSAValue | None],
     ) -> list[Attribute]:
         """The types that the model declares for tensors; a stand-in where it declares none."""
@@ -179,10 +180,8 @@ class GraphImporter:
                 unknown_type([v for v in operands if v is not None]) if name else NoneType()
             )
             if name in declared:
-                try:
-                    type_ = from_type_proto(declared[name])  # pyright: ignore
-                except (KeyError, ValueError):
-                    pass
+                with contextlib.suppress(KeyError, ValueError):
+                    type_ = from_type_proto(declared[name])
             types.append(type_)
         while len(types) > 1 and isinstance(types[-1], NoneType):
             types.pop()

@@ -1,11 +1,10 @@
-"""From a file or a model in memory to a `ModelProto` of opset 11 or later without local functions."""
+"""From a file or a model in memory to a `ModelProto` of opset 11 or later, functions inlined."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 

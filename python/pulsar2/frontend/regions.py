@@ -60,5 +60,7 @@ def _scan_arguments(
             slices.append(None)
             continue
         axis %= max(len(shape), 1)
-        slices.append(tensor_type(element_of(type_), shape[:axis] + shape[axis + 1 :]))  # pyright: ignore
+        element = element_of(type_)
+        extent = (*shape[:axis], *shape[axis + 1 :])
+        slices.append(tensor_type(element, extent))  # pyright: ignore[reportArgumentType]
     return [*types[:states], *slices]

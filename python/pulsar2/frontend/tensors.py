@@ -10,13 +10,13 @@ from onnx import SparseTensorProto, TensorProto, numpy_helper
 
 from pulsar2.weights import AnyArray
 
-_PACKED = (
-    TensorProto.INT4,
-    TensorProto.UINT4,
-    TensorProto.FLOAT4E2M1,
-    TensorProto.INT2,
-    TensorProto.UINT2,
-)
+_PACKED_BITS: dict[int, int] = {
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.FLOAT4E2M1: 4,
+    TensorProto.INT2: 2,
+    TensorProto.UINT2: 2,
+}
 
 
 class TensorError(ValueError):
@@ -55,15 +55,14 @@ def _external_array(tensor: TensorProto, folder: Path | None) -> AnyArray:
     except (ValueError, KeyError) as error:
         raise TensorError(f"its description is not valid: {error}") from None
     count = int(np.prod(tensor.dims, dtype=np.int64))
-    packed = tensor.data_type in _PACKED
-    bits = {TensorProto.INT2: 2, TensorProto.UINT2: 2}.get(tensor.data_type, 4)
-    size = -(-count * bits // 8) if packed else count * dtype.itemsize
+    bits = _PACKED_BITS.get(tensor.data_type)
+    size = count * dtype.itemsize if bits is None else -(-count * bits // 8)
     if dtype.hasobject or offset < 0 or path.stat().st_size < offset + size:
         raise TensorError(f"{path} is too short: {size} bytes at {offset} are wanted")
     if size == 0:
         return np.zeros(tuple(tensor.dims), dtype)
     data = np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=(size,))
-    if packed:
+    if bits is not None:
         inline = TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=data.tobytes())
         return numpy_helper.to_array(inline)
     return np.asarray(data).view(dtype).reshape(tuple(tensor.dims))
@@ -74,11 +73,12 @@ def sparse_array(tensor: SparseTensorProto, folder: Path | None) -> AnyArray:
     values = tensor_array(tensor.values, folder)
     indices = tensor_array(tensor.indices, folder)
     dense = np.zeros(tuple(tensor.dims), values.dtype)
+    places = indices.astype(np.int64)
     try:
-        if indices.ndim == 1:
-            dense.reshape(-1)[indices] = values
+        if places.ndim == 1:
+            dense.reshape(-1)[places] = values
         else:
-            dense[tuple(indices.T)] = values
+            dense[tuple(places.T)] = values
     except IndexError as error:
         raise TensorError(f"its indices do not fit its shape: {error}") from None
     dense.flags.writeable = False

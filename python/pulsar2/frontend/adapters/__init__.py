@@ -1,9 +1,9 @@
 """Raises nodes of older opsets to `IR_OPSET`.
 
-Where a newer version of an operator only takes more types, attributes or inputs, there is nothing to
-do. Each other change has an adapter here: it rewrites a `Node` in place, and may emit operations
-before it. An adapter is registered with the opset that made the change, and applies to nodes of older
-opsets.
+Where a newer version of an operator only takes more types, attributes or inputs, there is nothing
+to do. Each other change has an adapter here: it rewrites a `Node` in place, and may emit operations
+before it. An adapter is registered with the opset that made the change, and applies to nodes of
+older opsets.
 """
 
 from __future__ import annotations

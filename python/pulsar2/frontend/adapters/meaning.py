@@ -56,7 +56,7 @@ def _resize(node: Node, builder: OpBuilder) -> None:
     mode = node.attributes.get("coordinate_transformation_mode")
     if mode == StringAttr("tf_half_pixel_for_nn"):
         raise ValueError(
-            "coordinate_transformation_mode 'tf_half_pixel_for_nn' ended with opset 12"
+            "its coordinate_transformation_mode 'tf_half_pixel_for_nn' is of old opsets"
         )
     for index in (1, 2):
         value = node.operand(index)
