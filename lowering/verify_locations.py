@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.ir.verify import VerifyError, verify_module
+from pulsar2.ir.verify import VerifyError, verify_locations
 from pulsar2.lowering.base import AxPass
 
 
@@ -28,6 +28,6 @@ class VerifyLocations(AxPass):
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         try:
-            verify_module(module, locations=True)
+            verify_locations(module)
         except VerifyError as error:
             raise UserError(error.diagnostics) from None

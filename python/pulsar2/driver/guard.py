@@ -45,9 +45,7 @@ class _Terminated(BaseException):
     """The process was asked to end."""
 
 
-def guarded(
-    command: Callable[[Crash], int], words: list[str], program: str = "pulsar2"
-) -> int:
+def guarded(command: Callable[[Crash], int], words: list[str], program: str = "pulsar2") -> int:
     """Runs a command of `program` and turns whatever it raises into a message and an exit code."""
     crash = Crash()
     before = signal.signal(signal.SIGTERM, _terminate)
@@ -96,6 +94,8 @@ def _report_bug(error: Exception, crash: Crash, words: list[str], program: str) 
     print(f"{program}: internal error: {kind}", file=sys.stderr)
     print("This is a bug of pulsar2, not a mistake of yours.", file=sys.stderr)
     folder = crash.folder / "crash" if crash.folder is not None else None
+    if folder is None and crash.reproducer is not None:
+        folder = Path(tempfile.mkdtemp(prefix=f"{program}-crash-"))
     command = ""
     if folder is not None and crash.reproducer is not None:
         try:
@@ -104,7 +104,7 @@ def _report_bug(error: Exception, crash: Crash, words: list[str], program: str) 
         except Exception as second:
             command = f"(the reproducer could not be written: {second})"
     if folder is None:
-        folder = Path(tempfile.mkdtemp(prefix="pulsar2-crash-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{program}-crash-"))
     trace = folder / "trace.txt"
     try:
         write_text(trace, _trace(error, [program, *words], command))

@@ -1,7 +1,7 @@
 """Text of the IR, in and out, and its verification."""
 
-from pulsar2.ir.text import ParsedModule, parse_module, print_module, save_module
-from pulsar2.ir.verify import VerifyError, verify_module
+from pulsar2.ir.text import ParsedModule, parse_module, print_module, save_module, weight_keys
+from pulsar2.ir.verify import VerifyError, verify_locations, verify_module
 
 __all__ = [
     "ParsedModule",
@@ -9,5 +9,7 @@ __all__ = [
     "parse_module",
     "print_module",
     "save_module",
+    "verify_locations",
     "verify_module",
+    "weight_keys",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -11,6 +14,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import (
     FileLineColLoc,
     IntAttr,
+    LocationAttr,
     ModuleOp,
     StringAttr,
     UnknownLoc,
@@ -18,10 +22,12 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Operation
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.utils.exceptions import ParseError
+from xdsl.utils.exceptions import ParseError, VerifyException
 
 from pulsar2.diagnostics import Diagnostic, UserError
 from pulsar2.files import write_text
+
+_WEIGHT_KEY = re.compile(r'<"([0-9a-f]{32})", tensor<')
 
 
 @dataclass
@@ -36,35 +42,63 @@ class ParsedModule:
 
     def position(self, op: Operation) -> tuple[int, int] | None:
         """Where an operation stands, or stood before a pass rewrote it; None if unknown."""
-        if isinstance(op.location, FileLineColLoc):
-            return op.location.line.data, op.location.column.data
-        return self.positions.get(op)
+        if op in self.positions:
+            return self.positions[op]
+        location = op.location
+        if isinstance(location, FileLineColLoc) and location.filename.data == self.file:
+            return location.line.data, location.column.data
+        if isinstance(location, UnknownLoc):
+            return None
+        # A pass made the operation: it stands where the first of its name stood.
+        return next((p for o, p in self.positions.items() if o.location == location), None)
+
+    def locate(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The diagnostic with the line and column of its operation in front of its place."""
+        position = self.position(diagnostic.source) if diagnostic.source is not None else None
+        if position is None:
+            return diagnostic
+        line, column = position
+        where = f"{self.file}:{line}:{column}"
+        if diagnostic.where:
+            where += f": {diagnostic.where}"
+        return dataclasses.replace(diagnostic, where=where)
 
 
 class _LocatingParser(Parser):
-    """Gives an operation without a location that of its own text, and notes every position."""
+    """Gives an operation without a location that of its own text, and notes every position.
+
+    What says `loc(unknown)` keeps that: it has lost its name.
+    """
 
     def __init__(self, ctx: Context, text: str, name: str, first_line: int):
         super().__init__(ctx, text, name)
         self.positions: dict[Operation, tuple[int, int]] = {}
         self._name = name
         self._first_line = first_line
+        self._has_location = False
         self._line_starts = [0]
         self._line_starts += [i + 1 for i, c in enumerate(text) if c == "\n"]
 
     def line_column(self, offset: int) -> tuple[int, int]:
         """1-based line and column of a position in the text."""
-        from bisect import bisect_right
-
         line = bisect_right(self._line_starts, offset)
         return line + self._first_line, offset - self._line_starts[line - 1] + 1
 
+    def parse_optional_location(self) -> LocationAttr | None:
+        location = super().parse_optional_location()
+        # Of the locations read within an operation, its own is the last.
+        self._has_location = location is not None
+        return location
+
     def parse_operation(self) -> Operation:
         start = self._current_token.span.start
-        op = super().parse_operation()
+        try:
+            op = super().parse_operation()
+        except VerifyException as error:
+            self.raise_error(str(error), start, self._current_token.span.start)
         line, column = self.line_column(start)
         self.positions[op] = (line, column)
-        if isinstance(op.location, UnknownLoc):
+        if not self._has_location and isinstance(op.location, UnknownLoc):
             op.location = FileLineColLoc(StringAttr(self._name), IntAttr(line), IntAttr(column))
         return op
 
@@ -77,6 +111,8 @@ def parse_module(text: str, ctx: Context, name: str, first_line: int = 0) -> Par
     parser = _LocatingParser(ctx, text, name, first_line)
     try:
         module = parser.parse_module()
+    except RecursionError:
+        raise UserError.of("the text is nested too deeply", name) from None
     except ParseError as error:
         line, column = parser.line_column(error.span.start)
         excerpt = text.splitlines()[line - first_line - 1 : line - first_line]
@@ -103,3 +139,8 @@ def save_module(module: ModuleOp, path: str | os.PathLike[str]) -> Path:
     """Writes the text of a module with its locations, all or nothing."""
     write_text(path, print_module(module))
     return Path(path)
+
+
+def weight_keys(text: str) -> list[str]:
+    """The keys of the weights that the text of a module refers to, sorted."""
+    return sorted(set(_WEIGHT_KEY.findall(text)))
