@@ -16,8 +16,8 @@ from pulsar2.lowering.base import AxPass
 class VerifyLocations(AxPass):
     """Fails where an operation below the module has an unknown location.
 
-    Changes nothing. Names reach tables, traces and messages by their locations, so a pass that makes
-    operations without one loses them.
+    Changes nothing. Names reach tables, traces and messages by their locations, so a pass that
+    makes operations without one loses them.
 
     ```
     %0 = "quant.dcast"(%x) : .. loc(unknown)   // error: has no location

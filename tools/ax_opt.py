@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 mistake in the input, 2 wrong usage, 70 bug in pulsar2.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs `ax-opt`; its exit code: 0, 1 for a mistake in the input, 2 for wrong usage, 70 for a bug."""
+    """Runs `ax-opt`. Exit code: 0, 1 for a mistake in the input, 2 for wrong usage, 70 for a bug."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     args = _parser().parse_args(words)
     if args.version:
@@ -141,7 +141,7 @@ class _Run:
         self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
     def _understand_passes(self) -> bool:
-        """Reads everything that names passes; says what is wrong with it, and whether nothing is."""
+        """Reads what names passes; prints what is wrong with it, and returns whether nothing is."""
         text = self.args.passes or self.args.pass_pipeline
         named = _names(self.args.print_ir_before) | _names(self.args.print_ir_after)
         if not text and not named:
@@ -173,7 +173,7 @@ class _Run:
         return context
 
     def _part(self, context: AxContext, part: _Part) -> list[str]:
-        """Handles one part of the input; what is to be told of it, nothing if it went as it should."""
+        """Handles one part of the input; what is to be told of it, none if it went as it should."""
         from pulsar2.tools.expected import Found, check_expected
 
         parsed: list[ParsedModule] = []

@@ -9,7 +9,7 @@ from pulsar2.pass_options import pass_options
 
 
 def list_passes() -> str:
-    """The text of the list: of a pass the first paragraph and its options, of a pipeline its passes."""
+    """The text of the list: a pass's first paragraph and options, a pipeline's passes."""
     lines = ["Passes:"]
     for name in PASSES:
         pass_class = load_pass(name)

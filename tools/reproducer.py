@@ -1,4 +1,4 @@
-"""The reproducer of a crash: the module before the pass that failed, and the command to see it again."""
+"""The reproducer of a crash: the module before the pass that failed, and the command to run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def write_reproducer(
     index: int | None,
     weights: Sequence[str],
 ) -> str:
-    """Writes `reproducer.mlir`, and the weights that it needs, into `folder`; the command to run it.
+    """Writes `reproducer.mlir` and the weights that it needs into `folder`; the command to run it.
 
     `text` is the input of the failed run, `name` its file and `context` a fresh one with the same
-    weights. `index` is the pass that failed, None when that is not known: passes are run again, with
-    verification after each, to find it and the module before it. Where that does not succeed,
-    everything is run from the input on.
+    weights. `index` is the pass that failed, None when that is not known: the passes are run again,
+    with verification after each, to find it and the module before it. Where that does not succeed,
+    the command starts from the input.
     """
     count = _failing(text, name, context, passes) if index is None else index
     remaining, before = list(passes), text
@@ -52,9 +52,7 @@ def write_reproducer(
     return command
 
 
-def _failing(
-    text: str, name: str, context: AxContext, passes: Sequence[ModulePass]
-) -> int | None:
+def _failing(text: str, name: str, context: AxContext, passes: Sequence[ModulePass]) -> int | None:
     """The first pass that leaves invalid IR behind; None if that is not seen again."""
     try:
         module = parse_module(text, context, name).module

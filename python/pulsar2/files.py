@@ -23,21 +23,25 @@ _TEMPORARY = re.compile(r"\.pulsar2-(\d+)-.*\.tmp")
 def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     """A temporary path beside `path`; what was written there becomes `path` at the end.
 
-    On any exception the temporary file goes and `path` stays as it was. `UserError` when the system
-    refuses to write.
+    On any exception the temporary file goes and `path` stays as it was. What a link points to is
+    replaced, not the link; a device or a pipe is written to. `UserError` when the system refuses to
+    write.
     """
     target = Path(path)
     temporary: Path | None = None
     try:
+        device = _is_device(target)
+        if target.is_symlink() and not device:
+            target = Path(os.path.realpath(target))
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp"
+            dir=None if device else target.parent, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp"
         )
         os.close(handle)
         temporary = Path(name)
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
+        _put(temporary, target)
     except OSError as error:
         _remove(temporary)
         raise UserError.of(f"cannot write: {error.strerror or error}", str(target)) from None
@@ -61,7 +65,7 @@ def publishing(folder: str | os.PathLike[str]) -> Generator[Path]:
         )
         yield temporary
         for file in sorted(temporary.iterdir(), key=lambda f: (f.suffix == ".onnx", f.name)):
-            os.replace(file, target / file.name)
+            _put(file, target / file.name)
     except OSError as error:
         where = error.filename or str(target)
         raise UserError.of(f"cannot write: {error.strerror or error}", str(where)) from None
@@ -109,6 +113,20 @@ def _is_alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def _is_device(path: Path) -> bool:
+    """Whether `path` is something to write to and never to replace, such as `/dev/null`."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _put(file: Path, target: Path) -> None:
+    if not _is_device(target):
+        os.replace(file, target)
+        return
+    with file.open("rb") as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    _remove(file)
 
 
 def _remove(path: Path | None) -> None:

@@ -1,7 +1,7 @@
 """The options of a pass: from words to typed values, and back.
 
-A pass is a dataclass whose fields are its options. A field may be an int, float, str, bool, an Enum,
-a Literal, an optional of one of these, or a tuple `tuple[T, ...]` of them.
+A pass is a dataclass whose fields are its options. A field may be an int, float, str, bool, an
+Enum, a Literal, an optional of one of these, or a tuple `tuple[T, ...]` of them.
 """
 
 from __future__ import annotations

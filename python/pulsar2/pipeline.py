@@ -1,7 +1,7 @@
 """Running passes: from the text of a pipeline to a rewritten module.
 
-`ax-opt` and the build driver both run passes through here, and the driver runs only pipelines that have
-a name in `pulsar2.lowering.pipelines`.
+`ax-opt` and the build driver both run passes through here, and the driver runs only pipelines that
+have a name in `pulsar2.lowering.pipelines`.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ def run_passes(
 ) -> list[PassTiming]:
     """Runs passes over `module` in place, and verifies the outcome once; how long each pass took.
 
-    With `verify_each` the module is verified after every pass instead. `before` and `after` are called
-    around each pass. A pass's diagnostic (`UserError`, or xDSL's `DiagnosticException` other than a
-    failed verification) passes through; anything else becomes `PassCrash`.
+    With `verify_each` the module is verified after every pass instead. `before` and `after` are
+    called around each pass. A pass's diagnostic (`UserError`, or xDSL's `DiagnosticException` other
+    than a failed verification) passes through; anything else becomes `PassCrash`.
     """
     timings: list[PassTiming] = []
     for index, each in enumerate(passes):

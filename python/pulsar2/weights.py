@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsar2.diagnostics import UserError
+from pulsar2.files import replacing
 
 AnyArray = npt.NDArray[np.generic]
 
@@ -83,7 +83,6 @@ class WeightStore:
 
         The file appears under its final name only when it is complete.
         """
-        target = Path(path)
         names = sorted(self._arrays if keys is None else set(keys))
         header: dict[str, object] = {}
         offset = 0
@@ -97,17 +96,11 @@ class WeightStore:
             offset += array.nbytes
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(struct.pack("<Q", len(text)))
-                file.write(text)
-                for name in names:
-                    file.write(np.ascontiguousarray(self._arrays[name]).reshape(-1).view(np.uint8))
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            file.write(struct.pack("<Q", len(text)))
+            file.write(text)
+            for name in names:
+                file.write(np.ascontiguousarray(self._arrays[name]).reshape(-1).view(np.uint8))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Adds every array of a safetensors file by memory map.

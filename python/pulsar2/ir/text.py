@@ -104,7 +104,7 @@ class _LocatingParser(Parser):
 
 
 def parse_module(text: str, ctx: Context, name: str, first_line: int = 0) -> ParsedModule:
-    """The module in `text`. `name` is its file's, `first_line` how many lines stand before it there.
+    """The module in `text`, a part of the file `name` that follows `first_line` lines of it.
 
     Raises `UserError` with the position of a syntax error.
     """

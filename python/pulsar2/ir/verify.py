@@ -58,8 +58,8 @@ class _Verifier:
         except VerifyException as error:
             self.found.append(_describe(op, str(error)))
         for region in op.regions:
-            # The order between blocks is their branches' matter; every value of a region with several
-            # blocks counts as defined in each of them.
+            # The order between blocks is their branches' matter: every value of a region with
+            # several blocks counts as defined in each of them.
             several = region.first_block is not region.last_block
             if several:
                 for block in region.blocks:
