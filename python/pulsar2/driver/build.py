@@ -18,10 +18,10 @@ from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
 from pulsar2.console.log import Log
-from pulsar2.console.progress import calibration_bar, full_bar
+from pulsar2.console.progress import calibration_bar
 from pulsar2.context import make_context
-from pulsar2.driver.container import Compiled, compile_container
-from pulsar2.driver.figures import count_macs
+from pulsar2.driver.compile import compile_quantized
+from pulsar2.driver.container import Compiled
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, Interface, plan_inputs
 from pulsar2.driver.report import print_layer_config, print_quant_config, print_results
@@ -30,19 +30,14 @@ from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, write_text
 from pulsar2.onnx_export import save_onnx
 from pulsar2.onnx_import import import_onnx
-from pulsar2.pipeline import PassTiming
+from pulsar2.quant_axmodel import (
+    read_quant_axmodel,
+    save_quant_axmodel,
+    snapshot_text,
+    write_configs,
+)
 
 T = TypeVar("T")
-
-_LABELS = {
-    "sched-plan-tiles": "tiling op...",
-    "sched-build-jobs": "build op...",
-    "sched-insert-swaps": "add ddr swap...",
-    "sched-insert-waits": "calc input dependencies...",
-    "sched-assign-eus": "assign eu...",
-    "convert-sched-to-chip": "build jobs",
-}
-"""What the bar of a pass is called."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +80,18 @@ class _Build:
 
     def run(self) -> BuildResult:
         config, workspace = self._config, self._workspace
-        module, plans = self._timed("import", self._import)
+        quantized = config.model_type == "QuantAxModel"
+        read = self._read_quantized if quantized else self._import
+        module, plans = self._timed("import", read)
+        dump = workspace.ir if config.debug.dump_ir else None
+        stages = Stages(module, self._ctx, self._crash, dump, self._seconds)
         with workspace.claimed():
             self._crash.folder = workspace.work
             self._log.to_file(workspace.log)
-            dataset = self._timed("data", lambda: self._load(plans))
-            compiled = self._compile(module, plans, dataset)
+            stages.dump("import")
+            if not quantized:
+                self._quantize(stages, plans)
+            compiled = compile_quantized(stages, config.target_hardware, config.npu_mode)
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
         warnings = tuple(dict.fromkeys(self._log.warnings))
@@ -108,17 +109,18 @@ class _Build:
         module = import_onnx(self._config.input, self._ctx, input_shapes=shapes)
         return module, plan_inputs(self._config, Interface.of(module), self._where)
 
-    def _load(self, plans: list[InputPlan]) -> CalibrationDataset:
-        return load_dataset([p.data for p in plans], self._workspace.dataset)
+    def _read_quantized(self) -> tuple[ModuleOp, list[InputPlan]]:
+        config = self._config
+        given = config.model_fields_set & {"quant", "input_processors", "output_processors"}
+        for key in sorted(given):
+            logger.warning("{} has no effect on a QuantAxModel, which is quantized already", key)
+        return read_quant_axmodel(config.input, self._ctx), []
 
-    def _compile(
-        self, module: ModuleOp, plans: list[InputPlan], dataset: CalibrationDataset
-    ) -> Compiled:
-        """Every stage between the imported model and the assembled one."""
-        config, workspace = self._config, self._workspace
-        dump = workspace.ir if config.debug.dump_ir else None
-        stages = Stages(module, self._ctx, self._crash, dump, self._seconds)
-        stages.dump("import")
+    def _quantize(self, stages: Stages, plans: list[InputPlan]) -> None:
+        """Every stage between the imported float model and the quantized one."""
+        config, workspace, module = self._config, self._workspace, stages.module
+        data = [p.data for p in plans]
+        dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
         stages.run("optimize")
         self._timed("save", lambda: self._save_optimized(module))
         print_quant_config(plans, workspace)
@@ -130,15 +132,7 @@ class _Build:
         if any(inserted):
             stages.run("preprocess", {"inputs": quoted(*filter(None, inserted))})
         stages.run("quantize", {"bias": config.quant.conv_bias_data_type})
-        macs = count_macs(module)
-        logger.info("QuantAxModel macs: {:,}", macs)
-        stages.run("partition")
-        target = {"target": quoted(config.target_hardware), "npu-mode": quoted(config.npu_mode)}
-        stages.run("schedule", target, _show_pass)
-        stages.run("emit", done=_show_pass)
-        compiled = self._timed("assemble", lambda: compile_container(module, self._ctx, macs))
-        _tell_programs(compiled)
-        return compiled
+        self._timed("save quantized", lambda: self._save_quantized(module))
 
     def _save_optimized(self, module: ModuleOp) -> None:
         path = self._workspace.frontend / "optimized.onnx"
@@ -146,24 +140,16 @@ class _Build:
             save_onnx(module, self._ctx, folder / path.name)
         logger.info("save optimized onnx to [{}]", path)
 
+    def _save_quantized(self, module: ModuleOp) -> None:
+        folder = self._workspace.quant
+        names = ("quant_axmodel.onnx", "quant_axmodel.json")
+        print(snapshot_text(module), flush=True)
+        with publishing(folder) as temporary:
+            save_quant_axmodel(module, self._ctx, temporary / names[0])
+            write_configs(module, temporary / names[1])
+        for name in names:
+            logger.info("save quant_axmodel to [{}]", folder / name)
+
     def _calibrate(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
         with calibration_bar(len(dataset)) as advance:
             calibrate(module, self._ctx, dataset, "MinMax", advance=advance)
-
-
-def _show_pass(timing: PassTiming, module: ModuleOp) -> None:
-    """Draws the bar of a pass that has one."""
-    if timing.name in _LABELS:
-        count = sum(1 for op in module.walk() if op.name.endswith((".job", ".layer")))
-        full_bar(_LABELS[timing.name], count, timing.seconds)
-
-
-def _tell_programs(compiled: Compiled) -> None:
-    """Logs what was assembled, in the words that users know."""
-    for index, subgraph in enumerate(compiled.model.subgraphs):
-        logger.info("subgraph [{}], group: {}, type: GraphType.NPU", index, subgraph.group)
-    logger.info("max_cycle = {:,}", compiled.estimate.cycles)
-    for index, subgraph in enumerate(compiled.model.subgraphs):
-        for program in subgraph.programs:
-            logger.info("assemble model [{}] [{}] b{}", index, subgraph.name, program.batch)
-    logger.info("fuse {} subgraph(s)", len(compiled.model.subgraphs))

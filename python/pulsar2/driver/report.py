@@ -59,12 +59,15 @@ def print_results(
     mhz = target.clock_hz / 1e6
     cycles = compiled.estimate.cycles
     stages = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items() if value >= 0.05)
+    files = [
+        ("quantized model", workspace.quant / "quant_axmodel.onnx"),
+        ("float model", workspace.frontend / "optimized.onnx"),
+        ("configuration", workspace.context),
+        ("log", workspace.log),
+    ]
     rows = [
         ("compiled model", f"{workspace.compiled} ({size / _MIB:.2f} MiB)"),
-        ("quantized model", str(workspace.quant / "quant_axmodel.onnx")),
-        ("float model", str(workspace.frontend / "optimized.onnx")),
-        ("configuration", str(workspace.context)),
-        ("log", str(workspace.log)),
+        *((name, str(path)) for name, path in files if path.exists()),
         ("target", f"{model.target} {model.npu_mode}"),
         ("latency estimate", f"{compiled.estimate.latency_us / 1e3:.3f} ms"),
         ("cycles", f"{cycles:,} ({cycles / mhz / 1e3:.3f} ms at {mhz:g} MHz)"),

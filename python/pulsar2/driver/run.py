@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from pulsar2.axmodel import is_axmodel
+from pulsar2.axmodel import encode_axmodel, is_axmodel
 from pulsar2.config.run import RunConfig
 from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.driver.simulators import NpuSimulator, OnnxSimulator, Simulator
@@ -85,12 +85,52 @@ def _load(config: RunConfig) -> Simulator:
         _check_group(config, {s.group for s in session.model.subgraphs})
         return NpuSimulator(session)
     _check_group(config, {0})
+    quantized = _is_quantized(proto)
     if config.batch_size:
         problems.error("only a compiled model has batches", "--batch_size", "a compiled.axmodel")
-    if config.mode != "Reference":
+    if config.mode != "Reference" and not quantized:
         problems.error("only a quant_axmodel has modes", "--mode", "a quant_axmodel.onnx")
+    elif config.mode == "NPUBackend" and config.enable_perlayer_output:
+        problems.error(
+            "inner tensors of mode NPUBackend are not built yet",
+            "--enable_perlayer_output",
+            "mode Reference",
+        )
     problems.raise_if_any()
-    return OnnxSimulator(proto, config.model, config.enable_perlayer_output)
+    if quantized:
+        return _load_quantized(config)
+    return OnnxSimulator(proto, config.model, inner=config.enable_perlayer_output)
+
+
+def _is_quantized(proto: onnx.ModelProto) -> bool:
+    """Whether the model is a quant_axmodel."""
+    if {o.domain for o in proto.opset_import} <= {"", "ai.onnx"}:
+        return False
+    from pulsar2.quant_axmodel.schema import DOMAIN
+
+    return any(o.domain == DOMAIN for o in proto.opset_import)
+
+
+def _load_quantized(config: RunConfig) -> Simulator:
+    """A quant_axmodel: as QDQ in ONNX Runtime, or as the program that it compiles to."""
+    from pulsar2.context import make_context
+    from pulsar2.quant_axmodel import read_quant_axmodel
+
+    ctx = make_context()
+    module = read_quant_axmodel(config.model, ctx)
+    if config.mode == "Reference":
+        from pulsar2.quant_export.exporter import export_qdq
+
+        model = export_qdq(module, ctx)
+        inner = config.enable_perlayer_output
+        return OnnxSimulator(model, config.model, inner=inner, changed=True)
+    from pulsar2.driver.compile import compile_quantized
+    from pulsar2.driver.guard import Crash
+    from pulsar2.driver.stages import Stages
+
+    stages = Stages(module, ctx, Crash(), None, {})
+    compiled = compile_quantized(stages, config.target_hardware, "NPU1")
+    return NpuSimulator(InferenceSession(encode_axmodel(compiled.model)))
 
 
 def _read(path: str) -> onnx.ModelProto:

@@ -31,14 +31,19 @@ class Simulator(Protocol):
 class OnnxSimulator:
     """A float or QDQ model in ONNX Runtime.
 
-    `path` is where the model lies, for data beside it. With `inner` every tensor is an output.
+    `path` is where the model was read from; `changed` says that `model` is not what lies there.
+    With `inner` every tensor is an output.
     """
 
-    def __init__(self, model: onnx.ModelProto, path: str, inner: bool = False):
+    def __init__(
+        self, model: onnx.ModelProto, path: str, *, inner: bool = False, changed: bool = False
+    ):
         ort: Any = import_module("onnxruntime")
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        # Its own integer kernels saturate on some CPUs; what is wanted is the float arithmetic.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.inputs = [_tensor_info(v) for v in _real_inputs(model)]
         self.outputs = [_tensor_info(v) for v in model.graph.output]
         dynamic = [t.name for t in self.inputs if 0 in t.shape]
@@ -51,6 +56,8 @@ class OnnxSimulator:
                 # Graph optimizations would remove the inner tensors.
                 options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
                 source: str | bytes = _with_all_outputs(model, path).SerializeToString()
+            elif changed:
+                source = model.SerializeToString()
             else:
                 source = path
             self._session = ort.InferenceSession(

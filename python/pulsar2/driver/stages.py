@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +16,7 @@ from pulsar2.context import AxContext
 from pulsar2.driver.guard import Crash
 from pulsar2.files import make_folder
 from pulsar2.ir import print_module, save_module
+from pulsar2.pass_text import quote_word
 from pulsar2.pipeline import PassTiming, parse_passes, run_passes
 
 _HANDLE = re.compile(r'#ax\.weight<"([0-9a-f]{32})"')
@@ -41,7 +42,7 @@ class Stages:
     ):
         self.module = module
         self.ctx = ctx
-        self._seconds = seconds
+        self.seconds = seconds
         self._crash = crash
         self._dump = dump
         self._count = 0
@@ -66,7 +67,7 @@ class Stages:
 
         run_passes(self.ctx, self.module, parse_passes(text), before=begin, after=end)
         self._crash.reproducer = None
-        self._seconds[pipeline] = time.perf_counter() - start
+        self.seconds[pipeline] = time.perf_counter() - start
         self.dump(pipeline)
 
     def dump(self, stage: str) -> None:
@@ -89,7 +90,7 @@ def pipeline_text(pipeline: str, options: Mapping[str, str]) -> str:
 
 def quoted(*texts: str) -> str:
     """Texts as the value of a pipeline's option."""
-    return ",".join(json.dumps(t, ensure_ascii=False) for t in texts)
+    return ",".join(quote_word(t) for t in texts)
 
 
 def save_weights(ctx: AxContext, text: str, path: Path) -> None:
@@ -103,4 +104,4 @@ def _reproduce(folder: Path, module: ModuleOp, ctx: AxContext, pipeline: str) ->
     path.write_text(text, encoding="utf-8")
     weights = path.with_suffix(".safetensors")
     save_weights(ctx, text, weights)
-    return f"ax-opt -p '{pipeline}' {path} --weights {weights}"
+    return shlex.join(["ax-opt", "-p", pipeline, str(path), "--weights", str(weights)])

@@ -1,0 +1,57 @@
+"""From a quantized module to a compiled model."""
+
+from __future__ import annotations
+
+import time
+
+from loguru import logger
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.console.progress import full_bar
+from pulsar2.driver.container import Compiled, compile_container
+from pulsar2.driver.figures import count_macs
+from pulsar2.driver.stages import Stages, quoted
+from pulsar2.pipeline import PassTiming
+
+_LABELS = {
+    "sched-plan-tiles": "tiling op...",
+    "sched-build-jobs": "build op...",
+    "sched-insert-swaps": "add ddr swap...",
+    "sched-insert-waits": "calc input dependencies...",
+    "sched-assign-eus": "assign eu...",
+    "convert-sched-to-chip": "build jobs",
+}
+"""What the bar of a pass is called."""
+
+
+def compile_quantized(stages: Stages, target: str, npu_mode: str) -> Compiled:
+    """The stages from a quantized module to the compiled model."""
+    macs = count_macs(stages.module)
+    logger.info("QuantAxModel macs: {:,}", macs)
+    stages.run("partition")
+    chosen = {"target": quoted(target), "npu-mode": quoted(npu_mode)}
+    stages.run("schedule", chosen, _show_pass)
+    stages.run("emit", done=_show_pass)
+    start = time.perf_counter()
+    compiled = compile_container(stages.module, stages.ctx, macs)
+    stages.seconds["assemble"] = time.perf_counter() - start
+    _tell_programs(compiled)
+    return compiled
+
+
+def _show_pass(timing: PassTiming, module: ModuleOp) -> None:
+    """Draws the bar of a pass that has one."""
+    if timing.name in _LABELS:
+        count = sum(1 for op in module.walk() if op.name.endswith((".job", ".layer")))
+        full_bar(_LABELS[timing.name], count, timing.seconds)
+
+
+def _tell_programs(compiled: Compiled) -> None:
+    """Logs what was assembled, in the words that users know."""
+    for index, subgraph in enumerate(compiled.model.subgraphs):
+        logger.info("subgraph [{}], group: {}, type: GraphType.NPU", index, subgraph.group)
+    logger.info("max_cycle = {:,}", compiled.estimate.cycles)
+    for index, subgraph in enumerate(compiled.model.subgraphs):
+        for program in subgraph.programs:
+            logger.info("assemble model [{}] [{}] b{}", index, subgraph.name, program.batch)
+    logger.info("fuse {} subgraph(s)", len(compiled.model.subgraphs))
