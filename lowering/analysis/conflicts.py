@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 
 class Access(NamedTuple):
     """Bytes of one memory space that a job touches.
@@ -99,15 +97,44 @@ def _covers(a: _Box, b: _Box) -> bool:
     return not a.dims and a.low <= b.low and b.high <= a.high
 
 
-@dataclass
-class _Records:
-    """Accesses that later jobs may conflict with, in one space."""
+_PAGE = 1 << 14
+"""Bytes per page of the index of accesses: a few tiles."""
 
-    low: list[int]
-    high: list[int]
-    boxes: list[_Box]
-    jobs: list[int]
-    writes: list[bool]
+
+@dataclass
+class _Record:
+    """An access that later jobs may conflict with."""
+
+    job: int
+    box: _Box
+    writes: bool
+    alive: bool = True
+
+
+class _Space:
+    """The accesses to one memory space, found by the pages that they touch."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, list[_Record]] = {}
+
+    def overlapping(self, box: _Box) -> list[_Record]:
+        """The living records whose extent meets that of `box`, each once."""
+        found: dict[int, _Record] = {}
+        for page in range(box.low // _PAGE, (box.high - 1) // _PAGE + 1):
+            records = self._pages.get(page)
+            if records is None:
+                continue
+            if any(not r.alive for r in records):
+                records[:] = [r for r in records if r.alive]
+            for record in records:
+                if record.box.low < box.high and box.low < record.box.high:
+                    found[id(record)] = record
+        return list(found.values())
+
+    def add(self, record: _Record) -> None:
+        box = record.box
+        for page in range(box.low // _PAGE, (box.high - 1) // _PAGE + 1):
+            self._pages.setdefault(page, []).append(record)
 
 
 def conflict_waits(jobs: Sequence[Sequence[Access]]) -> list[list[int]]:
@@ -115,49 +142,23 @@ def conflict_waits(jobs: Sequence[Sequence[Access]]) -> list[list[int]]:
 
     An earlier access whose bytes were all written again since is not listed: the later writer is.
     """
-    spaces: dict[int, _Records] = {}
+    spaces: dict[int, _Space] = {}
     waits: list[list[int]] = []
     for index, accesses in enumerate(jobs):
         found: set[int] = set()
-        boxes = [_box(a) for a in accesses]
-        for access, box in zip(accesses, boxes, strict=True):
-            records = spaces.setdefault(access.key, _Records([], [], [], [], []))
-            hits = _overlaps(records, box)
-            dead: list[int] = []
-            for hit in hits:
-                if not (access.writes or records.writes[hit]):
+        records = [_Record(index, _box(a), a.writes) for a in accesses]
+        for access, record in zip(accesses, records, strict=True):
+            for other in spaces.setdefault(access.key, _Space()).overlapping(record.box):
+                if not (record.writes or other.writes):
                     continue
-                other = records.boxes[hit]
-                if records.jobs[hit] != index and boxes_meet(box, other):
-                    found.add(records.jobs[hit])
-                if access.writes and _covers(box, other) and records.jobs[hit] != index:
-                    dead.append(hit)
-            for hit in reversed(dead):
-                for column in (
-                    records.low,
-                    records.high,
-                    records.boxes,
-                    records.jobs,
-                    records.writes,
-                ):
-                    del column[hit]
-        for access, box in zip(accesses, boxes, strict=True):
-            records = spaces[access.key]
-            records.low.append(box.low)
-            records.high.append(box.high)
-            records.boxes.append(box)
-            records.jobs.append(index)
-            records.writes.append(access.writes)
+                if other.job not in found and boxes_meet(record.box, other.box):
+                    found.add(other.job)
+                if record.writes and _covers(record.box, other.box):
+                    other.alive = False
+        for access, record in zip(accesses, records, strict=True):
+            spaces[access.key].add(record)
         waits.append(sorted(found))
     return waits
-
-
-def _overlaps(records: _Records, box: _Box) -> list[int]:
-    count = len(records.low)
-    if count < 32:
-        return [i for i in range(count) if records.low[i] < box.high and box.low < records.high[i]]
-    low, high = np.asarray(records.low), np.asarray(records.high)
-    return np.flatnonzero((low < box.high) & (high > box.low)).tolist()
 
 
 def prune_waits(queues: Sequence[int], waits: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -31,6 +31,8 @@ from pulsar2.lowering.analysis.regions import (
 ON_PARAM = -1
 """`Operand.tensor` of a constant: its bytes are loaded from the parameter segment."""
 _IN_OCM, _IN_DDR = 0, 1
+_TOLERABLE = 1.5
+"""How much slower than at best a layer may get before a tensor is moved out of its way."""
 _HIDDEN = 0.75
 """What a cycle counts that is hidden behind the other of compute and transfer."""
 
@@ -111,42 +113,44 @@ def plan_layers(layers: Sequence[Layer], tensors: Sequence[Tensor], machine: Mac
     """Decides residency and grids for layers in execution order. Raises `OutOfMemory`."""
     plan = Plan({i for i, t in enumerate(tensors) if t.external})
     lives = _live_ranges(layers, len(tensors))
-    smallest: dict[tuple[int, frozenset[int]], int] = {}
+    options: dict[Layer, list[LayerPlan]] = {}
+
+    def plans(index: int) -> list[LayerPlan]:
+        """The layer's possible grids under the present residency."""
+        # Equal layers in equal circumstances are planned once; most networks repeat themselves.
+        layer = _anonymous(layers[index], plan.spilled)
+        if layer not in options:
+            options[layer] = _options(layer, machine)
+        return options[layer]
 
     def least(index: int) -> int:
-        """Least working set of a layer under the present residency."""
-        layer = layers[index]
-        inside = frozenset(o.tensor for o in layer.operands if o.tensor in plan.spilled)
-        key = (index, inside)
-        if key not in smallest:
-            smallest[key] = min(
-                _estimate(layer, plan.spilled, g, o, machine).working_set
-                for g, o in _finest(layer, machine)
-            )
-        return smallest[key]
+        """The working set below which the layer cannot run, or only much slower."""
+        fastest = min(p.time for p in plans(index))
+        return min(p.working_set for p in plans(index) if p.time <= _TOLERABLE * fastest)
 
     # Resident tensors fragment the memory between them; a tenth is kept for that.
     capacity = machine.ocm_bytes * 9 // 10
+    stuck: set[int] = set()
     while True:
         live = _live_bytes(lives, tensors, plan.spilled, len(layers), machine.alignment)
-        over = [live[i] + least(i) - capacity for i in range(len(layers))]
-        worst = max(range(len(layers)), key=lambda i: over[i], default=-1)
+        over = {i: live[i] + least(i) - capacity for i in range(len(layers)) if i not in stuck}
+        worst = max(over, key=lambda i: over[i], default=-1)
         if worst < 0 or over[worst] <= 0:
             break
         victim = _victim(worst, layers, lives, tensors, plan.spilled)
         if victim is None:
-            if least(worst) <= machine.ocm_bytes:
-                break
-            raise OutOfMemory(worst, least(worst), machine.ocm_bytes)
-        plan.spilled.add(victim)
-    known: dict[tuple[Layer, int], LayerPlan] = {}
-    for index, layer in enumerate(layers):
-        budget = max(capacity - live[index], least(index))
-        # Equal layers in equal circumstances are planned once; most networks repeat themselves.
-        anonymous = _anonymous(layer, plan.spilled)
-        if (anonymous, budget) not in known:
-            known[anonymous, budget] = _best_grid(anonymous, {_IN_DDR}, budget, machine)
-        plan.layers.append(known[anonymous, budget])
+            # Nothing is left to move there: a slow grid has to do.
+            stuck.add(worst)
+        else:
+            plan.spilled.add(victim)
+    live = _live_bytes(lives, tensors, plan.spilled, len(layers), machine.alignment)
+    for index in range(len(layers)):
+        smallest = min(p.working_set for p in plans(index))
+        if smallest + live[index] > machine.ocm_bytes:
+            raise OutOfMemory(index, smallest + live[index], machine.ocm_bytes)
+        budget = max(capacity - live[index], smallest)
+        fitting = (p for p in plans(index) if p.working_set <= budget)
+        plan.layers.append(min(fitting, key=lambda p: p.time))
     return plan
 
 
@@ -224,21 +228,14 @@ def _cuts(layer: Layer) -> tuple[Shape, Shape, list[int]]:
 
 
 def _finest(layer: Layer, machine: Machine) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Grids of the smallest tiles, the outer dimensions cut first, then the inner ones too.
-
-    Channels are cut to what fills the array's lanes, and below that only when nothing else is left.
-    """
+    """Grids of the smallest tiles: the outer dimensions cut first, then the inner ones too."""
     out, steps, cuttable = _cuts(layer)
     grid = [1] * len(out)
     found = [(tuple(grid), layer.memory_order)]
-    for grain in (machine.lanes_out, machine.lanes_out // 4, machine.lanes_out // 16, 1):
-        for dim in cuttable:
-            if grain != machine.lanes_out and not _is_channel(layer, dim):
-                continue
-            lanes = max(1, grain) if _is_channel(layer, dim) else 1
-            grid[dim] = -(-out[dim] // max(steps[dim], min(lanes, out[dim])))
-            found.append((tuple(grid), _stationary(layer, grid)))
-    return list(dict.fromkeys(found))
+    for dim in cuttable:
+        grid[dim] = -(-out[dim] // steps[dim])
+        found.append((tuple(grid), _stationary(layer, grid)))
+    return found
 
 
 def _is_channel(layer: Layer, dim: int) -> bool:
@@ -265,11 +262,14 @@ def _candidates(layer: Layer, machine: Machine) -> Iterator[tuple[tuple[int, ...
         if dim not in cuttable:
             choices.append([1])
             continue
-        grain = steps[dim]
-        if _is_channel(layer, dim):
-            grain = math.lcm(grain, machine.lanes_out)
-        most = max(1, -(-out[dim] // grain))
-        choices.append(_counts(most))
+        if not _is_channel(layer, dim):
+            choices.append(_counts(-(-out[dim] // steps[dim])))
+            continue
+        counts = set(_counts(-(-out[dim] // math.lcm(steps[dim], machine.lanes_out))))
+        # Slices that leave lanes idle, for where memory is short.
+        for idle in (4, 16):
+            counts.add(-(-out[dim] // max(steps[dim], machine.lanes_out // idle)))
+        choices.append(sorted(counts))
     channel_last = layer.memory_order
     inner = [d for d in cuttable if d != cuttable[0] and not _is_channel(layer, d)]
     seen: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
@@ -354,12 +354,13 @@ def _estimate(
         transfers += loads
         if index != layer.output or not layer.writes_ddr:
             working_set += held * min(2, tiles)
-    share = math.prod(
-        (end - begin) / n
-        for (begin, end), n in zip(
-            tile.regions[layer.output], layer.operands[layer.output].shape, strict=True
-        )
-    )
+    share = 1.0
+    for dim, ((begin, end), n) in enumerate(
+        zip(tile.regions[layer.output], layer.operands[layer.output].shape, strict=True)
+    ):
+        # Channels fill the array by whole steps of its lanes.
+        step = machine.lanes_out if _is_channel(layer, dim) else 1
+        share *= -(-(end - begin) // step) / -(-n // step)
     rounds = -(-tiles // layer.units)
     one = max(layer.compute * share, touched / machine.port_rate)
     compute = rounds * (one + machine.launch)
@@ -370,17 +371,10 @@ def _estimate(
     return _Estimate(working_set, time)
 
 
-def _best_grid(layer: Layer, spilled: Collection[int], budget: int, machine: Machine) -> LayerPlan:
-    best: LayerPlan | None = None
-    fallback: LayerPlan | None = None
-    candidates = itertools.chain(_candidates(layer, machine), _finest(layer, machine))
-    for grid, order in candidates:
-        working_set, time = _estimate(layer, spilled, grid, order, machine)
-        option = LayerPlan(grid, order, working_set, time)
-        if working_set <= budget and (best is None or time < best.time):
-            best = option
-        if fallback is None or working_set < fallback.working_set:
-            fallback = option
-    chosen = best or fallback
-    assert chosen is not None
-    return chosen
+def _options(layer: Layer, machine: Machine) -> list[LayerPlan]:
+    """Every grid worth a thought, with what it takes; tensors are `_IN_OCM` or `_IN_DDR`."""
+    grids = dict.fromkeys(itertools.chain(_candidates(layer, machine), _finest(layer, machine)))
+    return [
+        LayerPlan(grid, order, *_estimate(layer, {_IN_DDR}, grid, order, machine))
+        for grid, order in grids
+    ]
