@@ -120,26 +120,17 @@ py::tuple replay_program(const py::buffer& data, const py::dict& table) {
                         I64Array(static_cast<py::ssize_t>(ends.size()), ends.data()));
 }
 
-py::list opcode_table() {
+/// Opcode -> classes of units that run it.
+py::dict unit_kinds() {
   size_t count = 0;
   const pulsar2::KernelEntry* entries = pulsar2::all_kernels(&count);
-  py::list table;
+  py::dict table;
   for (size_t i = 0; i < count; ++i) {
-    const pulsar2::KernelEntry& e = entries[i];
-    py::list operands;
-    for (int32_t k = 0; k < e.num_operands; ++k) {
-      const pulsar2::OperandInfo& o = e.operands[k];
-      operands.append(py::make_tuple(o.name, o.output, o.optional));
-    }
-    py::list params;
-    for (int32_t k = 0; k < e.num_params; ++k) {
-      params.append(py::make_tuple(e.params[k].name, e.params[k].is_float));
-    }
     py::list kinds;
     for (int k = 0; k < pulsar2::kNumEuKinds; ++k) {
-      if (pulsar2::runs_on(e.opcode, static_cast<pulsar2::EuKind>(k))) kinds.append(k);
+      if (pulsar2::runs_on(entries[i].opcode, static_cast<pulsar2::EuKind>(k))) kinds.append(k);
     }
-    table.append(py::make_tuple(e.opcode, e.name, operands, params, kinds));
+    table[py::int_(entries[i].opcode)] = kinds;
   }
   return table;
 }
@@ -189,9 +180,7 @@ ProgramError when the bytes are not a valid program, which includes accesses out
         pulsar2::decode_program(bytes.data(), bytes.size());
       },
       py::arg("data"), "Decodes a program; ProgramError when its bytes are not valid.");
-  m.def("opcode_table", &opcode_table,
-        "The core's job table: (code, name, [(operand, written, optional)], [(param, is_float)], "
-        "[unit classes]) for every operation.");
+  m.def("unit_kinds", &unit_kinds, "For every opcode, the classes of units that can run it.");
   m.def("timing_keys", [] {
     std::vector<std::string> keys;
     for (const auto& field : pulsar2::timing_fields()) keys.emplace_back(field.first);

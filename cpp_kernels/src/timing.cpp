@@ -6,7 +6,12 @@
 namespace pulsar2 {
 namespace {
 
-int64_t ceil_cycles(double cycles) { return static_cast<int64_t>(std::ceil(cycles)); }
+/// Rounded up. Work that no machine will ever do, of programs made to harm, stays below 2^50.
+int64_t ceil_cycles(double cycles) {
+  return static_cast<int64_t>(std::ceil(std::min(std::max(cycles, 0.0), 0x1p50)));
+}
+
+double ceil_div(double n, double d) { return std::ceil(n / d); }
 
 int64_t elements(const Operand& v) {
   int64_t n = 1;
@@ -24,32 +29,25 @@ int64_t distinct_bytes(const Operand& v) {
 double element_bytes(const Operand& v) { return dtype_bits(v.dtype) / 8.0; }
 
 /// Work of the multiplier array: `sums` output elements per output channel and group, each a sum over
-/// `taps` x `channels_in`.
+/// `taps` x `channels_in`. Whole numbers, as f64 because their products may be large.
 struct Contraction {
-  int64_t groups;
-  int64_t sums;
-  int64_t taps;
-  int64_t channels_in;
-  int64_t channels_out;
+  double groups;
+  double sums;
+  double taps;
+  double channels_in;
+  double channels_out;
 
-  int64_t macs() const { return groups * sums * taps * channels_in * channels_out; }
+  double macs() const { return groups * sums * taps * channels_in * channels_out; }
 };
 
 double array_steps(const Contraction& c, const TargetTiming& t) {
-  const auto lanes_in = static_cast<int64_t>(t.conv_lanes_in);
-  const auto lanes_out = static_cast<int64_t>(t.conv_lanes_out);
-  const int64_t taps_at_once = std::max<int64_t>(1, lanes_in / c.channels_in);
-  const int64_t steps = (c.taps + taps_at_once - 1) / taps_at_once *
-                        ((c.channels_in + lanes_in - 1) / lanes_in) *
-                        ((c.channels_out + lanes_out - 1) / lanes_out);
-  const double dense = static_cast<double>(c.groups * c.sums * steps);
+  const double taps_at_once = std::max(1.0, std::floor(t.conv_lanes_in / c.channels_in));
+  const double dense = c.groups * c.sums * ceil_div(c.taps, taps_at_once) *
+                       ceil_div(c.channels_in, t.conv_lanes_in) * ceil_div(c.channels_out, t.conv_lanes_out);
   if (c.groups == 1) return dense;
   // Groups side by side: output lanes hold channels of several groups, each multiplying on its own.
-  const int64_t outputs = c.groups * c.channels_out;
-  const int64_t filled = (outputs + lanes_out - 1) / lanes_out * lanes_out;
-  const double apart =
-      static_cast<double>(c.sums * c.taps * c.channels_in * filled) / t.conv_depthwise_lanes;
-  return std::min(dense, apart);
+  const double filled = ceil_div(c.groups * c.channels_out, t.conv_lanes_out) * t.conv_lanes_out;
+  return std::min(dense, c.sums * c.taps * c.channels_in * filled / t.conv_depthwise_lanes);
 }
 
 /// How much faster than 8 by 8 bits the array works on these operands.
@@ -64,14 +62,14 @@ Contraction contraction_of(const Job& job, const Operand* v, const int32_t* para
   const Operand& w = v[1];
   const Operand& y = v[2];
   if (job.opcode == static_cast<uint16_t>(Opcode::Conv) && w.ndim == 4 && y.ndim == 4) {
-    const int64_t groups = std::max(1, params[6]);
-    return {groups, static_cast<int64_t>(y.shape[0]) * y.shape[2] * y.shape[3],
-            static_cast<int64_t>(w.shape[2]) * w.shape[3], w.shape[1],
-            std::max<int64_t>(1, y.shape[1] / groups)};
+    const double groups = std::max(1, params[6]);
+    return {groups, static_cast<double>(y.shape[0]) * y.shape[2] * y.shape[3],
+            static_cast<double>(w.shape[2]) * w.shape[3], static_cast<double>(w.shape[1]),
+            std::max(1.0, std::floor(y.shape[1] / groups))};
   }
-  const int64_t k = v[0].ndim > 0 ? v[0].shape[v[0].ndim - 1] : 1;
-  const int64_t n = y.ndim > 0 ? y.shape[y.ndim - 1] : 1;
-  return {1, elements(y) / n, 1, k, n};
+  const double k = v[0].ndim > 0 ? v[0].shape[v[0].ndim - 1] : 1;
+  const double n = y.ndim > 0 ? y.shape[y.ndim - 1] : 1;
+  return {1, static_cast<double>(elements(y)) / n, 1, k, n};
 }
 
 bool is_function(const Job& job, const int32_t* params) {
@@ -153,7 +151,7 @@ JobCost job_cost(const Program& program, const Job& job, const TargetTiming& t) 
   switch (kind) {
     case EuKind::Conv: {
       const Contraction c = contraction_of(job, v, params);
-      cost.macs = c.macs();
+      cost.macs = static_cast<int64_t>(std::min(c.macs(), 0x1p62));
       compute = array_steps(c, t) / array_factor(v[0], v[1], t);
       launch = t.conv_launch;
       bytes = static_cast<double>(read + written);
