@@ -50,6 +50,7 @@ PASSES: dict[str, str] = {
     "sched-assign-eus": f"{_SCHED}.assign_eus:SchedAssignEus",
     # sched -> chip
     "convert-sched-to-chip": f"{_CHIPS}.convert_sched_to_chip:ConvertSchedToChip",
+    "verify-program": f"{_CHIPS}.verify_program:VerifyProgram",
     # any level
     "verify-locations": "pulsar2.lowering.verify_locations:VerifyLocations",
 }
@@ -128,6 +129,9 @@ PIPELINES: dict[str, Pipeline] = {
         ),
         {"target": "AX650", "npu_mode": "NPU1", "ocm_bytes": "0"},
     ),
-    "emit": Pipeline("scheduled programs to the chip's jobs", ("convert-sched-to-chip",)),
+    "emit": Pipeline(
+        "scheduled programs to the chip's jobs",
+        ("convert-sched-to-chip", "verify-program"),
+    ),
 }
 """The stages of a build, in order, each a list of passes."""
