@@ -32,6 +32,9 @@ Form = Literal["integer", "linear", "float"]
 they exist, or float operators between QuantizeLinear and DequantizeLinear."""
 
 
+_SAFE_STEPS = 2.0**30
+
+
 class ModelBuilder:
     """Builds the graph of one exported model; tensors go by their names."""
 
@@ -102,6 +105,14 @@ class ModelBuilder:
             self._floats[value] = self.node("DequantizeLinear", inputs, output, **attributes)
         return self._floats[value]
 
+    def magnitude(self, value: SSAValue) -> float:
+        """The greatest magnitude that a tensor's type can hold; infinite for f32."""
+        type_ = uniform_of(value)
+        if type_ is None:
+            return float("inf")
+        steps = max(abs(bound - type_.zero_point) for bound in type_.bounds)
+        return steps * float(type_.scale)
+
     def parameters_of(self, value: SSAValue) -> list[str]:
         """Scale and zero point of a quantized tensor as initializers."""
         type_ = quantized_of(value)
@@ -124,11 +135,12 @@ class ModelBuilder:
         real: str,
         clamp: tuple[int, int] | None = None,
         *,
-        unbounded: bool = False,
+        limit: float = 0.0,
     ) -> None:
         """Makes `value` of f32 numbers: `sat(rne(v / s) + z)`, clamped, or themselves if it is f32.
 
-        `unbounded` numbers may be so large that the quotient is no 32-bit integer.
+        The numbers are at most `limit` in magnitude. Where the quotient could leave 32 bits they
+        are clipped before, since QuantizeLinear may be computed with 32-bit integers.
         """
         type_ = uniform_of(value)
         output = self.result_name(value)
@@ -138,7 +150,7 @@ class ModelBuilder:
         if clamp is not None and self.form == "float":
             real = self._clip_real(real, type_, clamp, f"{output}/clip")
             clamp = None
-        elif unbounded:
+        elif limit / float(type_.scale) > _SAFE_STEPS:
             least, greatest = type_.bounds
             wide = (least - 1, greatest + 1)
             real = self._clip_real(real, type_, wide, f"{output}/bounded")

@@ -39,7 +39,9 @@ def _export_binary(op: BinaryOp, builder: ModelBuilder) -> None:
     operands = [builder.real(op.a), builder.real(op.b)]
     op_type = _BINARY[type(op)]
     real = builder.node(op_type, operands, builder.unique(f"{operands[0]}/{op_type.lower()}"))
-    builder.finish_real(op.y, real, op.clamp, unbounded=op_type == "Div")
+    a, b = builder.magnitude(op.a), builder.magnitude(op.b)
+    limit = {"Mul": a * b, "Div": float("inf")}.get(op_type, a + b)
+    builder.finish_real(op.y, real, op.clamp, limit=limit)
 
 
 _UNARY: dict[UnaryFn, str] = {
@@ -68,7 +70,7 @@ _UNARY: dict[UnaryFn, str] = {
     UnaryFn.COS: "Cos",
     UnaryFn.RECIPROCAL: "Reciprocal",
 }
-_UNBOUNDED = frozenset((UnaryFn.EXP, UnaryFn.LOG, UnaryFn.RECIPROCAL, UnaryFn.RSQRT))
+_UNBOUNDED = frozenset((UnaryFn.EXP, UnaryFn.LOG, UnaryFn.RECIPROCAL, UnaryFn.RSQRT, UnaryFn.ELU))
 
 
 def _export_unary(op: UnaryOp, builder: ModelBuilder) -> None:
@@ -100,7 +102,8 @@ def _export_unary(op: UnaryOp, builder: ModelBuilder) -> None:
     elif op.fn is UnaryFn.GELU_TANH:
         attributes["approximate"] = "tanh"
     real = builder.node(op_type, inputs, name, **attributes)
-    builder.finish_real(op.y, real, unbounded=op.fn in _UNBOUNDED)
+    limit = float("inf") if op.fn in _UNBOUNDED else builder.magnitude(op.x) + 1
+    builder.finish_real(op.y, real, limit=limit)
 
 
 def _export_normalize(op: NormalizeOp, builder: ModelBuilder) -> None:
@@ -122,7 +125,8 @@ def _export_cast(op: QCastOp | DCastOp | RequantizeOp, builder: ModelBuilder) ->
         inputs = [builder.stored(op.x), *builder.parameters_of(op.x)]
         builder.node("DequantizeLinear", inputs, builder.result_name(op.y))
         return
-    builder.finish_real(op.y, builder.real(op.x))
+    limit = builder.magnitude(op.x) if isinstance(op, RequantizeOp) else 0.0
+    builder.finish_real(op.y, builder.real(op.x), limit=limit)
 
 
 ELEMENTWISE: Emit = {

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import Float32Type
-
 from pulsar2.dialects.quant import AvgPoolOp, MaxPoolOp, PoolOp, ReduceKind, ReduceOp, SoftmaxOp
-from pulsar2.dialects.quant.types import element_type, shape_of, storage_dtype, uniform_of
+from pulsar2.dialects.quant.types import shape_of, storage_dtype, uniform_of
 from pulsar2.quant_export.builder import Emit, ModelBuilder
 
 
@@ -34,20 +32,24 @@ def _window(op: PoolOp) -> dict[str, Any]:
 def _export_max_pool(op: MaxPoolOp, builder: ModelBuilder) -> None:
     x = builder.stored(op.x)
     base = builder.unique(f"{x}/max_pool")
-    is_float = isinstance(element_type(op.x), Float32Type)
-    wide = x if is_float else builder.cast(x, np.float32, f"{base}/f32")
-    pooled = builder.node("MaxPool", [wide], base, **_window(op))
-    output = builder.result_name(op.y)
-    if is_float:
-        builder.node("Identity", [pooled], output)
-        return
-    if (np.asarray(_counts(op, False)) == 0).any():
-        # A window of nothing but padding: the least number of the storage.
-        type_ = uniform_of(op.y)
-        assert type_ is not None
+    type_ = uniform_of(op.x)
+    wide = x if type_ is None else builder.cast(x, np.float32, f"{base}/f32")
+    attributes = _window(op)
+    if type_ is None or builder.form == "float":
+        attributes |= {"pads": list(op.pads), "ceil_mode": int(op.ceil_mode)}
+    else:
+        # Padding apart, with what never wins: onnx.reference mixes up the order of unequal pads.
+        top, left, bottom, right = attributes.pop("pads")
+        sizes = np.asarray([0, 0, top, left, 0, 0, bottom, right], np.int64)
         least = builder.constant(np.asarray(type_.bounds[0], np.float32), f"{base}/least")
-        pooled = builder.node("Max", [pooled, least], f"{base}/bounded")
-    builder.cast(pooled, storage_dtype(op.y.type), output)
+        pads = builder.constant(sizes, f"{base}/pads")
+        wide = builder.node("Pad", [wide, pads, least], f"{base}/padded")
+    pooled = builder.node("MaxPool", [wide], base, **attributes)
+    output = builder.result_name(op.y)
+    if type_ is None:
+        builder.node("Identity", [pooled], output)
+    else:
+        builder.cast(pooled, storage_dtype(op.y.type), output)
 
 
 def _counts(op: PoolOp, include_pad: bool) -> npt.NDArray[np.int64]:

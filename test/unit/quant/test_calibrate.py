@@ -1,0 +1,182 @@
+"""Calibration: observed ranges against ONNX Runtime's own outputs, and what goes wrong in it."""
+
+from __future__ import annotations
+
+import bench.networks as networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2._kernels import MinMaxObserver
+from pulsar2.calibration.calibrate import calibrate
+from pulsar2.calibration.dataset import Sample
+from pulsar2.context import AxContext, make_context
+from pulsar2.diagnostics import UserError
+from pulsar2.locations import tensor_name
+from pulsar2.lowering.quant.plan import QuantPlan
+from pulsar2.lowering.quant.ranges import range_of
+from pulsar2.onnx_export import main_function
+from pulsar2.onnx_import import import_onnx
+
+
+def model_of(nodes: list[onnx.NodeProto], shape: tuple[int, ...], **constants: np.ndarray):
+    outputs = {o for n in nodes for o in n.output} - {i for n in nodes for i in n.input}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in sorted(outputs)],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def imported(model: onnx.ModelProto) -> tuple[ModuleOp, AxContext]:
+    ctx = make_context()
+    return import_onnx(model, ctx), ctx
+
+
+@pytest.mark.parametrize("channels", [8, 13])
+def test_ranges_are_those_of_plain_runs(channels: int) -> None:
+    """Also where ONNX Runtime pads the channels of its blocked layout."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "v"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["b", "c"], ["d"]),
+        helper.make_node("Sigmoid", ["d"], ["e"]),
+        helper.make_node("Conv", ["e", "v"], ["f"]),
+        helper.make_node("GlobalAveragePool", ["f"], ["g"]),
+    ]
+    w = rng.normal(0, 0.3, (channels, 3, 3, 3)).astype(np.float32)
+    v = rng.normal(0, 0.3, (channels, channels, 3, 3)).astype(np.float32)
+    model = model_of(nodes, (1, 3, 12, 12), w=w, v=v)
+    samples = [
+        Sample(str(i), {"x": rng.normal(0, 1 + i, (1, 3, 12, 12)).astype(np.float32)})
+        for i in range(6)
+    ]
+    module, ctx = imported(model)
+    result = calibrate(module, ctx, samples, threads=2)
+    assert result.samples == 6
+    plain = onnx.ModelProto()
+    plain.CopyFrom(model)
+    del plain.graph.output[:]
+    plain.graph.output.extend(
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in "bcdefg"
+    )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(plain.SerializeToString(), options)
+    runs = [dict(zip("bcdefg", session.run(None, s.inputs), strict=True)) for s in samples]
+    plan = QuantPlan(main_function(module), ctx.weights)
+    names = {tensor_name(value): range_of(value) for value in plan.observed()}
+    assert sorted(names) == ["b", "c", "d", "e", "f", "g", "x"]  # a is not: Relu is fused
+    for name in "bcdefg":
+        low = min(0.0, *(float(r[name].min()) for r in runs))
+        high = max(0.0, *(float(r[name].max()) for r in runs))
+        np.testing.assert_allclose(names[name], (low, high), rtol=1e-4, atol=1e-5)
+
+
+def test_memory_of_moved_tensors_is_not_observed_twice() -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Transpose", ["a"], ["b"], perm=[0, 2, 1]),
+        helper.make_node("Concat", ["b", "b"], ["c"], axis=1),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 4, 4)))
+    plan = QuantPlan(main_function(module), ctx.weights)
+    assert [tensor_name(v) for v in plan.observed()] == ["x", "a"]
+
+
+def test_a_nan_names_tensor_and_sample() -> None:
+    nodes = [
+        helper.make_node("Sqrt", ["x"], ["root"]),
+        helper.make_node("Relu", ["root"], ["y"]),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 4)))
+    good = Sample("good.png", {"x": np.ones((1, 4), np.float32)})
+    bad = Sample("bad.png", {"x": np.asarray([[1, 2, -1, 1]], np.float32)})
+    with pytest.raises(UserError) as caught:
+        calibrate(module, ctx, [good, good, bad, good], threads=2)
+    assert "tensor 'root'" in str(caught.value)
+    assert "bad.png" in str(caught.value)
+
+
+def test_a_weight_that_is_not_finite_is_refused() -> None:
+    w = np.ones((4, 3, 1, 1), np.float32)
+    w[1, 2] = np.nan
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], "conv_1")]
+    module, ctx = imported(model_of(nodes, (1, 3, 4, 4), w=w))
+    with pytest.raises(UserError, match="'w' holds 1 NaN or infinite") as caught:
+        calibrate(module, ctx, [])
+    assert "conv_1" in str(caught.value)
+
+
+def test_every_unsupported_operator_is_named() -> None:
+    nodes = [
+        helper.make_node("Softsign", ["x"], ["a"], "first"),
+        helper.make_node("Det", ["a"], ["b"], "second"),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 4, 4)))
+    with pytest.raises(UserError) as caught:
+        calibrate(module, ctx, [])
+    text = str(caught.value)
+    assert "'first' (Softsign)" in text
+    assert "'second' (Det)" in text
+    assert "operators supported on the NPU: Abs, Add" in text
+
+
+def test_an_empty_data_set_is_refused() -> None:
+    module, ctx = imported(model_of([helper.make_node("Relu", ["x"], ["y"])], (1, 4)))
+    with pytest.raises(UserError, match="no sample"):
+        calibrate(module, ctx, [])
+
+
+def test_progress_is_told_once_per_sample() -> None:
+    module, ctx = imported(model_of([helper.make_node("Relu", ["x"], ["y"])], (1, 4)))
+    steps: list[int] = []
+    samples = [Sample(str(i), {"x": np.ones((1, 4), np.float32)}) for i in range(7)]
+    calibrate(module, ctx, samples, advance=lambda: steps.append(1))
+    assert len(steps) == 7
+
+
+def test_batches_and_real_networks() -> None:
+    model = networks.mobilenet_v2()
+    module, ctx = imported(model)
+    rng = np.random.default_rng(0)
+    samples = [
+        Sample(str(i), {"input": rng.normal(size=(1, 3, 224, 224)).astype(np.float32)})
+        for i in range(2)
+    ]
+    calibrate(module, ctx, samples)
+    plan = QuantPlan(main_function(module), ctx.weights)
+    ranges = [range_of(v) for v in plan.observed()]
+    assert all(r is not None and r[0] <= 0 <= r[1] and r[0] < r[1] for r in ranges)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1000])
+def test_min_max_observer(size: int) -> None:
+    values = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    observer, other = MinMaxObserver(), MinMaxObserver()
+    assert observer.observe(values[: size // 2])
+    assert other.observe(values[size // 2 :])
+    observer.merge(other)
+    assert observer.count == size
+    if size:
+        assert observer.min == values.min()
+        assert observer.max == values.max()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 40, 64])
+def test_observer_refuses_what_is_not_finite(bad: float, at: int) -> None:
+    values = np.ones(65, np.float32)
+    values[at] = bad
+    observer = MinMaxObserver()
+    assert not observer.observe(values)
+    assert observer.count == 0

@@ -1,0 +1,290 @@
+"""Calibration data sets: formats, matching, and every kind of bad input."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from loguru import logger
+from PIL import Image
+
+from pulsar2.calibration.dataset import CalibrationDataset, InputData, load_dataset
+from pulsar2.diagnostics import UserError
+
+F32 = np.dtype(np.float32)
+
+
+def data(path: Path, **changes: Any) -> InputData:
+    fields: dict[str, Any] = {
+        "name": "input",
+        "shape": (1, 3, 8, 6),
+        "dtype": F32,
+        "dataset": path,
+        "size": -1,
+        "tensor_format": "RGB",
+    }
+    return InputData(**(fields | changes))
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[str]]:
+    messages: list[str] = []
+    sink = logger.add(lambda m: messages.append(m.record["message"]), level="WARNING")
+    yield messages
+    logger.remove(sink)
+
+
+def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (6, 8)) -> bytes:
+    rng = np.random.default_rng(seed)
+    channels = {"RGB": 3, "L": 1, "RGBA": 4}[mode]
+    pixels = rng.integers(0, 256, (size[1], size[0], channels), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels.squeeze(), mode).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def make_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def npy(array: Any, allow_pickle: bool = False) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=allow_pickle)
+    return stream.getvalue()
+
+
+PICTURES = {f"d/{i}.png": picture(i) for i in range(4)}
+
+
+def folder_of(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    root = tmp_path / "set"
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip", "folder"])
+def test_every_archive_gives_the_same(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"set.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in PICTURES.items():
+                archive.writestr(name, content)
+    elif kind == "folder":
+        path = folder_of(tmp_path, PICTURES)
+    else:
+        make_tar(path, PICTURES, "w:gz" if kind == "tar.gz" else "w")
+    loaded = load_dataset([data(path)], tmp_path / "out")
+    assert len(loaded) == 4
+    pixels = np.asarray(Image.open(io.BytesIO(PICTURES["d/2.png"])))
+    sample = loaded[2]
+    assert sample.label == "2.png"
+    expected = pixels.astype(np.float32).transpose(2, 0, 1)[None]
+    np.testing.assert_array_equal(sample.inputs["input"], expected)
+    assert (tmp_path / "out" / "input" / "d" / "0.png").exists() == (kind != "folder")
+
+
+def one(tmp_path: Path, content: bytes, **changes: Any) -> np.ndarray:
+    loaded = load_dataset([data(folder_of(tmp_path, {"0.png": content}), **changes)], tmp_path)
+    return loaded[0].inputs["input"]
+
+
+def test_colours_mean_and_layout(tmp_path: Path) -> None:
+    content = picture(1)
+    rgb = np.asarray(Image.open(io.BytesIO(content)), np.float32)
+    got = one(tmp_path, content, tensor_format="BGR", mean=(1.0, 2.0, 3.0), std=(2.0, 4.0, 5.0))
+    bgr = (rgb[:, :, ::-1] - np.float32([1, 2, 3])) / np.float32([2, 4, 5])
+    np.testing.assert_array_equal(got, bgr.transpose(2, 0, 1)[None])
+    got = one(tmp_path, content, shape=(1, 8, 6, 3), layout="NHWC")
+    np.testing.assert_array_equal(got, rgb[None])
+    got = one(tmp_path, content, shape=(1, 1, 8, 6), tensor_format="GRAY")
+    gray = np.asarray(Image.open(io.BytesIO(content)).convert("L"), np.float32)
+    np.testing.assert_array_equal(got, gray[None, None])
+    automatic = one(tmp_path, content, tensor_format="AutoColorSpace")
+    np.testing.assert_array_equal(automatic, rgb[:, :, ::-1].transpose(2, 0, 1)[None])
+
+
+def test_pictures_are_resized_and_converted(tmp_path: Path) -> None:
+    got = one(tmp_path, picture(3, "RGBA", (30, 20)))
+    assert got.shape == (1, 3, 8, 6)
+    got = one(tmp_path, picture(3, "L"), dtype=np.dtype(np.uint8), mean=(9.0, 9.0, 9.0))
+    assert got.dtype == np.uint8  # raw pixels: an integer input is not normalized
+    assert (got[0, 0] == got[0, 1]).all()
+
+
+def test_a_batch_takes_several_pictures(tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "set.tar", PICTURES)
+    loaded = load_dataset([data(path, shape=(3, 3, 8, 6))], tmp_path / "out")
+    assert len(loaded) == 2
+    last = loaded[1].inputs["input"]
+    assert last.shape == (3, 3, 8, 6)
+    np.testing.assert_array_equal(last[0], last[2])
+
+
+def test_numpy_and_binary(tmp_path: Path) -> None:
+    array = np.arange(144, dtype=np.float32).reshape(1, 3, 8, 6)
+    root = folder_of(tmp_path, {"a.npy": npy(array), "b.bin": array.tobytes()})
+    for kind in ("Numpy", "Binary"):
+        loaded = load_dataset([data(root, format=kind)], tmp_path / "out")
+        np.testing.assert_array_equal(loaded[0].inputs["input"], array)
+
+
+def test_fewer_files_than_asked_for(tmp_path: Path, warnings: list[str]) -> None:
+    path = make_tar(tmp_path / "set.tar", PICTURES)
+    assert len(load_dataset([data(path, size=32)], tmp_path / "out")) == 4
+    assert len(warnings) == 1
+    assert "32 calibration files asked for" in warnings[0]
+    assert "has 4; all 4 are used" in warnings[0]
+    assert len(load_dataset([data(path, size=3)], tmp_path / "out")) == 3
+    assert len(warnings) == 1
+
+
+def test_inputs_are_matched_by_name(tmp_path: Path, warnings: list[str]) -> None:
+    arrays = {i: np.full((1, 2), i, np.float32) for i in range(4)}
+    first = make_tar(tmp_path / "a.tar", {f"{i}.npy": npy(arrays[i]) for i in (0, 1, 2)})
+    second = make_tar(tmp_path / "b.tar", {f"x/{i}.npy": npy(arrays[i]) for i in (2, 3, 1)})
+    inputs = [
+        data(first, name="a", shape=(1, 2), format="Numpy"),
+        data(second, name="b", shape=(1, 2), format="Numpy"),
+    ]
+    loaded = load_dataset(inputs, tmp_path / "out")
+    assert len(loaded) == 2
+    for sample in loaded:
+        np.testing.assert_array_equal(sample.inputs["a"], sample.inputs["b"])
+    assert any("without a namesake" in w for w in warnings)
+
+
+def test_numpy_object(tmp_path: Path) -> None:
+    content = {"a": np.ones((1, 2), np.float32), "b": np.zeros((1, 3), np.int64)}
+    root = folder_of(tmp_path, {"0.npy": npy(content, allow_pickle=True)})
+    inputs = [
+        data(root, name="a", shape=(1, 2), format="NumpyObject"),
+        data(root, name="b", shape=(1, 3), dtype=np.dtype(np.int64), format="NumpyObject"),
+    ]
+    sample = load_dataset(inputs, tmp_path / "out")[0]
+    np.testing.assert_array_equal(sample.inputs["a"], content["a"])
+    np.testing.assert_array_equal(sample.inputs["b"], content["b"])
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("/tmp/pulsar2-was-here"),))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_pickles_cannot_run_code(protocol: int, tmp_path: Path) -> None:
+    header = npy(np.asarray(None, object), allow_pickle=True)
+    body = pickle.dumps({"input": Evil()}, protocol)
+    start = header.index(b"\n") + 1
+    root = folder_of(tmp_path, {"0.npy": header[:start] + body})
+    loaded = load_dataset([data(root, format="NumpyObject")], tmp_path / "out")
+    with pytest.raises(UserError, match="not admitted"):
+        loaded[0]
+    assert not Path("/tmp/pulsar2-was-here").exists()
+    harmless = pickle.dumps({"input": np.zeros((1, 3, 8, 6), np.float32)}, protocol)
+    (root / "0.npy").write_bytes(header[:start] + harmless)
+    assert loaded[0].inputs["input"].shape == (1, 3, 8, 6)
+
+
+def fails(
+    path: Path, message: str, tmp_path: Path, *, read: bool = False, **changes: Any
+) -> UserError:
+    with pytest.raises(UserError) as caught:
+        loaded: CalibrationDataset = load_dataset([data(path, **changes)], tmp_path / "out")
+        if read:
+            loaded[0]
+    assert message in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/evil.png", "a/../../evil.png", "..\\evil.png"])
+def test_paths_that_climb_out_are_refused(name: str, tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "set.tar", {name: picture(0)})
+    fails(path, "no regular file inside it", tmp_path)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr(name, picture(0))
+    fails(tmp_path / "set.zip", "no regular file inside it", tmp_path)
+    assert not (tmp_path / "evil.png").exists()
+
+
+def test_links_are_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        link = tarfile.TarInfo("0.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    fails(tmp_path / "set.tar", "no regular file inside it", tmp_path)
+
+
+def test_missing_or_wrong_files(tmp_path: Path) -> None:
+    fails(tmp_path / "nothing.tar", "does not exist", tmp_path)
+    (tmp_path / "text.tar").write_text("hello")
+    fails(tmp_path / "text.tar", "is not an archive", tmp_path)
+    whole = make_tar(tmp_path / "set.tar.gz", PICTURES, "w:gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError):
+        load_dataset([data(tmp_path / "cut.tar.gz")], tmp_path / "out")
+    fails(make_tar(tmp_path / "empty.tar", {}), "holds no file", tmp_path)
+    fails(make_tar(tmp_path / "t.tar", {"a.txt": b"x"}), "holds no file", tmp_path)
+
+
+def test_pictures_that_do_not_decode(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, {"0.png": b"not a picture"})
+    assert "0.png" in str(fails(root, "cannot be decoded", tmp_path))
+    cut = picture(0, size=(60, 80))
+    (root / "0.png").write_bytes(cut[: len(cut) // 2])
+    fails(root, "cannot be decoded", tmp_path, read=True)
+
+
+def test_pictures_that_do_not_fit(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, PICTURES)
+    fails(root, "a picture does not fit the shape", tmp_path, shape=(1, 3))
+    fails(root, "have 3 channel(s)", tmp_path, shape=(1, 4, 8, 6))
+    fails(root, "have 1 channel(s)", tmp_path, tensor_format="GRAY")
+    error = fails(root, "calibration_mean has 2", tmp_path, mean=(1.0, 2.0), std=(0.0, 1.0, 1.0))
+    assert "divides by zero" in str(error)
+
+
+def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
+    shape = (1, 3, 8, 6)
+    bad: dict[str, bytes] = {
+        "shape": npy(np.zeros((3, 8, 6), np.float32)),
+        "dtype": npy(np.zeros(shape, np.float64)),
+        "text": b"no",
+        "nan": npy(np.full(shape, np.nan, np.float32)),
+        "object": npy({"input": 1}, allow_pickle=True),
+    }
+    messages = {
+        "shape": "float32 [3, 8, 6]",
+        "dtype": "expected float32 [1, 3, 8, 6]",
+        "text": "not a .npy file",
+        "nan": "144 NaN or infinite",
+        "object": "not a .npy file of numbers",
+    }
+    for name, content in bad.items():
+        root = folder_of(tmp_path / name, {"0.npy": content})
+        error = fails(root, messages[name], tmp_path, read=True, format="Numpy")
+        assert "0.npy" in str(error)
+    root = folder_of(tmp_path, {"0.bin": b"\0" * 10})
+    fails(root, "the file has 10 bytes", tmp_path, read=True, format="Binary")
+
+
+def test_dictionaries_that_do_not_fit(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, {"0.npy": npy({"imput": np.zeros(3)}, allow_pickle=True)})
+    fails(root, "did you mean 'imput'", tmp_path, read=True, format="NumpyObject")
+    (root / "0.npy").write_bytes(npy([1, 2], allow_pickle=True))
+    fails(root, "not a dictionary", tmp_path, read=True, format="NumpyObject")
+    (root / "0.npy").write_bytes(npy({"input": "text"}, allow_pickle=True))
+    fails(root, "no array of numbers", tmp_path, read=True, format="NumpyObject")
