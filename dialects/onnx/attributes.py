@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import onnx.helper
 from onnx import AttributeProto, TensorProto, numpy_helper
@@ -29,7 +29,6 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, TypeAttribute
-from xdsl.utils.hints import isa
 
 from pulsar2.dialects.onnx.constants import (
     AnyConstant,
@@ -78,15 +77,17 @@ def _sequence(value: Sequence[Any], kind: AttributeKind | None) -> Attribute:
 
 def from_attribute(attribute: Attribute) -> Any:
     """The Python value of an IR attribute; a tensor and a type are returned as they are."""
-    if isa(attribute, IntegerAttr) or isa(attribute, FloatAttr):
-        return attribute.value.data
-    if isinstance(attribute, StringAttr):
-        return attribute.data
-    if isa(attribute, DenseArrayBase[IntegerType]):
-        return attribute.get_values()
-    if isa(attribute, ArrayAttr[Attribute]):
-        return tuple(from_attribute(a) for a in attribute)
-    return attribute
+    match attribute:
+        case IntegerAttr() | FloatAttr():
+            return attribute.value.data
+        case StringAttr():
+            return attribute.data
+        case DenseArrayBase():
+            return cast("DenseArrayBase[IntegerType]", attribute).get_values()
+        case ArrayAttr():
+            return tuple(from_attribute(a) for a in attribute)
+        case _:
+            return attribute
 
 
 def kind_of(attribute: Attribute) -> AttributeKind | None:

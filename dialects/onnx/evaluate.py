@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 import onnx.helper
-from onnx import ModelProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto
+from xdsl.dialects.builtin import NoneType
 
-from pulsar2.dialects.onnx.attributes import array_to_tensor
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.node import lowest_opset, to_node
 from pulsar2.dialects.onnx.op import OnnxOp
-from pulsar2.dialects.onnx.types import dtype_of, element_of, is_tensor, to_type_proto
+from pulsar2.dialects.onnx.types import (
+    dtype_of,
+    element_of,
+    element_type_of_dtype,
+    is_tensor,
+    tensor_type,
+    to_type_proto,
+)
 from pulsar2.weights import AnyArray, WeightStore
 
 IR_VERSION = 10
@@ -62,24 +69,65 @@ def _is_integer(type_: Any) -> bool:
 
 
 def _model(op: OnnxOp, operands: Sequence[AnyArray | None], weights: WeightStore) -> ModelProto:
-    inputs = ["" if a is None else f"i{i}" for i, a in enumerate(operands)]
-    outputs = [f"o{i}" for i in range(len(op.results))]
-    infos: list[ValueInfoProto] = []
-    for name, array in zip(inputs, operands, strict=True):
-        if array is not None:
-            tensor = array_to_tensor("", array.reshape(-1)[:0])
-            infos.append(
-                onnx.helper.make_tensor_value_info(name, tensor.data_type, list(array.shape))
-            )
+    inputs: list[ValueInfoProto | None] = []
+    for index, array in enumerate(operands):
+        if array is None:
+            inputs.append(None)
+        else:
+            element = element_type_of_dtype(array.dtype)
+            type_ = to_type_proto(tensor_type(element, array.shape))
+            inputs.append(ValueInfoProto(name=f"i{index}", type=type_))
     results = [
-        ValueInfoProto(name=n, type=to_type_proto(r.type))
-        for n, r in zip(outputs, op.results, strict=True)
+        ValueInfoProto(name=f"o{i}", type=to_type_proto(r.type)) for i, r in enumerate(op.results)
     ]
-    graph = onnx.helper.make_graph([to_node(op, inputs, outputs, weights)], "g", infos, results)
+    return _one_node_model(op, inputs, results, weights)
+
+
+def _one_node_model(
+    op: OnnxOp,
+    inputs: Sequence[ValueInfoProto | None],
+    outputs: Sequence[ValueInfoProto],
+    weights: WeightStore,
+) -> ModelProto:
+    node = to_node(
+        op, ["" if i is None else i.name for i in inputs], [o.name for o in outputs], weights
+    )
+    given = [i for i in inputs if i is not None]
     opsets = [onnx.helper.make_opsetid("", lowest_opset(op))]
     if isinstance(op, Custom):
         opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid(op.domain, op.version)]
-    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    return onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", given, [o for o in outputs if o.name]),
+        opset_imports=opsets,
+        ir_version=IR_VERSION,
+    )
+
+
+def runtime_types(op: Custom, weights: WeightStore) -> list[TypeProto | None]:
+    """The result types of an operator that ONNX does not know, if ONNX Runtime does."""
+    inputs = [
+        None
+        if isinstance(v.type, NoneType)
+        else ValueInfoProto(name=f"i{i}", type=to_type_proto(v.type))
+        for i, v in enumerate(op.operands)
+    ]
+    outputs = [
+        ValueInfoProto(name="" if isinstance(r.type, NoneType) else f"o{i}")
+        for i, r in enumerate(op.results)
+    ]
+    try:
+        session = _session(_one_node_model(op, inputs, outputs, weights))
+    except Exception:  # an operator that ONNX Runtime does not know either
+        return [None] * len(outputs)
+    found: dict[str, TypeProto] = {o.name: _declared_type(o) for o in session.get_outputs()}
+    return [found.get(o.name) for o in outputs]
+
+
+def _declared_type(output: Any) -> TypeProto:
+    """The type of an output of a session: `tensor(float)` with a list of numbers and symbols."""
+    name = output.type.removeprefix("tensor(").removesuffix(")").upper()
+    shape: list[Any] = [d if isinstance(d, int) else None for d in output.shape]
+    return onnx.helper.make_tensor_type_proto(TensorProto.DataType.Value(name), shape)
 
 
 def _run_reference(model: ModelProto, feeds: dict[str, AnyArray]) -> list[Any]:
@@ -89,12 +137,15 @@ def _run_reference(model: ModelProto, feeds: dict[str, AnyArray]) -> list[Any]:
 
 
 def _run_runtime(model: ModelProto, feeds: dict[str, AnyArray]) -> list[Any]:
+    return list(_session(model).run(None, feeds))
+
+
+def _session(model: ModelProto) -> Any:
     ort: Any = import_module("onnxruntime")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = ort.InferenceSession(
+    return ort.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return list(session.run(None, feeds))

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import onnx.helper
 from onnx import TensorProto
+from onnx.checker import ValidationError
 from onnx.shape_inference import InferenceError as OnnxInferenceError
 from onnx.shape_inference import infer_node_outputs
-from xdsl.dialects.builtin import DYNAMIC_INDEX, NoneType, TensorType, UnrankedTensorType
+from xdsl.dialects.builtin import DYNAMIC_INDEX, NoneType, UnrankedTensorType
 from xdsl.ir import Attribute, Region, SSAValue, TypeAttribute
 from xdsl.rewriter import Rewriter
-from xdsl.utils.hints import isa
 
 from pulsar2.dialects.onnx.attributes import array_to_tensor
 from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.control_flow import If, Loop, Scan, yield_of
 from pulsar2.dialects.onnx.custom import Custom
-from pulsar2.dialects.onnx.evaluate import IR_VERSION, EvaluationError, evaluate
+from pulsar2.dialects.onnx.evaluate import IR_VERSION, EvaluationError, evaluate, runtime_types
 from pulsar2.dialects.onnx.node import to_node
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.schema import IR_OPSET, onnx_schema
@@ -107,6 +107,9 @@ class ShapeInference:
             version, domain, function = op.version, op.domain, op.function
         schema = onnx_schema(function, version, domain)
         if schema is None or not schema.has_type_and_shape_inference_function:
+            if isinstance(op, Custom):
+                found = runtime_types(op, self._weights)
+                return [None if t is None else from_type_proto(t) for t in found]
             return [None] * len(op.results)
         inputs = [
             "" if isinstance(v.type, NoneType) else f"i{i}" for i, v in enumerate(op.operands)
@@ -124,7 +127,7 @@ class ShapeInference:
             found = infer_node_outputs(
                 schema, node, types, data, opset_imports=_OPSETS, ir_version=IR_VERSION
             )
-        except (OnnxInferenceError, RuntimeError, ValueError) as error:
+        except (OnnxInferenceError, ValidationError, RuntimeError, ValueError) as error:
             raise InferenceError(_message(error)) from None
         return [
             from_type_proto(found[n]) if n and n in found and found[n].WhichOneof("value") else None
@@ -240,12 +243,12 @@ def refine(old: Attribute, new: TypeAttribute) -> TypeAttribute:
 
     Where the two contradict each other, `new` holds.
     """
-    if not isa(old, TensorType[Attribute]):
+    before, after, element = shape_of(old), shape_of(new), element_of(new)
+    if before is None or element is None or element_of(old) != element:
         return new
-    if not isa(new, TensorType[Attribute]):
-        return old if shape_of(new) is None and old.element_type == element_of(new) else new
-    before, after = old.get_shape(), new.get_shape()
+    if after is None:
+        return old  # pyright: ignore
     if DYNAMIC_INDEX not in after or len(before) != len(after):
         return new
     shape = tuple(m if n == DYNAMIC_INDEX else n for m, n in zip(before, after, strict=True))
-    return tensor_type(new.element_type, shape)  # pyright: ignore
+    return tensor_type(element, shape)  # pyright: ignore

@@ -8,7 +8,7 @@ has no type for is defined here: strings, sequences, optionals and maps.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -36,7 +36,8 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
-from xdsl.utils.hints import isa
+
+AnyTensor = TensorType[Attribute] | UnrankedTensorType[Attribute]
 
 
 @irdl_attr_definition
@@ -146,8 +147,8 @@ def is_tensor(type_: Attribute) -> bool:
 
 def element_of(type_: Attribute) -> Attribute | None:
     """The element type of a tensor type of known or unknown rank, else None."""
-    if isa(type_, TensorType[Attribute]) or isa(type_, UnrankedTensorType[Attribute]):
-        return type_.element_type
+    if isinstance(type_, TensorType | UnrankedTensorType):
+        return cast("AnyTensor", type_).element_type
     return None
 
 
@@ -194,15 +195,15 @@ def from_type_proto(proto: TypeProto) -> TypeAttribute:
 def to_type_proto(type_: Attribute) -> TypeProto:
     """The ONNX type of an IR type (shared between calls: copy it, do not change it)."""
     proto = TypeProto()
-    if isa(type_, TensorType[Attribute]):
-        proto.tensor_type.elem_type = onnx_element_type(type_.element_type)
+    element = element_of(type_)
+    if element is not None:
+        proto.tensor_type.elem_type = onnx_element_type(element)
+    if isinstance(type_, TensorType):
         proto.tensor_type.shape.SetInParent()
         for size in type_.get_shape():
             dim = proto.tensor_type.shape.dim.add()
             if size != DYNAMIC_INDEX:
                 dim.dim_value = size
-    elif isa(type_, UnrankedTensorType[Attribute]):
-        proto.tensor_type.elem_type = onnx_element_type(type_.element_type)
     elif isinstance(type_, SeqType):
         proto.sequence_type.elem_type.CopyFrom(to_type_proto(type_.element))
     elif isinstance(type_, OptType):
@@ -210,7 +211,7 @@ def to_type_proto(type_: Attribute) -> TypeProto:
     elif isinstance(type_, MapType):
         proto.map_type.key_type = onnx_element_type(type_.key)
         proto.map_type.value_type.CopyFrom(to_type_proto(type_.value))
-    elif not isinstance(type_, NoneType):
+    elif not isinstance(type_, NoneType | UnrankedTensorType):
         raise ValueError(f"ONNX has no type for {type_}")
     return proto
 

@@ -1,7 +1,7 @@
 """ONNX's own backend cases through import, text and export.
 
 A case passes when the model that comes out computes what the model that went in does: on the same
-engine (ONNX Runtime, and ONNX's reference where that has no kernel), on the case's own inputs, within
+engine (ONNX Runtime, or ONNX's reference where that has no kernel), on the case's inputs, within
 the case's own tolerance.
 """
 

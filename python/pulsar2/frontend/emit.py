@@ -70,6 +70,8 @@ class GraphExporter:
         for value, label in zip(end.operands, outputs, strict=True):
             owner = value.owner
             local = isinstance(owner, Operation) and owner.parent is block
+            if self.names.get(value) == label:
+                continue
             if value in self.names or not local:
                 copies.append((value, label))
             else:
