@@ -25,7 +25,7 @@ class FoldPadPass(AxPass):
 
     Conv takes zeros. AveragePool takes zeros when it counts padding or has none of its own, and
     counts padding from then on. MaxPool takes minus infinity, and zeros where its operand is known
-    not to be negative. `auto_pad` other than NOTSET and VALID, negative pads, and an AveragePool in
+    not to be negative. A pooling takes less than its kernel's extent. `auto_pad` other than NOTSET and VALID, negative pads, and an AveragePool in
     `ceil_mode` keep the Pad.
 
     Precondition: types are inferred. Postcondition: no such pair is left.
@@ -57,6 +57,10 @@ class _FoldPad(OnnxPattern):
         if extra is None or not self._takes(op, pad):
             return
         old = op.value_of("pads") or (0,) * len(extra)
+        kernel: tuple[int, ...] = op.value_of("kernel_shape") or ()
+        pads = tuple(a + b for a, b in zip(old, extra, strict=True))
+        if not isinstance(op, Conv) and any(p >= k for p, k in zip(pads, 2 * kernel, strict=True)):
+            return
         attributes = dict(op.attributes)
         attributes.pop("auto_pad", None)
         new = Replacement(self, rewriter, op)
@@ -65,7 +69,7 @@ class _FoldPad(OnnxPattern):
             [pad.data, *op.operands[1:]],
             {
                 **attributes,
-                "pads": tuple(a + b for a, b in zip(old, extra, strict=True)),
+                "pads": pads,
                 **({"count_include_pad": 1} if isinstance(op, AveragePool) else {}),
             },
         )
