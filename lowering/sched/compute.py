@@ -50,7 +50,9 @@ def _constant(value: SSAValue, builder: ProgramBuilder) -> AnyArray | None:
     return owner.array(builder.weights) if isinstance(owner, quant.ConstantOp) else None
 
 
-def _multipliers(x: SSAValue, w: SSAValue, y: SSAValue, float_bias: bool, b: ProgramBuilder) -> AnyArray:
+def _multipliers(
+    x: SSAValue, w: SSAValue, y: SSAValue, float_bias: bool, b: ProgramBuilder
+) -> AnyArray:
     """f32 [channels] (or [1]): what turns the accumulator into the result, as numerics.md says."""
     x_type, w_type, y_type = element_type(x), element_type(w), element_type(y)
     assert isinstance(x_type, UniformType)
@@ -80,9 +82,7 @@ def _lower_conv(op: Operation, builder: ProgramBuilder) -> None:
     per_channel = len(zero_points) > 1 and zero_points.any()
     x = builder.channels_last(op.x)
     # In memory an output channel's weights lie together, tap by tap, input channels innermost.
-    w = builder.param_as(
-        weights, (0, 2, 3, 1), 1.0, 0 if per_channel else int(zero_points[0])
-    )
+    w = builder.param_as(weights, (0, 2, 3, 1), 1.0, 0 if per_channel else int(zero_points[0]))
     bias_mode, bias = _bias(op.bias, builder)
     mult = _multipliers(op.x, op.w, op.y, bias_mode == BIAS_F32, builder)
     mult = np.broadcast_to(mult, (weights.shape[0],))
@@ -274,4 +274,3 @@ COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] =
     quant.RequantizeOp: _lower_cast,
 }
 """How each computing operation becomes layers."""
-

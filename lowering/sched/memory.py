@@ -25,9 +25,7 @@ class OcmUse:
         jobs = [op for op in program.body.block.ops if isinstance(op, JobOp)]
         buffers = [b for b in program.buffers() if b.where is Space.OCM]
         index = {id(b): i for i, b in enumerate(buffers)}
-        used = [
-            sorted({index[id(b)] for b in job.buffer_list if id(b) in index}) for job in jobs
-        ]
+        used = [sorted({index[id(b)] for b in job.buffer_list if id(b) in index}) for job in jobs]
         return OcmUse(jobs, buffers, used)
 
     @property

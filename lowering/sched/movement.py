@@ -40,7 +40,9 @@ def _lower_transpose(op: Operation, builder: ProgramBuilder) -> None:
     _define(op.y, turned, builder)
 
 
-def _slice(ref: Ref, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]) -> Ref:
+def _slice(
+    ref: Ref, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]
+) -> Ref:
     view = ref.view
     offset = view.offset + sum(s * b for s, b in zip(starts, view.strides, strict=True))
     strides = tuple(s * b for s, b in zip(steps, view.strides, strict=True))

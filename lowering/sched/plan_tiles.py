@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.dialects.sched.attrs import EuKind, Space, Tiling, TilingAttr
+from pulsar2.dialects.sched.attrs import Space, Tiling, TilingAttr
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.locations import place_of
@@ -22,6 +22,7 @@ from pulsar2.lowering.analysis.plan import (
     plan_layers,
 )
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
 from pulsar2.targets import Target, load_target
 from pulsar2.timing import work_costs
 
@@ -53,11 +54,6 @@ class SchedPlanTiles(AxPass):
         for op in module.ops:
             if isinstance(op, ProgramOp):
                 _plan_program(op)
-
-
-def preferred_unit(layer: LayerOp) -> EuKind:
-    """The class of units that runs a layer: for a copy or fill in memory, the rearranging one."""
-    return layer.spec.eus[0]
 
 
 def machine_of(program: ProgramOp, target: Target) -> Machine:
@@ -120,9 +116,3 @@ def _plan_program(program: ProgramOp) -> None:
     for layer, chosen in zip(layers, plan.layers, strict=True):
         if layer.tiling is None:
             layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
-
-
-def writes_to_ddr(unit: EuKind) -> bool:
-    """Whether units of the class write results straight to DDR (npu.md: teng and cv do)."""
-    return unit in (EuKind.TENG, EuKind.CV)
-

@@ -186,9 +186,7 @@ class ProgramBuilder:
             return ref
         assert self.source is not None
         name = tensor_name(self.source.results[0]) if self.source.results else ""
-        target = self.allocate(
-            name, view.shape, view.element, view.scale, view.zero_point, order
-        )
+        target = self.allocate(name, view.shape, view.element, view.scale, view.zero_point, order)
         return self.copy(ref, target)
 
     def channels_last(self, value: SSAValue) -> Ref:

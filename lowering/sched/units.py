@@ -1,0 +1,16 @@
+"""Which class of units runs what, and what it can reach."""
+
+from __future__ import annotations
+
+from pulsar2.dialects.sched.attrs import EuKind
+from pulsar2.dialects.sched.job import LayerOp
+
+
+def preferred_unit(layer: LayerOp) -> EuKind:
+    """The class of units that runs a layer: for a copy or fill in memory, the rearranging one."""
+    return layer.spec.eus[0]
+
+
+def writes_to_ddr(unit: EuKind) -> bool:
+    """Whether units of the class write results straight to DDR (docs/npu.md: teng and cv do)."""
+    return unit in (EuKind.TENG, EuKind.CV)
