@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 mistake in the input, 2 wrong usage, 70 bug in pulsar2.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs `ax-opt`. Exit code: 0, 1 for a mistake in the input, 2 for wrong usage, 70 for a bug."""
+    """Runs `ax-opt`. Exit code: 0, 1 for a mistake in the input, 2 for wrong usage, 70 for bugs."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     args = _parser().parse_args(words)
     if args.version:
