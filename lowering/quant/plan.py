@@ -164,6 +164,7 @@ class QuantPlan:
                 errors.error(
                     f"tensor '{tensor_name(value)}' has no observed range",
                     accepted="calibrate the module first",
+                    source=value.owner if isinstance(value.owner, Operation) else self.func,
                 )
                 continue
             low, high = min(low, pair[0]), max(high, pair[1])
@@ -200,7 +201,8 @@ class QuantPlan:
             if rule is None:
                 unknown = True
                 refused.add(op)
-                errors.append(Diagnostic("the operator is not supported on the NPU", where, source=op))
+                message = "the operator is not supported on the NPU"
+                errors.append(Diagnostic(message, where, source=op))
                 continue
             dynamic = [
                 tensor_name(v)
@@ -225,7 +227,10 @@ class QuantPlan:
                 errors.append(Diagnostic(reason, where, source=op))
             errors += self._not_finite(op, where)
         if unknown:
-            errors.append(Diagnostic("operators supported on the NPU: " + ", ".join(sorted(RULES))))
+            supported = ", ".join(sorted(RULES))
+            errors.append(
+                Diagnostic(f"operators supported on the NPU: {supported}", source=self.func)
+            )
         if errors:
             raise UserError(errors)
 

@@ -1,0 +1,49 @@
+// RUN: ax-opt -p convert-onnx-to-quant --split-input-file --verify-diagnostics %s
+
+// expected-error@+1 {{operators supported on the NPU: Abs, Add, AveragePool}}
+func.func @all_at_once(%x: tensor<1x2x4x4xf32>, %w: tensor<2x2x1x1xf32>) -> (tensor<1x2x4x4xf32>) {
+  // expected-error@+1 {{the operator is not supported on the NPU}}
+  %0 = onnx.Softsign(%x) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> loc("sign"("a"))
+  // expected-error@+1 {{the weight is computed, but only a constant weight is supported}}
+  %1 = onnx.Conv(%0, %w) : (tensor<1x2x4x4xf32>, tensor<2x2x1x1xf32>) -> tensor<1x2x4x4xf32> loc("conv"("b"))
+  // expected-error@+1 {{the operator is not supported on the NPU}}
+  %2 = onnx.Softsign(%1) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> loc("sign2"("c"))
+  func.return %2 : tensor<1x2x4x4xf32>
+}
+
+// -----
+
+func.func @not_calibrated(%x: tensor<4xf32> {quant.range = array<f32: 0.0, 1.0>}) -> (tensor<4xf32>) {
+  // expected-error@+1 {{tensor 'y' has no observed range}}
+  %0 = onnx.Sigmoid(%x) : (tensor<4xf32>) -> tensor<4xf32> loc("s"("y"))
+  func.return %0 : tensor<4xf32>
+}
+
+// -----
+
+// expected-error@+1 {{tensor 'x' has no observed range}}
+func.func @input_not_calibrated(%x: tensor<4xf32> loc("x")) -> (tensor<4xf32>) {
+  %0 = onnx.Sigmoid(%x) {quant.ranges = [array<f32: 0.0, 1.0>]} : (tensor<4xf32>) -> tensor<4xf32> loc("s"("y"))
+  func.return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @shapes(%x: tensor<?xf32>) -> (tensor<?xf32>) {
+  // expected-error@+1 {{has no fixed shape}}
+  %0 = onnx.Sigmoid(%x) : (tensor<?xf32>) -> tensor<?xf32> loc("s"("y"))
+  func.return %0 : tensor<?xf32>
+}
+
+// -----
+
+func.func @constants(%x: tensor<2xf32>, %i: tensor<1xi64>) -> (tensor<2xf32>) {
+  %zero = onnx.Constant {value = dense<[0.0, 1.0]> : tensor<2xf32>} : tensor<2xf32>
+  // expected-error@+1 {{the constant divisor holds a 0}}
+  %0 = onnx.Div(%x, %zero) : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  // expected-error@+1 {{starts, ends, axes and steps must be constants}}
+  %1 = onnx.Slice(%0, %i, %i) : (tensor<2xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<2xf32>
+  // expected-error@+1 {{only f32 is supported}}
+  %2 = onnx.Add(%i, %i) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  func.return %1 : tensor<2xf32>
+}
