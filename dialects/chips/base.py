@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from xdsl.dialects.builtin import (
@@ -31,7 +32,7 @@ from xdsl.printer import Printer
 from xdsl.traits import IsolatedFromAbove, NoTerminator, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
-from pulsar2.dialects.ax import WeightAttr
+from pulsar2.dialects.ax import WeightAttr, numpy_dtype_of
 from pulsar2.dialects.sched.attrs import (
     EuKindAttr,
     ParamsAttr,
@@ -42,6 +43,9 @@ from pulsar2.dialects.sched.attrs import (
 )
 from pulsar2.dialects.sched.kernels import KERNELS, Kernel, check_call
 from pulsar2.targets import Mode, Target
+
+SEGMENTS = (Space.OCM, Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
+"""The memory spaces of a chip."""
 
 
 class Place(NamedTuple):
@@ -65,7 +69,9 @@ class PlaceAttr(Data[Place]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Place:
         with parser.in_angle_brackets():
-            space = Space(parser.parse_identifier())
+            space = parser.parse_str_enum(Space)
+            if space not in SEGMENTS:
+                parser.raise_error(f"'{space.value}' is no space of a chip")
             return Place(space, ViewAttr.parse_body(parser))
 
     def print_parameter(self, printer: Printer) -> None:
@@ -75,8 +81,6 @@ class PlaceAttr(Data[Place]):
 
 Chip = Dialect("chip", [], [PlaceAttr])
 """What the dialects of all chips share."""
-
-SEGMENTS = (Space.OCM, Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
 
 
 class ChipProgramOp(IRDLOperation):
@@ -167,6 +171,19 @@ class ChipParamOp(IRDLOperation):
     def __init__(self, address: int, data: WeightAttr):
         super().__init__(attributes={"address": IntegerAttr(address, i64), "data": data})
 
+    def verify_(self) -> None:
+        program = self.parent_op()
+        if not isinstance(program, ChipProgramOp):
+            return
+        type_ = self.data.type
+        begin = self.address.value.data
+        end = begin + prod(type_.get_shape()) * numpy_dtype_of(type_.get_element_type()).itemsize
+        if begin < 0 or end > program.size(Space.PARAM):
+            raise VerifyException(
+                f"the bytes [{begin}, {end}) lie outside the param space, "
+                f"which has {program.size(Space.PARAM)}"
+            )
+
 
 class ChipJobOp(IRDLOperation):
     """One job on one unit; it starts when it is first in its unit's queue and all waits ended."""
@@ -229,7 +246,8 @@ class ChipJobOp(IRDLOperation):
                     f"(only {', '.join(sorted(types))})"
                 )
         program = self.parent_op()
-        if isinstance(program, ChipProgramOp):
+        # An unknown mode is the program's own error.
+        if isinstance(program, ChipProgramOp) and program.npu_mode.data in self.target.modes:
             self._verify_within(program)
 
     def _verify_within(self, program: ChipProgramOp) -> None:
