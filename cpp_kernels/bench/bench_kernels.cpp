@@ -105,7 +105,7 @@ pulsar2::View view(std::vector<uint8_t>& data, pulsar2::DType dtype, std::vector
   return v;
 }
 
-/// Median seconds of one run of the layer.
+/// Seconds of the fastest run of the layer: others may share the machine.
 double time_layer(const Layer& l, double budget) {
   using pulsar2::DType;
   std::mt19937 random(1);
@@ -140,15 +140,15 @@ double time_layer(const Layer& l, double budget) {
   const pulsar2::KernelFn fn =
       pulsar2::find_kernel(static_cast<uint16_t>(pulsar2::Opcode::Conv))->fn;
   fn(call);
-  std::vector<double> times;
+  double best = 1e9;
+  int runs = 0;
   const auto start = Clock::now();
-  while (times.size() < 5 || std::chrono::duration<double>(Clock::now() - start).count() < budget) {
+  while (++runs <= 5 || std::chrono::duration<double>(Clock::now() - start).count() < budget) {
     const auto t0 = Clock::now();
     fn(call);
-    times.push_back(std::chrono::duration<double>(Clock::now() - t0).count());
+    best = std::min(best, std::chrono::duration<double>(Clock::now() - t0).count());
   }
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  return times[times.size() / 2];
+  return best;
 }
 
 }  // namespace

@@ -8,6 +8,11 @@
 namespace pulsar2::kernels {
 namespace {
 
+/// A range of output columns, empty if begin >= end.
+struct Range {
+  int64_t begin, end;
+};
+
 /// Rows of A for one group. Where the tile can read a pixel's channels in place (`direct`), a row
 /// is one pointer per kernel tap; otherwise the taps are gathered into scratch.
 class ConvRows : public GemmRows {
@@ -17,15 +22,21 @@ class ConvRows : public GemmRows {
     x_ = p.x.data + group * depth_ * p.x.strides[1];
     y_ = p.y.data + group * (p.out_channels / p.group) * p.y.strides[1];
     element_ = ops.a_bytes;
-    const int64_t taps = p.kernel_h * p.kernel_w;
-    row_bytes_ = (taps * depth_ + ops.group - 1) / ops.group * ops.group * element_;
     contiguous_ = p.x.strides[1] == 1 || depth_ == 1;
     // One kernel row of neighbouring pixels is one run of memory.
-    run_ = contiguous_ && p.dil_w == 1 && p.x.strides[3] == depth_;
-    is_signed_ = p.x.dtype == DType::S8;
-    pad_value_ = static_cast<uint8_t>(packed_a_zero(ops, p.x));
+    const bool whole_lines = contiguous_ && p.dil_w == 1 && p.x.strides[3] == depth_;
+    run_taps_ = whole_lines ? p.kernel_w : 1;
+    const int64_t depth_all = p.kernel_h * p.kernel_w * depth_;
+    const int64_t run = run_taps_ * depth_;
+    // Short runs are written as blocks, the last of which may stick out of the row.
+    const int64_t overhang = run <= kPackSlack ? kPackSlack - run : 0;
+    row_bytes_ = (depth_all + std::max<int64_t>(overhang, ops.group - 1)) / ops.group * ops.group *
+                 element_;
+    if (p.kernel_h == 1 && p.kernel_w == 1 && depth_ % ops.group == 0 && overhang == 0) {
+      row_bytes_ = depth_ * element_;
+    }
     // Padding of 16-bit elements is 0: their zero point is gone.
-    if (element_ == 2) pad_value_ = 0;
+    pad_value_ = element_ == 2 ? 0 : static_cast<uint8_t>(packed_a_zero(ops, p.x));
     pad_.assign(static_cast<size_t>(depth_), pad_value_);
   }
 
@@ -33,117 +44,184 @@ class ConvRows : public GemmRows {
 
   void fetch(int64_t begin, int64_t end, uint8_t* scratch, const uint8_t** table,
              int64_t pitch) const override {
-    Position at(p_, begin);
-    for (int64_t i = begin; i < end; ++i, at.next(p_)) {
+    for_segments(begin, end, [&](int64_t image, int64_t oh, int64_t ow, int64_t n, int64_t i) {
+      const uint8_t* x = x_ + image * p_.x.strides[0];
       if (direct_) {
-        point(at, table + (i - begin), pitch);
+        point(x, oh, ow, n, table + i, pitch);
       } else {
-        uint8_t* row = scratch + (i - begin) * row_bytes_;
-        gather(at, row);
-        table[i - begin] = row;
+        gather(x, oh, ow, n, scratch + i * row_bytes_);
       }
-    }
+    });
+    if (direct_) return;
+    for (int64_t i = 0; i < end - begin; ++i) table[i] = scratch + i * row_bytes_;
   }
 
   void locate(int64_t begin, int64_t end, uint8_t** y) const override {
-    Position at(p_, begin);
-    for (int64_t i = begin; i < end; ++i, at.next(p_)) {
-      *y++ = y_ + at.image * p_.y.strides[0] + at.oh * p_.y.strides[2] + at.ow * p_.y.strides[3];
-    }
+    const int64_t step = p_.y.strides[3];
+    for_segments(begin, end, [&](int64_t image, int64_t oh, int64_t ow, int64_t n, int64_t i) {
+      uint8_t* out = y_ + image * p_.y.strides[0] + oh * p_.y.strides[2] + ow * step;
+      for (int64_t k = 0; k < n; ++k) y[i + k] = out + k * step;
+    });
   }
 
  private:
-  struct Position {
-    int64_t image, oh, ow;
-
-    Position(const ConvProblem& p, int64_t index) {
-      ow = index % p.out_w;
-      oh = index / p.out_w % p.out_h;
-      image = index / p.out_w / p.out_h;
-    }
-
-    void next(const ConvProblem& p) {
-      if (++ow < p.out_w) return;
+  /// Calls body(image, oh, ow, n, index) for the pieces of output lines that make up the range.
+  template <typename Body>
+  void for_segments(int64_t begin, int64_t end, const Body& body) const {
+    int64_t ow = begin % p_.out_w;
+    int64_t oh = begin / p_.out_w % p_.out_h;
+    int64_t image = begin / p_.out_w / p_.out_h;
+    for (int64_t i = begin; i < end;) {
+      const int64_t n = std::min(end - i, p_.out_w - ow);
+      body(image, oh, ow, n, i - begin);
+      i += n;
       ow = 0;
-      if (++oh < p.out_h) return;
-      oh = 0;
-      ++image;
-    }
-  };
-
-  /// One pointer per tap.
-  void point(const Position& at, const uint8_t** table, int64_t pitch) const {
-    const uint8_t* image = x_ + at.image * p_.x.strides[0];
-    for (int64_t kh = 0; kh < p_.kernel_h; ++kh) {
-      const int64_t ih = at.oh * p_.stride_h - p_.pad_top + kh * p_.dil_h;
-      const bool inside = ih >= 0 && ih < p_.in_h;
-      const uint8_t* line = image + ih * p_.x.strides[2];
-      for (int64_t kw = 0; kw < p_.kernel_w; ++kw, table += pitch) {
-        const int64_t iw = at.ow * p_.stride_w - p_.pad_left + kw * p_.dil_w;
-        *table = inside && iw >= 0 && iw < p_.in_w ? line + iw * p_.x.strides[3] : pad_.data();
+      if (++oh == p_.out_h) {
+        oh = 0;
+        ++image;
       }
     }
   }
 
-  /// All taps one after another.
-  void gather(const Position& at, uint8_t* row) const {
-    const uint8_t* image = x_ + at.image * p_.x.strides[0];
-    const int64_t iw0 = at.ow * p_.stride_w - p_.pad_left;
-    const int64_t line_elements = p_.kernel_w * depth_;
+  int64_t in_row(int64_t oh, int64_t kh) const {
+    return oh * p_.stride_h - p_.pad_top + kh * p_.dil_h;
+  }
+  int64_t in_column(int64_t ow, int64_t kw) const {
+    return ow * p_.stride_w - p_.pad_left + kw * p_.dil_w;
+  }
+
+  /// The columns of [ow, ow + n) whose taps kw .. kw + taps - 1 are all inside x.
+  Range inside(int64_t ow, int64_t n, int64_t kw, int64_t taps) const {
+    const int64_t first = in_column(0, kw);
+    const int64_t last = p_.in_w - 1 - in_column(0, kw + taps - 1);
+    const int64_t begin = first >= 0 ? 0 : (-first + p_.stride_w - 1) / p_.stride_w;
+    const int64_t end = last < 0 ? 0 : last / p_.stride_w + 1;
+    const int64_t from = std::min(std::max(begin, ow), ow + n);
+    return {from, std::max(from, std::min(end, ow + n))};
+  }
+
+  /// One pointer per tap for n output positions.
+  void point(const uint8_t* x, int64_t oh, int64_t ow, int64_t n, const uint8_t** table,
+             int64_t pitch) const {
+    const int64_t step = p_.stride_w * p_.x.strides[3];
     for (int64_t kh = 0; kh < p_.kernel_h; ++kh) {
-      uint8_t* dst = row + kh * line_elements * element_;
-      const int64_t ih = at.oh * p_.stride_h - p_.pad_top + kh * p_.dil_h;
-      if (ih < 0 || ih >= p_.in_h) {
-        pad(dst, line_elements);
-        continue;
+      const int64_t ih = in_row(oh, kh);
+      const bool row_inside = ih >= 0 && ih < p_.in_h;
+      for (int64_t kw = 0; kw < p_.kernel_w; ++kw, table += pitch) {
+        const Range r = row_inside ? inside(ow, n, kw, 1) : Range{ow + n, ow + n};
+        for (int64_t i = ow; i < r.begin; ++i) table[i - ow] = pad_.data();
+        const uint8_t* src =
+            x + ih * p_.x.strides[2] + in_column(r.begin, kw) * p_.x.strides[3];
+        for (int64_t i = r.begin; i < r.end; ++i, src += step) table[i - ow] = src;
+        for (int64_t i = r.end; i < ow + n; ++i) table[i - ow] = pad_.data();
       }
-      const uint8_t* line = image + ih * p_.x.strides[2];
-      if (run_) {
-        gather_run(line, iw0, dst);
-      } else {
-        for (int64_t kw = 0; kw < p_.kernel_w; ++kw) {
-          const int64_t iw = iw0 + kw * p_.dil_w;
-          uint8_t* tap = dst + kw * depth_ * element_;
-          if (iw < 0 || iw >= p_.in_w) {
-            pad(tap, depth_);
-          } else {
-            gather_pixel(line + iw * p_.x.strides[3], tap);
-          }
+    }
+  }
+
+  /// All taps of n output positions, one after another. Runs go in ascending order, since short
+  /// ones overwrite the start of what follows.
+  void gather(const uint8_t* x, int64_t oh, int64_t ow, int64_t n, uint8_t* rows) const {
+    for (int64_t kh = 0; kh < p_.kernel_h; ++kh) {
+      const int64_t ih = in_row(oh, kh);
+      const bool row_inside = ih >= 0 && ih < p_.in_h;
+      const uint8_t* line = x + ih * p_.x.strides[2];
+      for (int64_t kw = 0; kw < p_.kernel_w; kw += run_taps_) {
+        const Range r = row_inside ? inside(ow, n, kw, run_taps_) : Range{ow, ow};
+        uint8_t* dst = rows + (kh * p_.kernel_w + kw) * depth_ * element_;
+        if (r.end > r.begin) {
+          gather_runs(line, r, kw, dst + (r.begin - ow) * row_bytes_);
+        }
+        for (int64_t i = ow; i < ow + n; i = i + 1 == r.begin ? r.end : i + 1) {
+          if (i >= r.begin && i < r.end) continue;
+          gather_border(row_inside ? line : nullptr, i, kw, dst + (i - ow) * row_bytes_);
         }
       }
     }
   }
 
-  void gather_run(const uint8_t* line, int64_t iw0, uint8_t* dst) const {
-    const int64_t first = std::min(std::max<int64_t>(0, -iw0), p_.kernel_w);
-    const int64_t last = std::max(first, std::min(p_.kernel_w, p_.in_w - iw0));
-    if (first > 0) pad(dst, first * depth_);
-    if (last > first) {
-      const int64_t n = (last - first) * depth_;
-      const uint8_t* src = line + (iw0 + first) * depth_;
-      // Sixteen bytes may be read where that many of this line are left.
-      const bool slack = (p_.in_w - iw0 - first) * depth_ >= 16;
-      ops_.pack_a(src, n, is_signed_, p_.x.zero_point, slack, dst + first * depth_ * element_);
-    }
-    if (last < p_.kernel_w) pad(dst + last * depth_ * element_, (p_.kernel_w - last) * depth_);
-  }
-
-  void gather_pixel(const uint8_t* src, uint8_t* dst) const {
-    if (contiguous_) {
-      ops_.pack_a(src, depth_, is_signed_, p_.x.zero_point, false, dst);
+  /// Taps kw .. kw + run_taps - 1 of positions that see no padding there.
+  void gather_runs(const uint8_t* line, Range r, int64_t kw, uint8_t* dst) const {
+    const uint8_t* src = line + in_column(r.begin, kw) * p_.x.strides[3];
+    if (!contiguous_) {
+      for (int64_t i = r.begin; i < r.end; ++i) {
+        gather_apart(src + (i - r.begin) * p_.stride_w * p_.x.strides[3],
+                     dst + (i - r.begin) * row_bytes_);
+      }
       return;
     }
-    constexpr int64_t kPart = 64;
-    uint8_t part[kPart];
-    for (int64_t c = 0; c < depth_; c += kPart) {
-      const int64_t n = std::min(kPart, depth_ - c);
-      for (int64_t i = 0; i < n; ++i) part[i] = src[(c + i) * p_.x.strides[1]];
-      ops_.pack_a(part, n, is_signed_, p_.x.zero_point, false, dst + c * element_);
+    PackRuns runs = new_runs();
+    runs.src = src;
+    runs.src_step = p_.stride_w * p_.x.strides[3];
+    runs.count = r.end - r.begin;
+    runs.n = run_taps_ * depth_;
+    runs.dst = dst;
+    runs.dst_step = row_bytes_;
+    // What is described from the start of a run to the end of its line.
+    const auto left = [&](int64_t i) {
+      return (p_.in_w - 1 - in_column(i, kw)) * p_.x.strides[3] + depth_;
+    };
+    const int64_t wanted = runs.n <= 16 ? 16 : kPackSlack;
+    runs.readable = left(r.end - 1);
+    if (runs.n <= kPackSlack && runs.readable < wanted) {
+      // The runs at the end of the line one by one, byte by byte.
+      int64_t whole = runs.count;
+      while (whole > 0 && left(r.begin + whole - 1) < wanted) --whole;
+      PackRuns rest = runs;
+      rest.src += whole * runs.src_step;
+      rest.dst += whole * runs.dst_step;
+      rest.count -= whole;
+      rest.readable = runs.n;
+      runs.count = whole;
+      runs.readable = wanted;
+      ops_.pack_a(runs);
+      ops_.pack_a(rest);
+    } else {
+      ops_.pack_a(runs);
     }
   }
 
-  void pad(uint8_t* dst, int64_t n) const {
-    std::memset(dst, pad_value_, static_cast<size_t>(n * element_));
+  /// The same for one position that may see padding; line is null where the row is padding.
+  void gather_border(const uint8_t* line, int64_t ow, int64_t kw, uint8_t* dst) const {
+    for (int64_t t = kw; t < kw + run_taps_; ++t, dst += depth_ * element_) {
+      const int64_t iw = in_column(ow, t);
+      if (line == nullptr || iw < 0 || iw >= p_.in_w) {
+        std::memset(dst, pad_value_, static_cast<size_t>(depth_ * element_));
+        continue;
+      }
+      const uint8_t* src = line + iw * p_.x.strides[3];
+      if (contiguous_) {
+        PackRuns run = new_runs();
+        run.src = src;
+        run.count = 1;
+        run.n = depth_;
+        run.dst = dst;
+        ops_.pack_a(run);
+      } else {
+        gather_apart(src, dst);
+      }
+    }
+  }
+
+  /// One pixel whose channels are not contiguous.
+  void gather_apart(const uint8_t* src, uint8_t* dst) const {
+    constexpr int64_t kPart = 64;
+    uint8_t part[kPart];
+    PackRuns run = new_runs();
+    run.src = part;
+    run.count = 1;
+    for (int64_t c = 0; c < depth_; c += kPart) {
+      run.n = std::min(kPart, depth_ - c);
+      run.dst = dst + c * element_;
+      for (int64_t i = 0; i < run.n; ++i) part[i] = src[(c + i) * p_.x.strides[1]];
+      ops_.pack_a(run);
+    }
+  }
+
+  PackRuns new_runs() const {
+    PackRuns runs;
+    runs.is_signed = p_.x.dtype == DType::S8;
+    runs.zero = p_.x.zero_point;
+    return runs;
   }
 
   const ConvProblem& p_;
@@ -155,8 +233,7 @@ class ConvRows : public GemmRows {
   int64_t element_;
   int64_t row_bytes_;
   bool contiguous_;
-  bool run_;
-  bool is_signed_;
+  int64_t run_taps_;  ///< taps that are one run of memory
   uint8_t pad_value_;
   std::vector<uint8_t> pad_;
 };

@@ -9,30 +9,41 @@
 
 namespace pulsar2::kernels {
 
-/// Depthwise convolution of 8-bit factors whose channels are contiguous: a vector of channels is
-/// multiplied by the weights of one kernel tap at a time. Weights are packed in blocks of channels,
-/// block by block, tap by tap:
+/// Depthwise convolution of 8-bit factors whose channels are contiguous, an output line at a time.
 ///
-///   Plain   [channel] as s16                        portable C++
-///   Pairs   [channel][2 taps] as s16                vpmaddwd; channels in the order of its unpacks
-///   Spread  4 vectors of s8, vector b holding the weights of channels 4 i + b, the rest 0: vpdpbusd
-///           then adds one product, and no shuffle is needed to keep channels apart
-enum class DepthwiseKind : uint8_t { Plain, Pairs, Spread };
+///   Plain  one kernel tap after the other, in plain C++
+///   Pairs  two kernel rows at a time: s16 x s16 (vpmaddwd)
+///   Quads  four kernel rows at a time: u8 x s8 (vpdpbusd)
+///
+/// Pairs and Quads first interleave the bytes of their rows, for each input column once; every
+/// output position that sees the column then multiplies it without further shuffles. S8 inputs are
+/// read as U8 + 128. Weights are packed as [block of channels][kernel column][group of rows]
+/// [channel in packed order][row of the group] (Plain: [block][kernel row][kernel column][channel]).
+enum class DepthwiseKind : uint8_t { Plain, Pairs, Quads };
 
-/// A group of output positions.
-struct DepthwiseTile {
+/// One line of outputs.
+struct DepthwiseLine {
   int64_t pixels = 0;
   int64_t channels = 0;
-  int64_t taps = 0;
-  const uint8_t* const* x = nullptr;        ///< per pixel: where its offsets count from
-  const int64_t* const* offsets = nullptr;  ///< per pixel: byte offset of each tap, [taps]
+  int64_t kernel_h = 0;
+  int64_t kernel_w = 0;
+  int64_t stride = 1;    ///< input columns from one output to the next
+  int64_t dilation = 1;  ///< input columns from one tap to the next
+  const uint8_t* const* rows = nullptr;  ///< per kernel row: column 0 of x; nullptr is padding
+  int64_t first_column = 0;              ///< of x, that tap 0 of output 0 sees; may be outside
+  int64_t in_w = 0;
+  int64_t x_step = 0;            ///< bytes from one column of x to the next
+  const uint8_t* pad = nullptr;  ///< a zero point for each channel
   bool x_signed = false;
   const uint8_t* weights = nullptr;
   const int32_t* offset = nullptr;  ///< added to the sums, per channel, in packed order
-  int32_t* raw = nullptr;  ///< if given, the s32 sums go here, [pixel][channel]
+  uint8_t* scratch = nullptr;       ///< kDepthwiseScratch bytes, aligned to 64
+
+  int32_t* raw = nullptr;  ///< if given, the s32 sums go here, [output][channel]
 
   // Otherwise 8-bit outputs, as in GemmTile.
-  uint8_t* const* y = nullptr;
+  uint8_t* y = nullptr;
+  int64_t y_step = 0;
   const float* mult = nullptr;  ///< per channel, in packed order
   int32_t zero_point = 0;
   int32_t lo = 0;
@@ -40,18 +51,28 @@ struct DepthwiseTile {
   bool y_signed = false;
 };
 
+constexpr int64_t kDepthwiseScratch = 24 << 10;  ///< half of an L1 cache
+
+/// The largest kernel line that fits the scratch: (reach + 1) columns times groups of rows.
+constexpr int64_t kDepthwiseColumns = kDepthwiseScratch / 256;
+
 struct DepthwiseOps {
   DepthwiseKind kind;
-  int block;  ///< channels of a block
-  void (*tile)(const DepthwiseTile& tile);
+  int block;     ///< channels of a block
+  bool overlap;  ///< the last block is the last `block` channels, if there are that many
+  void (*line)(const DepthwiseLine& line);
 };
 
 const DepthwiseOps& depthwise_ops(Isa isa);
 
+inline int rows_of_group(DepthwiseKind kind) {
+  return kind == DepthwiseKind::Quads ? 4 : kind == DepthwiseKind::Pairs ? 2 : 1;
+}
+
 /// Weights of a depthwise convolution in packed form.
 struct PackedDepthwise {
-  DepthwiseKind kind = DepthwiseKind::Plain;
-  int block = 0;
+  const DepthwiseOps* ops = nullptr;
+  int64_t channels = 0;
   AlignedBuffer data;
   std::vector<int32_t> sum;      ///< of the packed weights, per channel
   std::vector<int64_t> abs_sum;  ///< of |weight - zero point|, per channel
@@ -61,17 +82,19 @@ struct PackedDepthwise {
 /// `source` has depth 1, and a column per channel.
 PackedDepthwise pack_depthwise(const MatrixSource& source, const DepthwiseOps& ops);
 
-/// Where channel c of a block stands in the packed order.
+/// The first channel of a block.
+inline int64_t first_channel(const DepthwiseOps& ops, int64_t channels, int64_t block) {
+  const int64_t first = block * ops.block;
+  return ops.overlap && channels >= ops.block && channels - first < ops.block
+             ? channels - ops.block
+             : first;
+}
+
+/// Where channel c of a block stands in the packed order: the in-lane unpacks leave each of four
+/// vectors with four channels of every 16.
 inline int packed_position(DepthwiseKind kind, int block, int c) {
-  switch (kind) {
-    case DepthwiseKind::Pairs:
-      // Two vectors of eight: the in-lane unpacks give channels 0-3 and 8-11, then the others.
-      return (c / 4 % 2) * 8 + c / 8 * 4 + c % 4;
-    case DepthwiseKind::Spread:
-      return c % 4 * (block / 4) + c / 4;
-    default:
-      return c;
-  }
+  if (kind == DepthwiseKind::Plain) return c;
+  return c % 16 / 4 * (block / 4) + c / 16 * 4 + c % 4;
 }
 
 }  // namespace pulsar2::kernels

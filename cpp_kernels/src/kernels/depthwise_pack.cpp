@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 
 #include "depthwise.h"
@@ -6,48 +7,49 @@ namespace pulsar2::kernels {
 
 PackedDepthwise pack_depthwise(const MatrixSource& source, const DepthwiseOps& ops) {
   PackedDepthwise p;
-  p.kind = ops.kind;
-  p.block = ops.block;
-  const int64_t taps = source.taps_h * source.taps_w;
+  p.ops = &ops;
+  p.channels = source.columns;
+  const bool plain = ops.kind == DepthwiseKind::Plain;
+  const int64_t rows = rows_of_group(ops.kind);
+  const int64_t groups = (source.taps_h + rows - 1) / rows;
   const int64_t blocks = (source.columns + ops.block - 1) / ops.block;
-  const int64_t steps = ops.kind == DepthwiseKind::Pairs ? (taps + 1) / 2 : taps;
-  const int64_t step_bytes = int64_t{4} * ops.block / (ops.kind == DepthwiseKind::Plain ? 2 : 1);
-  const auto size = static_cast<size_t>(blocks * steps * step_bytes);
-  uint8_t* data = p.data.reserve(size);
-  std::memset(data, 0, size);
+  const int64_t element = ops.kind == DepthwiseKind::Quads ? 1 : 2;
+  const int64_t step = ops.block * rows * element;  // bytes of one tap column of one group
+  const int64_t block_bytes = groups * source.taps_w * step;
+  uint8_t* data = p.data.reserve(static_cast<size_t>(blocks * block_bytes));
+  std::memset(data, 0, static_cast<size_t>(blocks * block_bytes));
   p.sum.assign(static_cast<size_t>(source.columns), 0);
   p.abs_sum.assign(static_cast<size_t>(source.columns), 0);
-  for (int64_t channel = 0; channel < source.columns; ++channel) {
-    const int c = static_cast<int>(channel % ops.block);
-    const int position = packed_position(ops.kind, ops.block, c);
-    uint8_t* block = data + channel / ops.block * steps * step_bytes;
-    int32_t sum = 0;
-    int64_t abs_sum = 0;
-    for (int64_t t = 0; t < taps; ++t) {
-      const uint8_t* src = source.data + channel * source.column_stride +
-                           t / source.taps_w * source.tap_h_stride +
-                           t % source.taps_w * source.tap_w_stride;
-      const int32_t w =
-          static_cast<int32_t>(load_int(src, source.dtype)) - source.zero[channel];
-      sum += w;
-      abs_sum += std::abs(w);
-      switch (ops.kind) {
-        case DepthwiseKind::Plain:
-          store_as<int16_t>(block + t * step_bytes + 2 * position, static_cast<int16_t>(w));
-          break;
-        case DepthwiseKind::Pairs:
-          store_as<int16_t>(block + t / 2 * step_bytes + 4 * position + t % 2 * 2,
-                            static_cast<int16_t>(w));
-          break;
-        case DepthwiseKind::Spread:
-          p.exact = p.exact && w >= -128 && w <= 127;
-          // The byte of channel c in the one of four vectors that keeps c % 4.
-          store_as<int8_t>(block + t * step_bytes + c % 4 * ops.block + c, static_cast<int8_t>(w));
-          break;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t first = first_channel(ops, source.columns, b);
+    const int64_t n = std::min<int64_t>(ops.block, source.columns - first);
+    uint8_t* block = data + b * block_bytes;
+    for (int64_t c = 0; c < n; ++c) {
+      const int64_t channel = first + c;
+      const int position = packed_position(ops.kind, ops.block, static_cast<int>(c));
+      int32_t sum = 0;
+      int64_t abs_sum = 0;
+      for (int64_t kh = 0; kh < source.taps_h; ++kh) {
+        for (int64_t kw = 0; kw < source.taps_w; ++kw) {
+          const uint8_t* src = source.data + channel * source.column_stride +
+                               kh * source.tap_h_stride + kw * source.tap_w_stride;
+          const int32_t w =
+              static_cast<int32_t>(load_int(src, source.dtype)) - source.zero[channel];
+          sum += w;
+          abs_sum += std::abs(w);
+          const int64_t tap = plain ? kh * source.taps_w + kw : kw * groups + kh / rows;
+          uint8_t* out = block + tap * step + (position * rows + kh % rows) * element;
+          if (element == 1) {
+            p.exact = p.exact && w >= -128 && w <= 127;
+            store_as<int8_t>(out, static_cast<int8_t>(w));
+          } else {
+            store_as<int16_t>(out, static_cast<int16_t>(w));
+          }
+        }
       }
+      p.sum[static_cast<size_t>(channel)] = sum;
+      p.abs_sum[static_cast<size_t>(channel)] = abs_sum;
     }
-    p.sum[static_cast<size_t>(channel)] = sum;
-    p.abs_sum[static_cast<size_t>(channel)] = abs_sum;
   }
   return p;
 }

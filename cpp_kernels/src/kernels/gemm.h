@@ -21,8 +21,10 @@ enum class GemmKind : uint8_t { Dot1, Dot2, Dot4 };
 constexpr int kPanel = 16;      ///< columns of a panel
 constexpr int kMaxPanels = 4;   ///< panels that one tile spans
 constexpr int kMaxTileRows = 8;
+constexpr int kRawPitch = kMaxPanels * kPanel;
 
-/// One tile: up to kMaxTileRows rows times up to kMaxPanels panels, over the whole of K.
+/// Some rows times up to kMaxPanels panels, over the whole of K. The multiplication goes by tiles of
+/// max_rows rows, whose sums stay in registers.
 struct GemmTile {
   const uint8_t* const* a = nullptr;  ///< row r of tap t starts at a[t * tap_pitch + r]
   int64_t tap_pitch = 0;
@@ -30,16 +32,17 @@ struct GemmTile {
   int64_t groups = 0;       ///< per tap
   const uint8_t* b = nullptr;
   int64_t panel_bytes = 0;  ///< from one panel to the next
-  int rows = 0;
+  int64_t rows = 0;
   int panels = 0;
   int64_t columns = 0;            ///< columns to write, at most panels * kPanel
   const int32_t* offset = nullptr;  ///< added to the sums, per column; padded to whole panels
 
-  int32_t* raw = nullptr;  ///< if given, the s32 sums go here, [row][kMaxPanels * kPanel]
+  int32_t* raw = nullptr;  ///< if given, the s32 sums go here, [row][kRawPitch]
 
   // Otherwise 8-bit outputs: sat(rne(f32(sum) * mult) + zero_point), then clamped to [lo, hi].
   // The caller vouches that |sum * mult| < 2^31.
-  uint8_t* const* y = nullptr;  ///< per row
+  uint8_t* const* y = nullptr;  ///< per row, of column 0 of the matrix
+  int64_t first = 0;            ///< column of the matrix at which the panels begin
   const float* mult = nullptr;  ///< per column, padded to whole panels
   int32_t zero_point = 0;
   int32_t lo = 0;
@@ -47,18 +50,48 @@ struct GemmTile {
   bool is_signed = false;  ///< the output is S8
 };
 
+/// Runs of bytes on their way into rows of A.
+struct PackRuns {
+  const uint8_t* src = nullptr;
+  int64_t src_step = 0;  ///< from one run to the next
+  int64_t count = 0;     ///< runs
+  int64_t n = 0;         ///< bytes of a run
+  /// Bytes that may be read from the start of the last run; after n elements of a destination
+  /// run, kPackSlack - n more may be overwritten.
+  int64_t readable = 0;
+  uint8_t* dst = nullptr;
+  int64_t dst_step = 0;
+  bool is_signed = false;
+  int32_t zero = 0;  ///< subtracted from 16-bit elements
+};
+
+constexpr int64_t kPackSlack = 32;
+
 struct GemmOps {
   GemmKind kind;
   int group;    ///< elements multiplied at once
   int a_bytes;  ///< bytes of an element of A
   int b_bytes;  ///< bytes of an element of B
-  int max_rows[kMaxPanels + 1];  ///< rows of a tile by its panels
+  int max_panels;  ///< that `tile` takes at once
   void (*tile)(const GemmTile& tile);
-  /// Prepares n contiguous bytes of U8 or S8 for A. For 16-bit A, `zero` is subtracted.
-  /// `slack` says that 16 bytes can be read at src and 16 elements written at dst in any case.
-  void (*pack_a)(const uint8_t* src, int64_t n, bool is_signed, int32_t zero, bool slack,
-                 uint8_t* dst);
+  /// Prepares bytes of U8 or S8 for A.
+  void (*pack_a)(const PackRuns& runs);
 };
+
+/// Calls body(first row, number of rows) for tiles of nearly equal size, at most `most` rows each:
+/// a small rest would use the registers badly.
+template <typename Body>
+inline void for_tiles(int64_t rows, int64_t most, const Body& body) {
+  const int64_t tiles = (rows + most - 1) / most;
+  const int64_t size = rows / tiles;
+  const int64_t larger = rows % tiles;
+  int64_t row = 0;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t n = size + (i < larger ? 1 : 0);
+    body(row, n);
+    row += n;
+  }
+}
 
 const GemmOps& gemm_ops(Isa isa);
 

@@ -19,20 +19,23 @@ alignas(64) constexpr int32_t kUnpackOrder[16] = {0, 4, 8,  12, 1, 5, 9,  13,
                                                   2, 6, 10, 14, 3, 7, 11, 15};
 
 template <int R, int P>
-inline void store_bytes(const GemmTile& t, __m512i (&acc)[R][P]) {
+inline void store_bytes(const GemmTile& t, int64_t row, __m512i (&acc)[R][P]) {
   const __m512i order = _mm512_load_si512(kUnpackOrder);
   const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(t.zero_point));
   const __m512i lo = _mm512_set1_epi8(static_cast<char>(t.lo));
   const __m512i hi = _mm512_set1_epi8(static_cast<char>(t.hi));
   const __mmask64 mask =
       t.columns >= 64 ? ~__mmask64{0} : (__mmask64{1} << t.columns) - 1;
+  PULSAR2_UNROLL
   for (int r = 0; r < R; ++r) {
     __m512i q[4];
+    PULSAR2_UNROLL
     for (int p = 0; p < P; ++p) {
       const __m512 v =
           _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][p]), _mm512_loadu_ps(t.mult + p * kPanel));
       q[p] = _mm512_cvtps_epi32(v);
     }
+    PULSAR2_UNROLL
     for (int p = P; p < 4; ++p) q[p] = q[P - 1];
     const __m512i w01 = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
     const __m512i w23 =
@@ -45,46 +48,54 @@ inline void store_bytes(const GemmTile& t, __m512i (&acc)[R][P]) {
       bytes = _mm512_packus_epi16(w01, w23);
       bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, lo), hi);
     }
-    _mm512_mask_storeu_epi8(t.y[r], mask, _mm512_permutexvar_epi32(order, bytes));
+    _mm512_mask_storeu_epi8(t.y[row + r] + t.first, mask, _mm512_permutexvar_epi32(order, bytes));
   }
 }
 
 template <int R, int P>
-void run_tile(const GemmTile& t) {
+void run_tile(const GemmTile& t, int64_t row) {
   __m512i acc[R][P];
+  PULSAR2_UNROLL
   for (int p = 0; p < P; ++p) {
     const __m512i offset = _mm512_loadu_si512(t.offset + p * kPanel);
+    PULSAR2_UNROLL
     for (int r = 0; r < R; ++r) acc[r][p] = offset;
   }
   const uint8_t* b = t.b;
   const int64_t panel = t.panel_bytes;
   for (int64_t tap = 0; tap < t.taps; ++tap) {
     const uint8_t* a[R];
-    for (int r = 0; r < R; ++r) a[r] = t.a[tap * t.tap_pitch + r];
+    PULSAR2_UNROLL
+    for (int r = 0; r < R; ++r) a[r] = t.a[tap * t.tap_pitch + row + r];
     for (int64_t g = 0; g < t.groups; ++g) {
       __m512i bv[P];
+      PULSAR2_UNROLL
       for (int p = 0; p < P; ++p) bv[p] = _mm512_loadu_si512(b + p * panel);
       b += 4 * kPanel;
+      PULSAR2_UNROLL
       for (int r = 0; r < R; ++r) {
         int32_t four;
         std::memcpy(&four, a[r] + 4 * g, sizeof four);
         const __m512i av = _mm512_set1_epi32(four);
+        PULSAR2_UNROLL
         for (int p = 0; p < P; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], av, bv[p]);
       }
     }
   }
   if (t.raw != nullptr) {
+    PULSAR2_UNROLL
     for (int r = 0; r < R; ++r) {
+      PULSAR2_UNROLL
       for (int p = 0; p < P; ++p) {
-        _mm512_storeu_si512(t.raw + r * kMaxPanels * kPanel + p * kPanel, acc[r][p]);
+        _mm512_storeu_si512(t.raw + (row + r) * kRawPitch + p * kPanel, acc[r][p]);
       }
     }
   } else {
-    store_bytes<R, P>(t, acc);
+    store_bytes<R, P>(t, row, acc);
   }
 }
 
-using TileFn = void (*)(const GemmTile& t);
+using TileFn = void (*)(const GemmTile& t, int64_t row);
 
 constexpr TileFn kTiles[kMaxPanels][kMaxTileRows] = {
     {run_tile<1, 1>, run_tile<2, 1>, run_tile<3, 1>, run_tile<4, 1>, run_tile<5, 1>,
@@ -97,12 +108,17 @@ constexpr TileFn kTiles[kMaxPanels][kMaxTileRows] = {
      run_tile<6, 4>, nullptr, nullptr},
 };
 
-void tile(const GemmTile& t) { kTiles[t.panels - 1][t.rows - 1](t); }
+constexpr int kRows[kMaxPanels + 1] = {0, 8, 8, 8, 6};
+
+void tile(const GemmTile& t) {
+  const TileFn* fns = kTiles[t.panels - 1];
+  for_tiles(t.rows, kRows[t.panels], [&](int64_t row, int64_t n) { fns[n - 1](t, row); });
+}
 
 }  // namespace
 
 extern const GemmOps kGemmOps;
-const GemmOps kGemmOps = {GemmKind::Dot4, 4, 1, 1, {0, 8, 8, 8, 6}, tile, pack_a_bytes};
+const GemmOps kGemmOps = {GemmKind::Dot4, 4, 1, 1, kMaxPanels, tile, pack_a};
 
 PULSAR2_TARGET_END
 }  // namespace pulsar2::kernels::avx512

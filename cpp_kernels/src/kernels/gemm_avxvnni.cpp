@@ -22,7 +22,7 @@ inline __m256i multiply_add(__m256i acc, __m256i a, __m256i b) {
 }  // namespace
 
 extern const GemmOps kGemmOps;
-const GemmOps kGemmOps = {GemmKind::Dot4, 4, 1, 1, {0, 6, 0, 0, 0}, tile, pack_a_bytes};
+const GemmOps kGemmOps = {GemmKind::Dot4, 4, 1, 1, 1, tile, pack_a};
 
 PULSAR2_TARGET_END
 }  // namespace pulsar2::kernels::avxvnni

@@ -8,7 +8,9 @@ namespace pulsar2::kernels {
 namespace {
 
 constexpr int64_t kBlockBytes = 96 << 10;  ///< of A per block of rows: leaves room in L2 for B
-constexpr int64_t kRawPitch = kMaxPanels * kPanel;
+constexpr int64_t kLargeBytes = 256 << 10;
+constexpr int64_t kMaxBlockRows = 192;
+constexpr int64_t kRawRows = 16;  ///< rows whose raw sums are finished at a time
 
 /// What all blocks of one product share.
 struct Plan {
@@ -22,12 +24,15 @@ struct Plan {
   std::vector<float> mult;
 };
 
+/// Rows of a block: as many as keep A within its share of L2, and all blocks alike.
 int64_t choose_block_rows(const Gemm& gemm, const GemmOps& ops) {
   const int64_t bytes = gemm.b->taps * gemm.b->groups * ops.group * ops.a_bytes;
-  for (const int64_t rows : {int64_t{192}, int64_t{96}, int64_t{48}}) {
-    if (rows * bytes <= kBlockBytes) return rows;
-  }
-  return 24;
+  // A large B comes from beyond L2 once per block, so then larger blocks pay.
+  const bool large = gemm.b->panels() * gemm.b->panel_bytes > kLargeBytes;
+  const int64_t most =
+      std::min(kMaxBlockRows, std::max<int64_t>(24, kBlockBytes * (large ? 3 : 1) / bytes));
+  const int64_t blocks = (gemm.num_rows + most - 1) / most;
+  return (gemm.num_rows + blocks - 1) / blocks;
 }
 
 /// Buffers of one thread, kept from call to call.
@@ -57,47 +62,61 @@ void sum_rows(const Plan& plan, const uint8_t* const* table, int64_t n, int32_t*
   }
 }
 
-/// Finishes a tile of raw sums: what the zero points of B still owe, then requantization.
-void finish_raw(const Plan& plan, const GemmTile& tile, int32_t* raw, int64_t first,
-                const int32_t* row_sum, uint8_t* const* y) {
+/// Finishes raw sums of n rows: what the zero points of B still owe, then requantization.
+void finish_raw(const Plan& plan, const GemmTile& tile, int32_t* raw, const int32_t* row_sum) {
   const Gemm& gemm = plan.gemm;
-  for (int r = 0; r < tile.rows; ++r) {
+  for (int64_t r = 0; r < tile.rows; ++r) {
     int32_t* sums = raw + r * kRawPitch;
     if (gemm.b->has_zero) {
-      const int32_t* zero = gemm.b->zero.data() + first;
+      const int32_t* zero = gemm.b->zero.data() + tile.first;
       const uint32_t row = static_cast<uint32_t>(row_sum[r]);
       for (int64_t c = 0; c < tile.columns; ++c) {
         sums[c] = static_cast<int32_t>(static_cast<uint32_t>(sums[c]) -
                                        row * static_cast<uint32_t>(zero[c]));
       }
     }
-    gemm.requant->apply_biased(plan.elements, sums, gemm.first_channel + first, tile.columns,
-                               y[r] + first * gemm.column_stride, gemm.column_stride);
+    gemm.requant->apply_biased(plan.elements, sums, gemm.first_channel + tile.first, tile.columns,
+                               tile.y[r] + tile.first * gemm.column_stride, gemm.column_stride);
   }
 }
 
-/// Panels [first, last) of rows [begin, end).
+/// The same rows in small groups, with their sums in between.
+void run_raw(const Plan& plan, GemmTile tile, const int32_t* row_sum) {
+  alignas(64) int32_t raw[kRawRows * kRawPitch];
+  const int64_t rows = tile.rows;
+  tile.raw = raw;
+  for (int64_t r = 0; r < rows; r += kRawRows) {
+    tile.rows = std::min(kRawRows, rows - r);
+    plan.ops.tile(tile);
+    finish_raw(plan, tile, raw, row_sum == nullptr ? nullptr : row_sum + r);
+    tile.a += kRawRows;
+    tile.y += kRawRows;
+  }
+}
+
+/// Panels [first_panel, last_panel) of rows [begin, end).
 void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel,
                int64_t last_panel) {
   const Gemm& gemm = plan.gemm;
   const PackedMatrix& b = *gemm.b;
   Workspace& w = workspace();
-  const int64_t n = end - begin;
   const int64_t pitch = plan.block_rows;
   uint8_t* scratch = w.scratch.reserve(
       static_cast<size_t>(pitch * gemm.rows->scratch_bytes() + kScratchSlack));
   w.table.resize(static_cast<size_t>(b.taps * pitch));
-  w.y.resize(static_cast<size_t>(2 * pitch));
+  w.y.resize(static_cast<size_t>(pitch));
   gemm.rows->fetch(begin, end, scratch, w.table.data(), pitch);
   gemm.rows->locate(begin, end, w.y.data());
+  const int32_t* row_sum = nullptr;
   if (b.has_zero) {
-    w.row_sum.resize(static_cast<size_t>(n));
-    sum_rows(plan, w.table.data(), n, w.row_sum.data());
+    w.row_sum.resize(static_cast<size_t>(end - begin));
+    sum_rows(plan, w.table.data(), end - begin, w.row_sum.data());
+    row_sum = w.row_sum.data();
   }
-  int32_t raw[kMaxTileRows * kRawPitch];
-  const int most =
-      plan.ops.max_rows[4] != 0 ? 4 : 1;  // a path has tiles of up to four panels, or of one
   GemmTile tile;
+  tile.a = w.table.data();
+  tile.y = w.y.data();
+  tile.rows = end - begin;
   tile.tap_pitch = pitch;
   tile.taps = b.taps;
   tile.groups = b.groups;
@@ -106,33 +125,20 @@ void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel
   tile.lo = static_cast<int32_t>(gemm.requant->clamp.lo);
   tile.hi = static_cast<int32_t>(gemm.requant->clamp.hi);
   tile.is_signed = gemm.requant->dtype == DType::S8;
-  tile.raw = plan.simple ? nullptr : raw;
-  uint8_t** shifted = w.y.data() + pitch;
-  const int64_t strips = (last_panel - first_panel + most - 1) / most;
-  for (int64_t s = 0; s < strips; ++s) {
-    // Strips and tiles of nearly equal size: a small rest would use the registers badly.
-    const int64_t p0 = first_panel + (last_panel - first_panel) * s / strips;
-    const int64_t p1 = first_panel + (last_panel - first_panel) * (s + 1) / strips;
-    const int64_t first = p0 * kPanel;
-    tile.panels = static_cast<int>(p1 - p0);
-    tile.columns = std::min(b.columns - first, (p1 - p0) * kPanel);
-    tile.b = b.data.data() + p0 * b.panel_bytes;
-    tile.offset = plan.offset.data() + first;
-    tile.mult = plan.mult.data() + first;
-    for (int64_t i = 0; i < n; ++i) shifted[i] = w.y[static_cast<size_t>(i)] + first;
-    const int64_t tiles = (n + plan.ops.max_rows[tile.panels] - 1) / plan.ops.max_rows[tile.panels];
-    for (int64_t i = 0; i < tiles; ++i) {
-      const int64_t r0 = n * i / tiles;
-      tile.rows = static_cast<int>(n * (i + 1) / tiles - r0);
-      tile.a = w.table.data() + r0;
-      tile.y = shifted + r0;
+  for_tiles(last_panel - first_panel, plan.ops.max_panels, [&](int64_t panel, int64_t n) {
+    panel += first_panel;
+    tile.first = panel * kPanel;
+    tile.panels = static_cast<int>(n);
+    tile.columns = std::min(b.columns - tile.first, n * kPanel);
+    tile.b = b.data.data() + panel * b.panel_bytes;
+    tile.offset = plan.offset.data() + tile.first;
+    tile.mult = plan.mult.data() + tile.first;
+    if (plan.simple) {
       plan.ops.tile(tile);
-      if (!plan.simple) {
-        const int32_t* sums = b.has_zero ? w.row_sum.data() + r0 : nullptr;
-        finish_raw(plan, tile, raw, first, sums, w.y.data() + r0);
-      }
+    } else {
+      run_raw(plan, tile, row_sum);
     }
-  }
+  });
 }
 
 }  // namespace

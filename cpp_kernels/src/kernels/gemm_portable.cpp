@@ -12,7 +12,7 @@ namespace {
 
 #include "gemm_pack_words.inc"
 
-void store_bytes(const GemmTile& t, int r, const int32_t* acc) {
+void store_bytes(const GemmTile& t, int64_t r, const int32_t* acc) {
   // Between the bounds, adding and subtracting 1.5 * 2^23 rounds to nearest even.
   const float lo = static_cast<float>(t.lo - t.zero_point);
   const float hi = static_cast<float>(t.hi - t.zero_point);
@@ -21,12 +21,12 @@ void store_bytes(const GemmTile& t, int r, const int32_t* acc) {
     v = v > lo ? v : lo;
     v = v < hi ? v : hi;
     const int32_t q = static_cast<int32_t>((v + 12582912.0f) - 12582912.0f);
-    t.y[r][c] = static_cast<uint8_t>(q + t.zero_point);
+    t.y[r][t.first + c] = static_cast<uint8_t>(q + t.zero_point);
   }
 }
 
 void tile(const GemmTile& t) {
-  for (int r = 0; r < t.rows; ++r) {
+  for (int64_t r = 0; r < t.rows; ++r) {
     int32_t acc[kPanel];
     std::memcpy(acc, t.offset, sizeof acc);
     const uint8_t* b = t.b;
@@ -42,7 +42,7 @@ void tile(const GemmTile& t) {
       }
     }
     if (t.raw != nullptr) {
-      std::memcpy(t.raw + r * kMaxPanels * kPanel, acc, sizeof acc);
+      std::memcpy(t.raw + r * kRawPitch, acc, sizeof acc);
     } else {
       store_bytes(t, r, acc);
     }
@@ -52,7 +52,7 @@ void tile(const GemmTile& t) {
 }  // namespace
 
 extern const GemmOps kGemmOps;
-const GemmOps kGemmOps = {GemmKind::Dot1, 1, 2, 2, {0, 8, 0, 0, 0}, tile, pack_a_words};
+const GemmOps kGemmOps = {GemmKind::Dot1, 1, 2, 2, 1, tile, pack_a};
 
 }  // namespace portable
 

@@ -6,6 +6,15 @@
 // PULSAR2_TARGET. Attributes on functions, and not flags on files, keep inline functions of the
 // standard library out of the wide instruction sets: the linker may merge those with everybody's.
 
+// PULSAR2_UNROLL stands before loops over arrays of vectors: unrolled early, the arrays become
+// registers.
+
+#if defined(__clang__)
+#define PULSAR2_UNROLL _Pragma("unroll")
+#else
+#define PULSAR2_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 #if PULSAR2_TARGET_ID == 0
 #define PULSAR2_TARGET_BEGIN
 #define PULSAR2_TARGET_END
