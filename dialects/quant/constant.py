@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
+import numpy as np
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, TensorType
 from xdsl.ir import Attribute
 from xdsl.irdl import IRDLOperation, base, irdl_op_definition, prop_def, result_def, traits_def
@@ -50,7 +49,7 @@ class ConstantOp(IRDLOperation):
 
     def array(self, weights: WeightStore) -> AnyArray:
         """The stored elements, of the result's shape."""
-        return read_constant(cast(ConstantAttr, self.value), weights)
+        return read_constant(self.value, weights)
 
     def verify_(self) -> None:
         held = self.value.type
@@ -73,5 +72,6 @@ class ConstantOp(IRDLOperation):
         # Larger constants are checked where their bytes are at hand.
         if isinstance(self.value, DenseIntOrFPElementsAttr):
             low, high = type_.bounds
-            if any(not low <= int(v) <= high for v in self.value.get_values()):
+            values = np.asarray(self.value.get_values())
+            if ((values < low) | (values > high)).any():
                 raise VerifyException(f"a 4-bit element is outside [{low}, {high}]")

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import (
+    AnyTensorType,
     DenseArrayBase,
     Float32Type,
     FloatData,
@@ -28,6 +29,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from pulsar2.dialects.ax import INLINE_ELEMENTS, WeightAttr, element_type_of
 from pulsar2.weights import WeightStore
@@ -78,7 +80,7 @@ def storage_range(storage: IntegerType) -> tuple[int, int]:
     return -(2 ** (width - 1)), 2 ** (width - 1) - 1
 
 
-def f32_text(value: float) -> str:
+def f32_text(value: float | np.float32) -> str:
     """The shortest decimal, with a point, that reads back as the same f32."""
     short = np.format_float_scientific(np.float32(value), unique=True, trim="0")
     plain = np.format_float_positional(np.float32(value), unique=True, trim="0")
@@ -366,7 +368,7 @@ def _parse_axis_parameters(parser: AttrParser) -> tuple[Attribute, Attribute]:
 def element_type(value: SSAValue | Attribute) -> Attribute:
     """The element type of a tensor value or tensor type."""
     type_ = value.type if isinstance(value, SSAValue) else value
-    assert isinstance(type_, TensorType)
+    assert isa(type_, AnyTensorType)
     return type_.get_element_type()
 
 
@@ -412,7 +414,7 @@ def storage_dtype(type_: Attribute) -> np.dtype[Any]:
     """
     from pulsar2.dialects.ax import numpy_dtype_of
 
-    if isinstance(type_, TensorType):
+    if isa(type_, AnyTensorType):
         type_ = type_.get_element_type()
     return numpy_dtype_of(stored_type(type_))
 

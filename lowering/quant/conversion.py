@@ -10,6 +10,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.elementwise import Clip
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of
 from pulsar2.locations import name_location, node_name, tensor_name
 from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number
@@ -147,12 +148,12 @@ class Conversion:
         type_ = self.plan.element_type(value)
         if activation is None or not isinstance(type_, UniformType):
             return None
-        low, high = 0.0, float("inf")
-        if activation.op_type == "Clip":
-            bounds = clip_bounds(activation, self.weights)
-            assert bounds[0] is not None
-            assert bounds[1] is not None
-            low, high = bounds
+        low: float | None = 0.0
+        high: float | None = float("inf")
+        if isinstance(activation, Clip):
+            low, high = clip_bounds(activation, self.weights)
+        assert low is not None
+        assert high is not None
         clamp = quantize_number(low, type_), quantize_number(high, type_)
         return None if clamp == type_.bounds else clamp
 

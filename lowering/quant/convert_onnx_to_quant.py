@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, BlockArgument, SSAValue
 from xdsl.utils.exceptions import PassFailedException
+from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.constant import Constant, NoValue
@@ -100,11 +102,11 @@ class ConvertOnnxToQuant(AxPass):
         _replace_body(func, block)
 
 
-def _output_names(func: FuncOp, values: tuple[SSAValue, ...] | list[SSAValue]) -> list[str]:
+def _output_names(func: FuncOp, values: Sequence[SSAValue]) -> list[str]:
     """The names of the graph's outputs: the function's attribute, else those of the tensors."""
     given = func.attributes.get("ax.output_names")
-    if isinstance(given, ArrayAttr) and len(given.data) == len(values):
-        return [n.data for n in given.data if isinstance(n, StringAttr)]
+    if isa(given, ArrayAttr[StringAttr]) and len(given) == len(values):
+        return [n.data for n in given]
     return [tensor_name(v) or f"output_{i}" for i, v in enumerate(values)]
 
 

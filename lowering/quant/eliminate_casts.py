@@ -59,7 +59,7 @@ class DropUnused(AxPattern):
         self, op: QCastOp | DCastOp | RequantizeOp, rewriter: PatternRewriter
     ) -> None:
         if op.y.first_use is None:
-            rewriter.erase_op(op)
+            rewriter.erase(op)
 
 
 class DropSame(AxPattern):
@@ -68,7 +68,7 @@ class DropSame(AxPattern):
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: RequantizeOp, rewriter: PatternRewriter) -> None:
         if op.x.type == op.y.type:
-            rewriter.replace_op(op, [], [op.x])
+            rewriter.replace(op, [], [op.x])
 
 
 class JoinCasts(AxPattern):
@@ -80,7 +80,7 @@ class JoinCasts(AxPattern):
         if not isinstance(source, DCastOp):
             return
         if source.x.type == op.y.type:
-            rewriter.replace_op(op, [], [source.x])
+            rewriter.replace(op, [], [source.x])
         else:
             self.replace(rewriter, op, RequantizeOp(source.x, op.y.type))
 
@@ -117,7 +117,7 @@ class ShareCasts(AxPattern):
                 and other.results[0].type == op.y.type
                 and _is_before(op, other)
             ):
-                rewriter.replace_op(other, [], [op.y])
+                rewriter.replace(other, [], [op.y])
 
 
 def _is_before(first: Operation, second: Operation) -> bool:

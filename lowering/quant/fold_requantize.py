@@ -100,8 +100,8 @@ class FoldIntoProducer(AxPattern):
             if not isinstance(made, ConvOp | MatMulOp | BinaryOp):
                 return
             made.properties["clamp"] = int_array([_moved(b, old, new) for b in old.bounds])
-        rewriter.replace_op(op, made)
-        rewriter.erase_op(producer)
+        rewriter.replace(op, made)
+        rewriter.erase(producer)
 
 
 def _rounds(op: object) -> bool:

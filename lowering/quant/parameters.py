@@ -9,6 +9,7 @@ from pulsar2.dialects.quant.types import (
     F32Array,
     I32Array,
     UniformType,
+    storage_dtype,
     storage_range,
     storage_type,
 )
@@ -47,12 +48,10 @@ def constant_type(values: AnyArray, storage: str) -> UniformType:
     return activation_type(low, high, storage)
 
 
-def quantize(values: npt.NDArray[np.float32], type_: UniformType) -> AnyArray:
+def quantize(values: npt.ArrayLike, type_: UniformType) -> AnyArray:
     """`sat(rne(values / s) + z)` in the storage's numpy dtype: ONNX QuantizeLinear."""
-    from pulsar2.dialects.quant.types import storage_dtype
-
     least, greatest = type_.bounds
-    steps = np.rint(values.astype(np.float32) / type_.scale).astype(np.float64)
+    steps = np.rint(np.asarray(values, np.float32) / type_.scale).astype(np.float64)
     return np.clip(steps + type_.zero_point, least, greatest).astype(storage_dtype(type_))
 
 

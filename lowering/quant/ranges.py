@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, DictionaryAttr, f32
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, DictionaryAttr, Float32Type, f32
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
 from xdsl.utils.exceptions import PassFailedException
+from xdsl.utils.hints import isa
 
 RANGES = "quant.ranges"
 RANGE = "quant.range"
@@ -21,7 +22,7 @@ Range = tuple[float, float]
 
 
 def _pair(attribute: Attribute, where: str) -> Range | None:
-    if isinstance(attribute, DenseArrayBase) and attribute.elt_type == f32:
+    if isa(attribute, DenseArrayBase[Float32Type]):
         values = attribute.get_values()
         if not values:
             return None
@@ -48,7 +49,7 @@ def range_of(value: SSAValue) -> Range | None:
     ranges = op.attributes.get(RANGES)
     if ranges is None:
         return None
-    if not isinstance(ranges, ArrayAttr) or len(ranges.data) != len(op.results):
+    if not isa(ranges, ArrayAttr[Attribute]) or len(ranges) != len(op.results):
         raise PassFailedException(f"'{RANGES}' of {op.name} holds one range per result")
     return _pair(ranges.data[value.index], f"'{RANGES}' of {op.name}")
 

@@ -14,17 +14,19 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
+import onnxruntime
 from onnx import ModelProto, NodeProto, helper
 
 from pulsar2.diagnostics import UserError
 
 F32Array = npt.NDArray[np.float32]
+
+_ort: Any = onnxruntime  # it has no types that a checker could use
 
 _MARK = "observed:"
 _REORDERS = ("ReorderInput", "ReorderOutput")
@@ -49,9 +51,9 @@ class ObservedModel:
             blocked = _without_marks(model, observed, marked) if marked else None
             if blocked is not None:
                 optimized, self._places = blocked
-                self._session = _session(optimized, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+                self._session = _session(optimized, _ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
         if self._session is None:
-            self._session = _session(prepared, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+            self._session = _session(prepared, _ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
 
     def runner(self) -> Runner:
         """One thread's way to run the model; several may run at once."""
@@ -62,7 +64,7 @@ class ObservedModel:
 class Runner:
     """Runs a session into buffers that it keeps from run to run."""
 
-    def __init__(self, session: ort.InferenceSession, outputs: Sequence[str]):
+    def __init__(self, session: Any, outputs: Sequence[str]):
         self._session = session
         self._outputs = list(outputs)
         self._distinct = list(dict.fromkeys(outputs))
@@ -100,8 +102,8 @@ class Runner:
             self._binding.bind_ortvalue_output(name, value)
 
 
-def _session(model: ModelProto, level: Any, save_to: Path | None = None) -> ort.InferenceSession:
-    options = ort.SessionOptions()
+def _session(model: ModelProto, level: Any, save_to: Path | None = None) -> Any:
+    options = _ort.SessionOptions()
     # Images are what runs in parallel, so one run is one thread and its result does not depend on
     # how many there are.
     options.intra_op_num_threads = 1
@@ -111,7 +113,7 @@ def _session(model: ModelProto, level: Any, save_to: Path | None = None) -> ort.
     if save_to is not None:
         options.optimized_model_filepath = str(save_to)
     try:
-        return ort.InferenceSession(
+        return _ort.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:
@@ -181,9 +183,9 @@ def _without_marks(
     with tempfile.TemporaryDirectory(prefix="pulsar2-") as folder:
         path = Path(folder) / "optimized.onnx"
         _session(
-            _with_outputs(model, outputs, marks), ort.GraphOptimizationLevel.ORT_ENABLE_ALL, path
+            _with_outputs(model, outputs, marks), _ort.GraphOptimizationLevel.ORT_ENABLE_ALL, path
         )
-        optimized = onnx.load(str(path))
+        optimized = ModelProto.FromString(path.read_bytes())
     nodes = list(optimized.graph.node)
     producers = {name: node for node in nodes for name in node.output}
     uses = Counter(name for node in nodes for name in node.input)
@@ -208,5 +210,5 @@ def _without_marks(
         places[name] = source
     gone = {id(node) for node in dropped}
     del optimized.graph.node[:]
-    optimized.graph.node.extend(cast(NodeProto, n) for n in nodes if id(n) not in gone)
+    optimized.graph.node.extend(n for n in nodes if id(n) not in gone)
     return _with_outputs(optimized, list(places.values()), []), places

@@ -51,7 +51,7 @@ def read_quant_axmodel(model: str | os.PathLike[str] | ModelProto, ctx: AxContex
 
 def _load(path: str) -> ModelProto:
     try:
-        return onnx.load(path)
+        return onnx.load(path)  # pyright: ignore[reportUnknownMemberType]
     except OSError as error:
         raise UserError.of(f"cannot read the model: {error.strerror or error}", path) from None
     except (DecodeError, ValueError, onnx.checker.ValidationError) as error:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import ModelProto, TensorAnnotation, TensorProto, helper, numpy_helper
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import AnyTensorType, ModuleOp
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Attribute, SSAValue
+from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
@@ -155,7 +156,7 @@ def save_quant_axmodel(module: ModuleOp, ctx: AxContext, path: str | os.PathLike
     model = make_quant_axmodel(module, ctx)
     target = Path(path)
     if model.ByteSize() > EXTERNAL_DATA_BYTES:
-        onnx.save_model(
+        onnx.save_model(  # pyright: ignore[reportUnknownMemberType]
             model,
             str(target),
             save_as_external_data=True,
@@ -168,6 +169,6 @@ def save_quant_axmodel(module: ModuleOp, ctx: AxContext, path: str | os.PathLike
 
 
 def _info(name: str, type_: Attribute) -> onnx.ValueInfoProto:
-    assert isinstance(type_, TensorType)
+    assert isa(type_, AnyTensorType)
     dtype = helper.np_dtype_to_tensor_dtype(storage_dtype(type_))
     return helper.make_tensor_value_info(name, dtype, type_.get_shape())

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import onnx
 from onnx import ModelProto, helper
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import AnyTensorType, ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Attribute, SSAValue
+from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
@@ -117,7 +118,7 @@ def _export_body(func: FuncOp, functions: Mapping[str, FuncOp], builder: ModelBu
         emit(op, builder)
 
 
-def _value_info(name: str, type_: object) -> onnx.ValueInfoProto:
-    assert isinstance(type_, TensorType)
+def _value_info(name: str, type_: Attribute) -> onnx.ValueInfoProto:
+    assert isa(type_, AnyTensorType)
     dtype = helper.np_dtype_to_tensor_dtype(storage_dtype(type_))
     return helper.make_tensor_value_info(name, dtype, type_.get_shape())

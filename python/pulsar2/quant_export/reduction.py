@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from pulsar2.dialects.quant import AvgPoolOp, MaxPoolOp, PoolOp, ReduceKind, ReduceOp, SoftmaxOp
 from pulsar2.dialects.quant.types import shape_of, storage_dtype, uniform_of
 from pulsar2.quant_export.builder import Emit, ModelBuilder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bench.networks as networks
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -10,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from xdsl.dialects.builtin import ModuleOp
 
+import bench.networks as networks
 from pulsar2._kernels import MinMaxObserver
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import Sample

@@ -202,10 +202,13 @@ def test_pickles_cannot_run_code(protocol: int, tmp_path: Path) -> None:
 def fails(
     path: Path, message: str, tmp_path: Path, *, read: bool = False, **changes: Any
 ) -> UserError:
-    with pytest.raises(UserError) as caught:
+    def load() -> None:
         loaded: CalibrationDataset = load_dataset([data(path, **changes)], tmp_path / "out")
         if read:
-            loaded[0]
+            loaded.sample(0)
+
+    with pytest.raises(UserError) as caught:
+        load()
     assert message in str(caught.value)
     return caught.value
 
