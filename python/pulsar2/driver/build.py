@@ -22,6 +22,7 @@ from pulsar2.console.progress import calibration_bar
 from pulsar2.context import make_context
 from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
+from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, Interface, plan_inputs
 from pulsar2.driver.report import print_layer_config, print_quant_config, print_results
@@ -83,12 +84,13 @@ class _Build:
         quantized = config.model_type == "QuantAxModel"
         read = self._read_quantized if quantized else self._import
         module, plans = self._timed("import", read)
-        dump = workspace.ir if config.debug.dump_ir else None
+        dump = Dump(workspace.ir, self._ctx) if config.debug.dump_ir else None
         stages = Stages(module, self._ctx, self._crash, dump, self._seconds)
         with workspace.claimed():
             self._crash.folder = workspace.work
             self._log.to_file(workspace.log)
-            stages.dump("import")
+            if dump is not None:
+                dump.write("import", module, "")
             if not quantized:
                 self._quantize(stages, plans)
             compiled = compile_quantized(stages, config.target_hardware, config.npu_mode)
@@ -127,7 +129,8 @@ class _Build:
         print_layer_config(config)
         print(f"Transformer optimize level: {config.quant.transformer_opt_level}", flush=True)
         self._timed("calibrate", lambda: self._calibrate(module, dataset))
-        stages.dump("calibrate")
+        if stages.dump is not None:
+            stages.dump.write_calibrated(module)
         inserted = [p.preprocess_option() for p in plans]
         if any(inserted):
             stages.run("preprocess", {"inputs": quoted(*filter(None, inserted))})

@@ -113,6 +113,7 @@ def _is_quantized(proto: onnx.ModelProto) -> bool:
 
 def _load_quantized(config: RunConfig) -> Simulator:
     """A quant_axmodel: as QDQ in ONNX Runtime, or as the program that it compiles to."""
+    from pulsar2.console.log import Log
     from pulsar2.context import make_context
     from pulsar2.quant_axmodel import read_quant_axmodel
 
@@ -128,8 +129,10 @@ def _load_quantized(config: RunConfig) -> Simulator:
     from pulsar2.driver.guard import Crash
     from pulsar2.driver.stages import Stages
 
+    log = Log().start()
     stages = Stages(module, ctx, Crash(), None, {})
     compiled = compile_quantized(stages, config.target_hardware, "NPU1")
+    log.stop()
     return NpuSimulator(InferenceSession(encode_axmodel(compiled.model)))
 
 

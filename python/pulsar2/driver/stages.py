@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from pulsar2.context import AxContext
+from pulsar2.driver.dump import Dump, save_weights
 from pulsar2.driver.guard import Crash
-from pulsar2.files import make_folder
-from pulsar2.ir import print_module, save_module
+from pulsar2.ir import print_module
 from pulsar2.pass_text import quote_word
 from pulsar2.pipeline import PassTiming, parse_passes, run_passes
-
-_HANDLE = re.compile(r'#ax\.weight<"([0-9a-f]{32})"')
 
 PassDone = Callable[[PassTiming, ModuleOp], None]
 
@@ -27,9 +23,9 @@ PassDone = Callable[[PassTiming, ModuleOp], None]
 class Stages:
     """The stages of one build.
 
-    `dump` is the folder for the module after each stage, None when it is not asked for. While a
-    stage runs, `crash` knows how to write the module it began with, and the command that repeats
-    it. The time that each stage takes goes into `seconds`.
+    `dump`, when that is asked for, writes the module after each stage. While a stage runs, `crash`
+    knows how to write the module it began with, and the command that repeats it. The time that each
+    stage takes goes into `seconds`.
     """
 
     def __init__(
@@ -37,15 +33,14 @@ class Stages:
         module: ModuleOp,
         ctx: AxContext,
         crash: Crash,
-        dump: Path | None,
+        dump: Dump | None,
         seconds: dict[str, float],
     ):
         self.module = module
         self.ctx = ctx
         self.seconds = seconds
         self._crash = crash
-        self._dump = dump
-        self._count = 0
+        self.dump = dump
 
     def run(
         self, pipeline: str, options: Mapping[str, str] | None = None, done: PassDone | None = None
@@ -68,17 +63,8 @@ class Stages:
         run_passes(self.ctx, self.module, parse_passes(text), before=begin, after=end)
         self._crash.reproducer = None
         self.seconds[pipeline] = time.perf_counter() - start
-        self.dump(pipeline)
-
-    def dump(self, stage: str) -> None:
-        """Writes the module as it is after `stage`, with its weights, when that is asked for."""
-        self._count += 1
-        if self._dump is None:
-            return
-        path = make_folder(self._dump) / f"{self._count}_{stage}.mlir"
-        save_module(self.module, path)
-        save_weights(self.ctx, path.read_text(encoding="utf-8"), path.with_suffix(".safetensors"))
-        logger.info("dump ir after [{}] to [{}]", stage, path)
+        if self.dump is not None:
+            self.dump.write(pipeline, self.module, text)
 
 
 def pipeline_text(pipeline: str, options: Mapping[str, str]) -> str:
@@ -91,11 +77,6 @@ def pipeline_text(pipeline: str, options: Mapping[str, str]) -> str:
 def quoted(*texts: str) -> str:
     """Texts as the value of a pipeline's option."""
     return ",".join(quote_word(t) for t in texts)
-
-
-def save_weights(ctx: AxContext, text: str, path: Path) -> None:
-    """Writes the weights that the text of a module refers to."""
-    ctx.weights.save(path, sorted(set(_HANDLE.findall(text))))
 
 
 def _reproduce(folder: Path, module: ModuleOp, ctx: AxContext, pipeline: str) -> str:

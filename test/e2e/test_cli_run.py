@@ -1,0 +1,122 @@
+"""`pulsar2 run` and the Python runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import run
+
+from pulsar2.diagnostics import UserError
+from pulsar2.runtime import InferenceSession, split_batches
+
+
+def session_outputs(path: Path, feeds: dict[str, np.ndarray[Any, Any]]) -> Any:
+    return InferenceSession(path).run(None, feeds)
+
+
+def test_run_compares_all_kinds_of_models(built: Path) -> None:
+    """Float, quantized in both modes, compiled: near, within a step, and equal."""
+    simulations = built / "list.txt"
+    simulations.write_text("0\na/1\n\n")
+    out = built / "out"
+    results: dict[str, np.ndarray[Any, Any]] = {}
+    for name, model, words in (
+        ("npu", out / "compiled.axmodel", ["--random_input"]),
+        ("npu2", out / "quant" / "quant_axmodel.onnx", ["--mode", "NPUBackend"]),
+        ("reference", out / "quant" / "quant_axmodel.onnx", []),
+    ):
+        outcome = run(
+            "run", "--model", model, "--input_dir", built / "in", "--output_dir", built / name,
+            "--list", simulations, *words,
+        )  # fmt: skip
+        assert outcome.code == 0, outcome.err
+        assert outcome.out.splitlines()[-6:] == [
+            ">>> [0] start",
+            f"write [output] to [{built / name / '0' / 'output.bin'}] successfully",
+            ">>> [0] finish",
+            ">>> [a/1] start",
+            f"write [output] to [{built / name / 'a' / '1' / 'output.bin'}] successfully",
+            ">>> [a/1] finish",
+        ]
+        results[name] = np.fromfile(built / name / "a" / "1" / "output.bin", np.float32)
+    np.testing.assert_array_equal(results["npu"], results["npu2"])
+    picture = np.fromfile(built / "in" / "a" / "1" / "input.bin", np.uint8).reshape(1, 16, 16, 3)
+    (expected,) = session_outputs(out / "compiled.axmodel", {"input": picture})
+    np.testing.assert_array_equal(results["npu"], expected.reshape(-1))
+    step = np.diff(np.unique(results["npu"])).min()
+    assert np.abs(results["npu"] - results["reference"]).max() <= 1.01 * step
+    floats = ((picture.astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2)
+    floats.tofile(built / "in" / "input.bin")
+    outcome = run(
+        "run", "--model", built / "model.onnx", "--input_dir", built / "in",
+        "--output_dir", built / "float",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    exact = np.fromfile(built / "float" / "output.bin", np.float32)
+    cosine = exact @ results["npu"] / np.linalg.norm(exact) / np.linalg.norm(results["npu"])
+    assert cosine > 0.99
+
+
+def test_run_with_batches_repeats_a_model_of_batch_one(built: Path) -> None:
+    session = InferenceSession(
+        built / "out" / "compiled.axmodel", providers=["AxEngineExecutionProvider"]
+    )
+    batch = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    (built / "batch").mkdir()
+    batch.tofile(built / "batch" / "input.bin")
+    outcome = run(
+        "run", "--model", built / "out" / "compiled.axmodel", "--input_dir", built / "batch",
+        "--output_dir", built / "batch_out", "--batch_size", "3",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    (together,) = session.run(None, {"input": batch})
+    (single,) = session.run(["output"], {"input": batch[1:2]})
+    np.testing.assert_array_equal(together[1:2], single)
+    written = np.fromfile(built / "batch_out" / "output.bin", np.float32)
+    np.testing.assert_array_equal(written, together.reshape(-1))
+
+
+@pytest.mark.parametrize(
+    ("model", "tensors"),
+    [("model.onnx", {"c", "r", "p", "f", "output"}), ("out/quant/quant_axmodel.onnx", {"output"})],
+)
+def test_run_writes_inner_tensors(built: Path, model: str, tensors: set[str]) -> None:
+    target = built / f"inner_{Path(model).stem}"
+    outcome = run(
+        "run", "--model", built / model, "--input_dir", target, "--output_dir", target / "o",
+        "--random_input", "--enable_perlayer_output",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    written = {p.stem for p in (target / "o").glob("*.bin")}
+    assert tensors <= written
+    assert len(written) > 3
+
+
+def test_session_refuses_what_does_not_fit(built: Path) -> None:
+    session = InferenceSession(built / "out" / "compiled.axmodel")
+    picture = np.zeros((1, 16, 16, 3), np.uint8)
+    assert [(i.name, i.shape, i.dtype, i.type) for i in session.get_inputs()] == [
+        ("input", [1, 16, 16, 3], "uint8", "tensor(uint8)")
+    ]
+    assert session.get_outputs()[0].type == "tensor(float)"
+    for names, feeds, message in (
+        (["outptu"], {"input": picture}, "there is no output 'outptu' (outputs: output; did you"),
+        (None, {"imput": picture}, "there is no input 'imput'"),
+        (None, {}, "input 'input' is missing"),
+        (None, {"input": picture.astype(np.float32)}, "expected uint8[n, 16, 16, 3], n samples"),
+        (None, {"input": picture[:, :8]}, "input 'input' is uint8[1, 8, 16, 3]"),
+        (None, {"input": picture[:0]}, "the same number of samples"),
+    ):
+        with pytest.raises(UserError) as caught:
+            session.run(names, feeds)
+        assert message in str(caught.value)
+
+
+def test_split_batches() -> None:
+    assert split_batches(3, [1, 2, 4]) == [2, 1]
+    assert split_batches(9, [1, 2, 4]) == [4, 4, 1]
+    assert split_batches(3, [1]) == [1, 1, 1]
+    assert split_batches(3, [2, 4]) == [2, 2]
