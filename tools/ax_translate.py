@@ -159,7 +159,7 @@ def _disassemble(args: argparse.Namespace) -> None:
     from pulsar2.axmodel import decode_axmodel
     from pulsar2.context import make_context
     from pulsar2.disassemble import decode_program, disassemble, disassemble_model
-    from pulsar2.program import MAGIC
+    from pulsar2.program_codec import MAGIC
 
     context = make_context()
     where = "<stdin>" if args.input == "-" else args.input

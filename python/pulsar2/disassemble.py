@@ -26,7 +26,7 @@ from pulsar2.dialects.sched.attrs import (
     dense_strides,
 )
 from pulsar2.locations import name_location
-from pulsar2.program import IO, OPCODES_BY_CODE, Job, Operand, Program
+from pulsar2.program import IO, OPCODES_BY_CODE, Job, Operand, Program, operand_extent
 from pulsar2.program import Space as ProgramSpace
 from pulsar2.targets import Mode, load_target
 from pulsar2.weights import AnyArray, WeightStore
@@ -168,7 +168,7 @@ def _node_of(label: str) -> str:
 def _constants(jobs: Sequence[Job], params: AnyArray) -> list[tuple[int, int]]:
     """Byte ranges of the parameter segment: each that a job reads, and what else is not zero."""
     reads = sorted(
-        (operand.address, operand.address + _place(operand).view.extent)
+        (operand.address, operand.address + operand_extent(operand))
         for job in jobs
         for operand in job.operands
         if operand.space is ProgramSpace.PARAM
