@@ -105,7 +105,7 @@ void run_matmul(const KernelCall& call) {
   const MatmulProblem problem = check_matmul(call);
   if (problem.a.dtype == DType::F32) {
     matmul_float(problem);
-  } else {
+  } else if (!matmul_gemm(problem)) {
     matmul_general(problem);
   }
 }

@@ -31,6 +31,9 @@ struct MatmulProblem {
   }
 };
 
+/// 8-bit factors by tiles. Returns false if the job is not of that kind.
+bool matmul_gemm(const MatmulProblem& p);
+
 /// Any integer types and strides; 64-bit sums.
 void matmul_general(const MatmulProblem& p);
 

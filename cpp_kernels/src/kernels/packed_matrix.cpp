@@ -1,7 +1,6 @@
 #include "packed_matrix.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -33,65 +32,95 @@ uint8_t* AlignedBuffer::reserve(size_t bytes) {
 
 namespace {
 
-int32_t load_byte(const uint8_t* p, bool is_signed) {
-  return is_signed ? static_cast<int8_t>(*p) : static_cast<int32_t>(*p);
+constexpr int64_t kChunk = 256;  ///< elements of a column that are packed at a time
+
+/// Some elements of the columns of one panel, as they lie in memory.
+using Chunk = uint8_t[kPanel][kChunk];
+
+/// Reads elements [first, first + n) of a tap for `columns` columns.
+void read_chunk(const MatrixSource& source, const uint8_t* tap, int64_t columns, int64_t first,
+                int64_t n, Chunk& chunk) {
+  const uint8_t* src = tap + first * source.depth_stride;
+  if (source.depth_stride == 1) {
+    for (int64_t c = 0; c < columns; ++c) {
+      std::memcpy(chunk[c], src + c * source.column_stride, static_cast<size_t>(n));
+    }
+  } else {
+    for (int64_t k = 0; k < n; ++k) {
+      const uint8_t* row = src + k * source.depth_stride;
+      for (int64_t c = 0; c < columns; ++c) chunk[c][k] = row[c * source.column_stride];
+    }
+  }
 }
 
-/// Packs one column into its place in a panel; `out` is the column's first element.
-struct ColumnPacker {
-  const MatrixSource& source;
-  const GemmOps& ops;
-  bool is_signed;
-  bool flat;
-  int64_t groups;
-  int64_t group_bytes;  ///< from one group of the column to its next
+/// Adds up a column's elements: packed values and magnitudes less the zero point.
+template <typename T>
+void add_up(const uint8_t* elements, int64_t n, int32_t zero, int32_t packed_offset, int32_t* sum,
+            int64_t* abs_sum) {
+  int32_t total = 0;
+  int32_t magnitude = 0;
+  for (int64_t k = 0; k < n; ++k) {
+    const int32_t v = static_cast<T>(elements[k]);
+    total += v - packed_offset;
+    magnitude += v < zero ? zero - v : v - zero;
+  }
+  *sum = static_cast<int32_t>(static_cast<uint32_t>(*sum) + static_cast<uint32_t>(total));
+  *abs_sum += magnitude;
+}
 
-  template <typename Put>
-  void walk(const uint8_t* column, const Put& put) const {
-    int64_t k = 0;
-    for (int64_t h = 0; h < source.taps_h; ++h) {
-      for (int64_t w = 0; w < source.taps_w; ++w) {
-        const uint8_t* tap = column + h * source.tap_h_stride + w * source.tap_w_stride;
-        if (!flat) k = (h * source.taps_w + w) * groups * ops.group;
-        for (int64_t c = 0; c < source.depth; ++c, ++k) put(k, tap + c * source.depth_stride);
+/// Writes a chunk into a panel, groups of kGroup elements of type P after one another; `first` is
+/// the position of the chunk in its run.
+template <typename T, typename P, int kGroup>
+void write_chunk(const Chunk& chunk, int64_t columns, int64_t first, int64_t n,
+                 const int32_t* offset, uint8_t* panel) {
+  constexpr int64_t kGroupBytes = int64_t{kPanel} * kGroup * sizeof(P);
+  for (int64_t c = 0; c < columns; ++c) {
+    const int32_t z = offset[c];
+    for (int64_t k = 0; k < n; ++k) {
+      const P v = static_cast<P>(static_cast<T>(chunk[c][k]) - z);
+      const int64_t at = first + k;
+      std::memcpy(panel + at / kGroup * kGroupBytes + (c * kGroup + at % kGroup) * sizeof(P), &v,
+                  sizeof v);
+    }
+  }
+}
+
+template <typename T>
+void write_chunk_of(GemmKind kind, const Chunk& chunk, int64_t columns, int64_t first, int64_t n,
+                    const int32_t* offset, uint8_t* panel) {
+  switch (kind) {
+    case GemmKind::Dot4:
+      return write_chunk<T, int8_t, 4>(chunk, columns, first, n, offset, panel);
+    case GemmKind::Dot2:
+      return write_chunk<T, int16_t, 2>(chunk, columns, first, n, offset, panel);
+    case GemmKind::Dot1:
+      return write_chunk<T, int16_t, 1>(chunk, columns, first, n, offset, panel);
+  }
+}
+
+/// Packs the columns of one panel.
+template <typename T>
+void pack_panel(const MatrixSource& source, const GemmOps& ops, int64_t first_column,
+                const int32_t* offset, PackedMatrix& m, uint8_t* panel) {
+  const int64_t columns = std::min<int64_t>(kPanel, source.columns - first_column);
+  const bool flat = m.taps == 1;
+  Chunk chunk;
+  for (int64_t t = 0; t < source.taps_h * source.taps_w; ++t) {
+    const uint8_t* tap = source.data + first_column * source.column_stride +
+                         t / source.taps_w * source.tap_h_stride +
+                         t % source.taps_w * source.tap_w_stride;
+    const int64_t start = t * (flat ? source.depth : m.groups * ops.group);
+    for (int64_t k = 0; k < source.depth; k += kChunk) {
+      const int64_t n = std::min(kChunk, source.depth - k);
+      read_chunk(source, tap, columns, k, n, chunk);
+      write_chunk_of<T>(ops.kind, chunk, columns, start + k, n, offset, panel);
+      for (int64_t c = 0; c < columns; ++c) {
+        const auto i = static_cast<size_t>(first_column + c);
+        add_up<T>(chunk[c], n, source.zero[i], offset[c], &m.sum[i], &m.abs_sum[i]);
       }
     }
   }
-
-  /// Dot4: signed bytes.
-  void bytes(const uint8_t* column, int32_t zero, uint8_t* out, int32_t* sum,
-             int64_t* abs_sum) const {
-    const uint8_t flip = is_signed ? 0 : 0x80;
-    uint32_t total = 0;
-    int64_t magnitude = 0;
-    walk(column, [&](int64_t k, const uint8_t* p) {
-      const uint8_t packed = *p ^ flip;
-      out[k / 4 * group_bytes + k % 4] = packed;
-      total += static_cast<uint32_t>(static_cast<int8_t>(packed));
-      magnitude += std::abs(load_byte(p, is_signed) - zero);
-    });
-    *sum = static_cast<int32_t>(total);
-    *abs_sum = magnitude;
-  }
-
-  /// Dot2 and Dot1: 16-bit words without zero point.
-  void words(const uint8_t* column, int32_t zero, uint8_t* out, int32_t* sum,
-             int64_t* abs_sum) const {
-    int64_t total = 0;
-    int64_t magnitude = 0;
-    const int64_t mask = ops.group - 1;
-    const int shift = ops.group == 2 ? 1 : 0;
-    walk(column, [&](int64_t k, const uint8_t* p) {
-      const int32_t v = load_byte(p, is_signed) - zero;
-      store_as<int16_t>(out + (k >> shift) * group_bytes + (k & mask) * 2,
-                        static_cast<int16_t>(v));
-      total += v;
-      magnitude += std::abs(v);
-    });
-    *sum = static_cast<int32_t>(total);
-    *abs_sum = magnitude;
-  }
-};
+}
 
 }  // namespace
 
@@ -103,8 +132,7 @@ PackedMatrix pack_matrix(const MatrixSource& source, const GemmOps& ops, bool fl
   m.taps = flat ? 1 : taps;
   m.depth = flat ? taps * source.depth : source.depth;
   m.groups = (m.depth + ops.group - 1) / ops.group;
-  const int64_t group_bytes = static_cast<int64_t>(kPanel) * ops.group * ops.b_bytes;
-  m.panel_bytes = m.taps * m.groups * group_bytes;
+  m.panel_bytes = m.taps * m.groups * kPanel * ops.group * ops.b_bytes;
   const auto padded = static_cast<size_t>(m.panels() * kPanel);
   m.sum.assign(padded, 0);
   m.abs_sum.assign(padded, 0);
@@ -113,17 +141,20 @@ PackedMatrix pack_matrix(const MatrixSource& source, const GemmOps& ops, bool fl
   uint8_t* data = m.data.reserve(size);
   std::memset(data, 0, size);
   const bool is_signed = source.dtype == DType::S8;
-  const ColumnPacker packer{source, ops, is_signed, flat, m.groups, group_bytes};
-  for (int64_t o = 0; o < source.columns; ++o) {
-    const auto i = static_cast<size_t>(o);
-    uint8_t* out = data + o / kPanel * m.panel_bytes + o % kPanel * ops.group * ops.b_bytes;
-    const uint8_t* column = source.data + o * source.column_stride;
-    if (ops.kind == GemmKind::Dot4) {
-      packer.bytes(column, source.zero[o], out, &m.sum[i], &m.abs_sum[i]);
-      m.zero[i] = source.zero[o] - (is_signed ? 0 : 128);
+  for (int64_t first = 0; first < source.columns; first += kPanel) {
+    // What packing subtracts: U8 becomes S8 for Dot4, 16-bit elements lose their zero point.
+    int32_t offset[kPanel] = {};
+    for (int64_t c = 0; c < std::min<int64_t>(kPanel, source.columns - first); ++c) {
+      const auto i = static_cast<size_t>(first + c);
+      offset[c] = ops.kind == GemmKind::Dot4 ? (is_signed ? 0 : 128) : source.zero[i];
+      m.zero[i] = source.zero[i] - offset[c];
       m.has_zero |= m.zero[i] != 0;
+    }
+    uint8_t* panel = data + first / kPanel * m.panel_bytes;
+    if (is_signed) {
+      pack_panel<int8_t>(source, ops, first, offset, m, panel);
     } else {
-      packer.words(column, source.zero[o], out, &m.sum[i], &m.abs_sum[i]);
+      pack_panel<uint8_t>(source, ops, first, offset, m, panel);
     }
   }
   return m;
