@@ -119,7 +119,7 @@ PIPELINES: dict[str, Pipeline] = {
         "quantized subgraphs to scheduled programs",
         (
             "convert-quant-to-sched{{target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}}}",
-            "sched-plan-tiles",
+            "sched-plan-tiles{{slice-mode={slice_mode}}}",
             "sched-build-jobs",
             "sched-insert-swaps",
             "sched-hoist-loads",
@@ -127,7 +127,7 @@ PIPELINES: dict[str, Pipeline] = {
             "sched-insert-waits",
             "sched-assign-eus",
         ),
-        {"target": "AX650", "npu_mode": "NPU1", "ocm_bytes": "0"},
+        {"target": "AX650", "npu_mode": "NPU1", "ocm_bytes": "0", "slice_mode": "false"},
     ),
     "emit": Pipeline(
         "scheduled programs to the chip's jobs",

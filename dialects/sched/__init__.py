@@ -10,6 +10,7 @@ from xdsl.ir import Dialect
 from pulsar2.dialects.sched.attrs import (
     BufferType,
     EuKindAttr,
+    FusionAttr,
     ParamsAttr,
     SpaceAttr,
     TilingAttr,
@@ -22,5 +23,5 @@ from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 Sched = Dialect(
     "sched",
     [ProgramOp, BufferOp, LayerOp, JobOp],
-    [SpaceAttr, EuKindAttr, BufferType, TokenType, ViewAttr, ParamsAttr, TilingAttr],
+    [SpaceAttr, EuKindAttr, BufferType, TokenType, ViewAttr, ParamsAttr, TilingAttr, FusionAttr],
 )

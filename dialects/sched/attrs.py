@@ -31,7 +31,11 @@ MAX_DIMS = 6
 
 
 class Space(StrEnum):
-    """Where a buffer lies. `any` is undecided: the tiling pass settles it."""
+    """Where a buffer lies.
+
+    `any` is undecided: the tiling pass settles it. A `tile` buffer lies nowhere as a whole: fused
+    layers hand its tensor on tile by tile.
+    """
 
     ANY = "any"
     OCM = "ocm"
@@ -39,6 +43,7 @@ class Space(StrEnum):
     OUTPUT = "output"
     PARAM = "param"
     SWAP = "swap"
+    TILE = "tile"
 
 
 class EuKind(StrEnum):
@@ -241,7 +246,10 @@ class ViewAttr(Data[View]):
     @classmethod
     def parse_body(cls, parser: AttrParser) -> View:
         """Parses what stands between the angle brackets."""
-        element = element_type(parser.parse_type())
+        type_ = parser.parse_type()
+        if type_ not in _FROM_IR:
+            parser.raise_error(f"jobs have no operands of type {type_}")
+        element = element_type(type_)
         shape = _parse_ints(parser)
         parser.parse_punctuation(":")
         strides = _parse_ints(parser)
@@ -353,3 +361,37 @@ class TilingAttr(Data[Tiling]):
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string(f"{list(self.data.grid)} order {list(self.data.order)}")
+
+
+class Fusion(NamedTuple):
+    """A group of neighbouring layers that run tile by tile: its number, and into how many tiles."""
+
+    group: int
+    tiles: int
+
+
+@irdl_attr_definition
+class FusionAttr(Data[Fusion]):
+    """Layers with equal `group` run together, in `tiles` slices of rows.
+
+    ```
+    #sched.fusion<group 2 tiles 14>
+    ```
+    """
+
+    name = "sched.fusion"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Fusion:
+        with parser.in_angle_brackets():
+            parser.parse_keyword("group")
+            group = parser.parse_integer()
+            parser.parse_keyword("tiles")
+            tiles = parser.parse_integer()
+            if group < 0 or tiles < 1:
+                parser.raise_error("a group has a number from 0 and at least one tile")
+        return Fusion(group, tiles)
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string(f"group {self.data.group} tiles {self.data.tiles}")

@@ -23,6 +23,7 @@ from pulsar2.dialects.sched.attrs import (
     BufferType,
     EuKind,
     EuKindAttr,
+    FusionAttr,
     Params,
     ParamsAttr,
     TilingAttr,
@@ -78,7 +79,8 @@ class Work(IRDLOperation):
 class LayerOp(Work):
     """One kernel over whole tensors, not yet cut into jobs.
 
-    `tiling`, when the tiling pass has decided, says how the output is cut.
+    `tiling`, when the tiling pass has decided, says how the output is cut; `fusion`, that it runs
+    tile by tile together with its neighbours instead.
     """
 
     name = "sched.layer"
@@ -88,6 +90,7 @@ class LayerOp(Work):
     views = attr_def(ArrayAttr[ViewAttr])
     params = attr_def(ParamsAttr)
     tiling = opt_attr_def(TilingAttr)
+    fusion = opt_attr_def(FusionAttr)
 
     assembly_format = "$kernel `(` $buffers `)` $views $params attr-dict `:` type($buffers)"
 

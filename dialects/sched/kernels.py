@@ -1,8 +1,8 @@
 """The kernels that layers and jobs call: operands, parameters, units, and what must agree.
 
-Names and order of operands and parameters are the job table's (`pulsar2.program`); this adds what the
-verifier and the scheduler need: which operand is the output, which units run the kernel, and the
-constraints between shapes.
+Names and order of operands and parameters are the job table's (`pulsar2.program`); this adds what
+the verifier and the scheduler need: which operand is the output, which units run the kernel, and
+the constraints between shapes.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pulsar2.program import OPCODES, Opcode
 class Kernel:
     """What a layer or job may call.
 
-    `operands` are the names of the required operands, then of the optional ones; `output` is the index
-    of the one written. `eus` are the classes of units that run it, the preferred one first.
+    `operands` are the names of the required operands, then of the optional ones; `output` is the
+    index of the one written. `eus` are the classes of units that run it, the preferred one first.
     """
 
     name: str

@@ -68,10 +68,10 @@ class ProgramOp(IRDLOperation):
 class BufferOp(IRDLOperation):
     """A range of bytes in one memory space.
 
-    `space` is `any` until the tiling pass settles whether a tensor lives in OCM or is swapped to DDR.
-    A `param` buffer has `data`, the bytes it holds; `input` and `output` buffers have a `name`, the
-    tensor's name at run time, and `type`, the view of the whole tensor. `address` is the byte offset
-    in the space, once allocated.
+    `space` is `any` until the tiling pass settles whether a tensor lives in OCM or is swapped to
+    DDR. A `param` buffer has `data`, the bytes it holds; `input` and `output` buffers have a
+    `name`, the tensor's name at run time, and `type`, the view of the whole tensor. `address` is
+    the byte offset in the space, once allocated.
     """
 
     name = "sched.buffer"

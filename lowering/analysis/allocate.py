@@ -1,8 +1,8 @@
 """Offset assignment: packing buffers with known live ranges into one flat memory.
 
 IR-free. This is the dynamic storage allocation problem: each buffer has a size, a half-open live
-range, and needs an offset such that buffers alive at the same time do not overlap. It is NP-hard; the
-methods here are greedy, with several orders tried.
+range, and needs an offset such that buffers alive at the same time do not overlap. It is NP-hard;
+the methods here are greedy, with several orders tried.
 """
 
 from __future__ import annotations

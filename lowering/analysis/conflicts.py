@@ -1,8 +1,9 @@
 """Which jobs touch common bytes, and so must be ordered.
 
-IR-free. Jobs are given in a legal order. Every access is a strided box of bytes; two accesses conflict
-when they share a byte and at least one writes. The result is, for each job, the earlier jobs that it has
-to wait for so that every conflict is ordered, without those that other waits already imply.
+IR-free. Jobs are given in a legal order. Every access is a strided box of bytes; two accesses
+conflict when they share a byte and at least one writes. The result is, for each job, the earlier
+jobs that it has to wait for so that every conflict is ordered, without those that other waits
+already imply.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import NamedTuple
 class Access(NamedTuple):
     """Bytes of one memory space that a job touches.
 
-    `key` names the space. The bytes are those of a box of `shape` elements of `itemsize` bytes at byte
-    `strides` from `address`.
+    `key` names the space. The bytes are those of a box of `shape` elements of `itemsize` bytes at
+    byte `strides` from `address`.
     """
 
     key: int
@@ -164,8 +165,8 @@ def conflict_waits(jobs: Sequence[Sequence[Access]]) -> list[list[int]]:
 def prune_waits(queues: Sequence[int], waits: Sequence[Sequence[int]]) -> list[list[int]]:
     """Drops every wait that queue order or another wait implies.
 
-    `queues[j]` is the in-order queue of job j; jobs are listed in an order that respects both. A vector
-    clock holds, per queue, the last job known to have ended before a job starts.
+    `queues[j]` is the in-order queue of job j; jobs are listed in an order that respects both. A
+    vector clock holds, per queue, the last job known to have ended before a job starts.
     """
     count = max(queues, default=-1) + 1
     last = [-1] * count

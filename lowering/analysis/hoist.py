@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 
 class Load(NamedTuple):
-    """A job that fills a buffer: its position, the buffer's bytes, the first position it may take."""
+    """A job that fills a buffer: its position, the buffer's bytes, its first possible position."""
 
     position: int
     nbytes: int
@@ -26,9 +26,9 @@ def hoist(
 ) -> list[int]:
     """For each load, the position before which to issue it.
 
-    `pressure` is the bytes alive at each position in the present order, loads counted from where they
-    stand. A load moves up, at most `window` positions, while the bytes alive stay within `limit`. Loads
-    keep their order among themselves.
+    `pressure` is the bytes alive at each position in the present order, loads counted from where
+    they stand. A load moves up, at most `window` positions, while the bytes alive stay within
+    `limit`. Loads keep their order among themselves.
     """
     alive = pressure.copy()
     targets: list[int] = []

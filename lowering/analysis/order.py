@@ -1,7 +1,7 @@
 """Which unit runs a job, and in what order: list scheduling.
 
-IR-free. Jobs have a class of units, a duration, and earlier jobs to wait for. Scheduling respects the
-waits, gives every job a unit of its class, and orders the queues so that the end comes early.
+IR-free. Jobs have a class of units, a duration, and earlier jobs to wait for. Scheduling respects
+the waits, gives every job a unit of its class, and orders the queues so that the end comes early.
 """
 
 from __future__ import annotations

@@ -99,6 +99,14 @@ class Plan:
 
     spilled: set[int] = field(default_factory=set[int])
     layers: list[LayerPlan] = field(default_factory=list[LayerPlan])
+    resident: list[tuple[int, int, int]] = field(default_factory=list[tuple[int, int, int]])
+    """First layer, last layer and bytes of each tensor that lies in OCM."""
+    capacity: int = 0
+
+    def room(self, first: int, last: int) -> int:
+        """Bytes of OCM that no tensor alive anywhere in layers first..last takes."""
+        alive = sum(n for begin, end, n in self.resident if begin <= last and end >= first)
+        return self.capacity - alive
 
 
 class OutOfMemory(Exception):
@@ -144,6 +152,12 @@ def plan_layers(layers: Sequence[Layer], tensors: Sequence[Tensor], machine: Mac
         else:
             plan.spilled.add(victim)
     live = _live_bytes(lives, tensors, plan.spilled, len(layers), machine.alignment)
+    plan.capacity = capacity
+    plan.resident = [
+        (first, last, _align(tensors[t].nbytes, machine.alignment))
+        for t, (first, last) in enumerate(lives)
+        if t not in plan.spilled and last >= 0
+    ]
     for index in range(len(layers)):
         smallest = min(p.working_set for p in plans(index))
         if smallest + live[index] > machine.ocm_bytes:
@@ -208,7 +222,9 @@ def _victim(
     for index, (first, last) in enumerate(lives):
         if index in spilled or not first <= at <= last:
             continue
-        uses = sum(1 for i in range(first, last + 1) for o in layers[i].operands if o.tensor == index)
+        uses = sum(
+            1 for i in range(first, last + 1) for o in layers[i].operands if o.tensor == index
+        )
         cost = uses * (1.5 if index in touched else 1.0) / math.sqrt(tensors[index].nbytes)
         if best is None or cost < best[0]:
             best = (cost, index)
@@ -255,7 +271,9 @@ def _stationary(layer: Layer, grid: Sequence[int]) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _candidates(layer: Layer, machine: Machine) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def _candidates(
+    layer: Layer, machine: Machine
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     out, steps, cuttable = _cuts(layer)
     choices: list[list[int]] = []
     for dim in range(len(out)):

@@ -37,8 +37,8 @@ def _window(
 ) -> tuple[Range, int, int]:
     """Input rows that output rows `out` of a sliding window read: (range, pad before, pad after).
 
-    The range is clipped to the tensor, and never empty: a window that lies in the padding altogether
-    gets the nearest row, and a padding that skips it.
+    The range is clipped to the tensor, and never empty: a window that lies in the padding
+    altogether gets the nearest row, and a padding that skips it.
     """
     first = out[0] * stride - pad
     last = (out[1] - 1) * stride - pad + (kernel - 1) * dilation + 1

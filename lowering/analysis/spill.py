@@ -68,3 +68,12 @@ def split_lives(
 def _next(uses: Sequence[Sequence[int]], following: Sequence[int], buffer: int) -> int | None:
     index = following[buffer]
     return uses[buffer][index] if index < len(uses[buffer]) else None
+
+
+def split_all(jobs: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[list[list[int]]]:
+    """As `split_lives`, with every buffer in memory only while a job uses it."""
+    stays: list[list[list[int]]] = [[] for _ in sizes]
+    for position, needed in enumerate(jobs):
+        for buffer in sorted(set(needed)):
+            stays[buffer].append([position])
+    return stays

@@ -21,11 +21,12 @@ _SLACKS = (64, 32, 16, 8, 4, 2, 0)
 class SchedAllocate(AxPass):
     """Assigns byte addresses: in OCM by live ranges, in the DDR segments one buffer after another.
 
-    Where there is room, bytes rest for some jobs before another buffer takes them over, so that jobs do
-    not have to wait for each other just because they use the same memory.
+    Where there is room, bytes rest for some jobs before another buffer takes them over, so that
+    jobs do not have to wait for each other just because they use the same memory.
 
-    Needs: jobs in a legal order, OCM buffers that fit (`sched-insert-swaps`). Leaves: an `address` on
-    every buffer; from here on the order of the jobs may change only as far as conflicts of bytes allow.
+    Needs: jobs in a legal order, OCM buffers that fit (`sched-insert-swaps`). Leaves: an `address`
+    on every buffer; from here on the order of the jobs may change only as far as conflicts of bytes
+    allow.
 
     ```
     %a = sched.buffer ocm 401408

@@ -21,9 +21,9 @@ from pulsar2.timing import work_costs
 class SchedAssignEus(AxPass):
     """Assigns each job a unit of its class, and puts the jobs in the order in which they start.
 
-    List scheduling: whenever a unit is free, it takes the ready job of its class with the longest chain
-    of waits behind it. The cost of a job is the timing model's. Waits that the order of a queue, or
-    another wait, implies are dropped.
+    List scheduling: whenever a unit is free, it takes the ready job of its class with the longest
+    chain of waits behind it. The cost of a job is the timing model's. Waits that the order of a
+    queue, or another wait, implies are dropped.
 
     Needs: waits that order every conflict. Leaves: a `unit` on every job, queues in block order, no
     useless wait.

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.sched.attrs import Space
+from pulsar2.dialects.sched.attrs import Fusion, Space
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import node_name
 from pulsar2.lowering.analysis.regions import Region, cut_steps, split, whole
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.fused_jobs import build_group
 from pulsar2.lowering.sched.tile_jobs import JobBuilder, LayerJobs
 from pulsar2.weights import WeightStore
 
@@ -26,7 +27,8 @@ class SchedBuildJobs(AxPass):
     An operand in OCM is used in place. Of one in DDR, each tile's region is loaded into a buffer of its
     own (once for neighbouring tiles that need the same), and a result in DDR is stored from one, except
     that units which may write to DDR do so. The constants that a tile needs are packed into one blob
-    and loaded together; slices that several tiles use are loaded once.
+    and loaded together; slices that several tiles use are loaded once. Fused layers run slice by slice
+    of rows, and hand their inner tensors on in OCM.
 
     Needs: a tiling on every layer, no buffer in `any` space. Leaves: jobs only, each on its class of
     units, the order of the block being legal; no waits yet.
@@ -60,19 +62,28 @@ def _build_program(program: ProgramOp, weights: WeightStore) -> None:
             )
     builder = JobBuilder(weights)
     layers = [op for op in block.ops if isinstance(op, LayerOp)]
-    for layer in layers:
-        jobs = LayerJobs(builder, layer)
-        for region in _tiles(layer):
-            jobs.emit(region)
+    for group, members in itertools.groupby(layers, key=_group):
+        fused = list(members)
+        if group is not None:
+            build_group(builder, fused, group.tiles)
+            continue
+        for layer in fused:
+            jobs = LayerJobs(builder, layer)
+            for region in _tiles(layer):
+                jobs.emit(region)
     for layer in layers:
         layer.detach()
         layer.erase()
     for buffer in list(program.buffers()):
-        if buffer not in kept:
+        if buffer not in kept or buffer.where is Space.TILE:
             buffer.detach()
             buffer.erase()
     block.add_ops(builder.buffers)
     block.add_ops(builder.jobs)
+
+
+def _group(layer: LayerOp) -> Fusion | None:
+    return layer.fusion.data if layer.fusion is not None else None
 
 
 def _tiles(layer: LayerOp) -> Iterator[Region]:

@@ -29,15 +29,17 @@ from pulsar2.weights import WeightStore
 class ConvertQuantToSched(AxPass):
     """Turns each private function (an NPU subgraph) into a `sched.program` for one target.
 
-    Tensors become buffers: activations of four dimensions lie channels-last, others row-major; inputs
-    and outputs row-major, as the runtime hands them over. Transpose, slice and most reshapes become
-    other views of the same buffer, and the operands of a concatenation are computed in place. Every
-    computing operation becomes one `sched.layer`; 8-bit functions become tables.
+    Tensors become buffers: activations of four dimensions lie channels-last, others row-major;
+    inputs and outputs row-major, as the runtime hands them over. Transpose, slice and most reshapes
+    become other views of the same buffer, and the operands of a concatenation are computed in
+    place. Every computing operation becomes one `sched.layer`; 8-bit functions become tables.
 
     Needs: partitioned `quant` functions without unsupported operations. Leaves: programs whose
-    activation buffers lie in `any` space, uncut layers, and `ax.invoke` where functions were called.
+    activation buffers lie in `any` space, uncut layers, and `ax.invoke` where functions were
+    called.
 
-    Options: `target`, `npu-mode`, and `ocm-bytes` to give less OCM than the mode has (0: all of it).
+    Options: `target`, `npu-mode`, and `ocm-bytes` to give less OCM than the mode has (0: all of
+    it).
 
     ```
     func.func private @subgraph_npu_0(%x: tensor<1x8x4x4x!quant..>) -> tensor<1x8x4x4x!quant..> {
@@ -131,7 +133,7 @@ def _place_outputs(func: FuncOp, builder: ProgramBuilder) -> list[tuple[SSAValue
 
 def _is_view(value: SSAValue) -> bool:
     """Whether the value is an argument, a constant, or another view of what is already there."""
-    return not isinstance(value.owner, tuple(COMPUTE) + (quant.ConcatOp, quant.PadOp))
+    return not isinstance(value.owner, (*tuple(COMPUTE), quant.ConcatOp, quant.PadOp))
 
 
 def _place_concatenations(func: FuncOp, builder: ProgramBuilder) -> None:

@@ -15,7 +15,7 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.memory import OcmUse
 
 _LIMITS = (95, 90, 80, 70, 60, 50, 35, 20)
-"""Shares of the OCM, in percent, that prefetched buffers may fill it to; the first that fits is taken."""
+"""Percents of the OCM that prefetched buffers may fill it to; the first that fits is taken."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class SchedHoistLoads(AxPass):
     """Moves the loads of constants and inputs up, so that they run behind earlier compute.
 
     A load moves while the buffers alive stay within a share of the OCM, which is lowered until the
-    allocator finds room; loads keep their order. A load from `swap` stays behind the last store to it.
+    allocator finds room; loads keep their order. A load from `swap` stays behind the last store to
+    it.
 
     Options: `window`, the most positions that a load moves.
 

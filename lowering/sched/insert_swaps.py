@@ -13,9 +13,13 @@ from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp, ProgramOp
 from pulsar2.locations import place_of
 from pulsar2.lowering.analysis.allocate import assign_offsets
-from pulsar2.lowering.analysis.spill import TooLarge, split_lives
+from pulsar2.lowering.analysis.spill import split_all, split_lives
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.memory import OcmUse
+
+
+_BUDGETS = (100, 95, 90, 85, 80, 70, 60, 50)
+"""Shares of the OCM, in percent, that buffers may fill at once; the first that can be placed is taken."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +59,25 @@ def _insert_swaps(program: ProgramOp) -> None:
     use = OcmUse.of(program)
     if use.offsets(capacity) is not None:
         return
-    # Fragmentation may defeat a budget of the whole capacity; half of it always leaves room, as then
-    # all that one job needs fits beside all that the previous one did.
-    for percent in (100, 95, 90, 85, 80, 70, 60, 50):
-        try:
-            stays = split_lives(use.used, use.sizes, capacity * percent // 100)
-        except TooLarge as error:
-            if percent == 100:
-                raise UserError.of(
-                    f"one job needs {error.need} bytes of OCM at once, there are {error.have}",
-                    place_of(use.jobs[error.job]),
-                    "give more OCM (a larger npu_mode)",
-                    use.jobs[error.job],
-                ) from None
+    largest = max((sum(use.sizes[b] for b in needed), p) for p, needed in enumerate(use.used))
+    if largest[0] > capacity:
+        job = use.jobs[largest[1]]
+        raise UserError.of(
+            f"one job needs {largest[0]} bytes of OCM at once, there are {capacity}",
+            place_of(job),
+            "give more OCM (a larger npu_mode)",
+            job,
+        )
+    # Fragmentation may defeat a budget; with a buffer in OCM only while a job uses it there is none.
+    for percent in _BUDGETS:
+        budget = capacity * percent // 100
+        if budget < largest[0]:
             break
+        stays = split_lives(use.used, use.sizes, budget)
         if _fits(use, stays, capacity):
             _apply(program, use, stays)
             return
-    raise UserError.of(
-        f"the buffers of '{program.sym_name.data}' cannot be placed in {capacity} bytes of OCM",
-        accepted="give more OCM (a larger npu_mode)",
-        source=program,
-    )
+    _apply(program, use, split_all(use.used, use.sizes))
 
 
 def _fits(use: OcmUse, stays: list[list[list[int]]], capacity: int) -> bool:

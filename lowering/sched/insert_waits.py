@@ -22,11 +22,11 @@ _WRITTEN = {Space.OCM: 0, Space.OUTPUT: 1, Space.SWAP: 2}
 class SchedInsertWaits(AxPass):
     """Makes each job wait for the earlier jobs that touch bytes in common, one of the two writing.
 
-    That covers data (read after write) and memory (write after read or write, where buffers follow one
-    another in the same bytes). Waits that were there are replaced.
+    That covers data (read after write) and memory (write after read or write, where buffers follow
+    one another in the same bytes). Waits that were there are replaced.
 
-    Needs: addresses on all buffers, jobs in a legal order. Leaves: waits that alone make any order of
-    execution legal.
+    Needs: addresses on all buffers, jobs in a legal order. Leaves: waits that alone make any order
+    of execution legal.
 
     ```
     %t1 = sched.job "conv" on conv(%a, %w, %b, ..)

@@ -8,20 +8,23 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.dialects.sched.attrs import Space, Tiling, TilingAttr
+from pulsar2.dialects.sched.attrs import Fusion, FusionAttr, Space, Tiling, TilingAttr
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.locations import place_of
+from pulsar2.lowering.analysis.fuse_plan import FusionTensor, choose_groups
 from pulsar2.lowering.analysis.plan import (
     ON_PARAM,
     Layer,
     Machine,
     Operand,
     OutOfMemory,
+    Plan,
     Tensor,
     plan_layers,
 )
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.fused_jobs import describe
 from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
 from pulsar2.targets import Target, load_target
 from pulsar2.timing import work_costs
@@ -35,6 +38,12 @@ class SchedPlanTiles(AxPass):
     Each layer gets a `tiling`: how many tiles along each dimension of its output, and the order of the
     loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A tiling that is
     there already stays, so a hand-written one is kept.
+
+    With `slice-mode`, runs of layers whose tensors would go to DDR between them are fused instead, where
+    that fits: they run slice by slice of rows and hand those tensors on in OCM, which then lie in `tile`
+    space (see `pulsar2.lowering.analysis.fuse`).
+
+    Options: `slice-mode`.
 
     Needs: a program of layers. Leaves: no buffer in `any` space, a tiling on every layer.
 
@@ -50,10 +59,12 @@ class SchedPlanTiles(AxPass):
 
     name = "sched-plan-tiles"
 
+    slice_mode: bool = False
+
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         for op in module.ops:
             if isinstance(op, ProgramOp):
-                _plan_program(op)
+                _plan_program(op, self.slice_mode)
 
 
 def machine_of(program: ProgramOp, target: Target) -> Machine:
@@ -69,7 +80,7 @@ def machine_of(program: ProgramOp, target: Target) -> Machine:
     )
 
 
-def _plan_program(program: ProgramOp) -> None:
+def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
     target = load_target(program.target.data)
     mode = target.mode(program.npu_mode.data)
     layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
@@ -116,3 +127,43 @@ def _plan_program(program: ProgramOp) -> None:
     for layer, chosen in zip(layers, plan.layers, strict=True):
         if layer.tiling is None:
             layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
+    if slice_mode:
+        _fuse(layers, index, plan)
+
+
+def _fuse(layers: list[LayerOp], index: dict[BufferOp, int], plan: Plan) -> None:
+    """Marks the groups of layers that run slice by slice, and what they hand on."""
+    described = [describe(layer, index) for layer in layers]
+    users: dict[int, list[int]] = {}
+    for number, each in enumerate(described):
+        for tensor in each.tensors:
+            users.setdefault(tensor, []).append(number)
+    tensors = {
+        tensor: FusionTensor(
+            buffer.nbytes,
+            buffer.where is Space.SWAP and _seen_whole(buffer),
+            tuple(users.get(tensor, ())),
+        )
+        for buffer, tensor in index.items()
+    }
+    itemsizes = [[v.element.itemsize for v in layer.view_list] for layer in layers]
+    buffers = {tensor: buffer for buffer, tensor in index.items()}
+    groups = choose_groups(described, tensors, plan.spilled, itemsizes, plan.room)
+    for number, group in enumerate(groups):
+        for layer in layers[group.first : group.last + 1]:
+            layer.fusion = FusionAttr(Fusion(number, group.tiles))
+        for tensor in group.inner:
+            buffers[tensor].move(Space.TILE)
+
+
+def _seen_whole(buffer: BufferOp) -> bool:
+    """Whether every layer sees the buffer as one and the same tensor that fills it."""
+    views: set[tuple[object, ...]] = set()
+    for use in buffer.result.uses:
+        layer = use.operation
+        if isinstance(layer, LayerOp):
+            view = layer.view(use.index)
+            views.add((view.offset, view.shape, view.strides))
+            if view.offset or view.nbytes != buffer.nbytes:
+                return False
+    return len(views) == 1
