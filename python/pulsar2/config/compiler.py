@@ -37,7 +37,7 @@ class CompilerOptions(Message):
         not_built_values={1: "", 2: "", 3: ""},
     )
     npu_perf: Flag = option(
-        False, "write the schedule as trace.json for a timeline viewer", built=False
+        False, "write the schedule as trace.json for a timeline viewer, and as a page"
     )
     check_mode: Literal["CheckOutput", "CheckPerLayer"] = option(
         "CheckOutput", "compare the outputs alone, or inner tensors too", built=False

@@ -33,7 +33,6 @@ class DebugConfig(Message):
     dump_frontend_graph: Flag = option(
         False,
         "write the optimized model with its quantization as frontend/optimzied_quant_axmodel.onnx",
-        built=False,
     )
     dump_ir: Flag = option(
         False, "write the IR after each stage, with its weights, into the folder ir of work_dir"

@@ -25,7 +25,12 @@ from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, Interface, plan_inputs
-from pulsar2.driver.report import print_layer_config, print_quant_config, print_results
+from pulsar2.driver.report import (
+    print_layer_config,
+    print_quant_config,
+    print_results,
+    write_traces,
+)
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, write_text
@@ -94,6 +99,8 @@ class _Build:
             if not quantized:
                 self._quantize(stages, plans)
             compiled = compile_quantized(stages, config.target_hardware, config.npu_mode)
+            if config.compiler.npu_perf:
+                self._timed("traces", lambda: write_traces(compiled, workspace))
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
         warnings = tuple(dict.fromkeys(self._log.warnings))
@@ -144,12 +151,19 @@ class _Build:
         logger.info("save optimized onnx to [{}]", path)
 
     def _save_quantized(self, module: ModuleOp) -> None:
+        """Writes the quantized model, and what is quantized how."""
         folder = self._workspace.quant
         names = ("quant_axmodel.onnx", "quant_axmodel.json")
         print(snapshot_text(module), flush=True)
         with publishing(folder) as temporary:
             save_quant_axmodel(module, self._ctx, temporary / names[0])
             write_configs(module, temporary / names[1])
+        if self._config.debug.dump_frontend_graph:
+            # The name is spelled as users of the toolchain know it.
+            graph = self._workspace.frontend / "optimzied_quant_axmodel.onnx"
+            with publishing(graph.parent) as temporary:
+                save_quant_axmodel(module, self._ctx, temporary / graph.name)
+            logger.info("dump frontend graph to [{}]", graph)
         for name in names:
             logger.info("save quant_axmodel to [{}]", folder / name)
 

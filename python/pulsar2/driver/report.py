@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from loguru import logger
 
 from pulsar2.config.build import BuildConfig
 from pulsar2.console.tables import print_summary, print_table
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.inputs import InputPlan
 from pulsar2.driver.workspace import Workspace
+from pulsar2.files import write_text
 from pulsar2.targets import load_target
 
 _MIB = 1 << 20
@@ -78,6 +80,20 @@ def print_results(
         *(("", warning) for warning in warnings),
     ]
     print_summary("Build finished.", rows)
+
+
+def write_traces(compiled: Compiled, workspace: Workspace) -> None:
+    """The schedule of every program: trace.json for a timeline viewer, and a page by itself."""
+    from pulsar2.timeline import Timeline, report_html, trace_json
+
+    target = load_target(compiled.model.target)
+    for subgraph in compiled.model.subgraphs:
+        for program in subgraph.programs:
+            path = workspace.trace(subgraph.name, program.batch)
+            timeline = Timeline.of(program.code, target.timing)
+            write_text(path, trace_json(timeline))
+            write_text(path.with_name("timeline.html"), report_html(timeline, subgraph.name))
+            logger.info("save npu perf of [{}] to [{}]", subgraph.name, path)
 
 
 def _as_f32(values: Sequence[float]) -> str:
