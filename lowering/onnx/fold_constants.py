@@ -86,9 +86,9 @@ class _Folder:
         return spec is not None and spec.deterministic and bool(op.results)
 
     def _values(self, op: OnnxOp) -> list[AnyArray] | None:
-        known = [self._inference.value(r) for r in op.results]
-        if all(k is not None for k in known):
-            return [k for k in known if k is not None]
+        known = [k for k in (self._inference.value(r) for r in op.results) if k is not None]
+        if len(known) == len(op.results) and sum(k.size for k in known) <= self._max_elements:
+            return known
         operands: list[AnyArray | None] = []
         for value in op.operands:
             if isinstance(value.type, NoneType):

@@ -25,8 +25,8 @@ class FoldPadPass(AxPass):
 
     Conv takes zeros. AveragePool takes zeros when it counts padding or has none of its own, and
     counts padding from then on. MaxPool takes minus infinity, and zeros where its operand is known
-    not to be negative. A pooling takes less than its kernel's extent. `auto_pad` other than NOTSET and VALID, negative pads, and an AveragePool in
-    `ceil_mode` keep the Pad.
+    not to be negative. A pooling takes less than its kernel's extent. `auto_pad` other than NOTSET
+    and VALID, negative pads, and an AveragePool in `ceil_mode` keep the Pad.
 
     Precondition: types are inferred. Postcondition: no such pair is left.
 

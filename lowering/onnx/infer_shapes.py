@@ -12,7 +12,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference
 from pulsar2.dialects.onnx.op import OnnxOp
-from pulsar2.locations import node_name
+from pulsar2.locations import place_of
 from pulsar2.lowering.base import AxPass
 
 
@@ -57,7 +57,7 @@ def _infer_block(block: Block, inference: ShapeInference, diagnostics: Diagnosti
             try:
                 inference.update(op)
             except InferenceError as error:
-                diagnostics.error(str(error), f"node '{node_name(op)}' ({op.op_type})")
+                diagnostics.error(f"{op.name}: {error}", place_of(op), source=op)
 
 
 def _update_signature(function: FuncOp) -> None:

@@ -1,4 +1,4 @@
-"""Export of the `onnx` dialect: names, outputs, opsets, large models, and what has no form in ONNX."""
+"""Export of the `onnx` dialect: names, outputs, opsets, large models, refusals."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -196,7 +196,7 @@ class TestFoldPad:
 
 
 class TestFuseActivations:
-    CONSTANTS = {
+    CONSTANTS: ClassVar = {
         "zero": number(0),
         "three": number(3),
         "six": number(6),

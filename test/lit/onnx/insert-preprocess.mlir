@@ -1,0 +1,32 @@
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC mean=127 std=128"}' --mlir-print-debuginfo %s | filecheck %s
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2,3 std=2,2,4"}' %s | filecheck %s --check-prefix=FLOAT
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image layout=NHWC model-layout=NHWC"}' %s | filecheck %s --check-prefix=SAME
+// RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="imgae dtype=U8"}' %s 2>&1 | filecheck %s --check-prefix=NAME
+// RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U9 layout=CHW mean=x std=0"}' %s 2>&1 | filecheck %s --check-prefix=VALUE
+// RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2","row layout=NHWC"}' %s 2>&1 | filecheck %s --check-prefix=FIT
+
+// CHECK: func.func @main(%image: tensor<1x4x4x3xui8> {quant.range = array<f32: 0.000000e+00, 2.550000e+02>} loc("image"), %row: tensor<1x8xf32> loc("row")) -> (tensor<1x3x4x4xf32>, tensor<1x8xf32>) attributes {ax.input_names = ["image", "row"]}
+// CHECK: [[ONE:%\w+]] = onnx.Constant {value = dense<1.000000e+00> : tensor<f32>}
+// CHECK: [[ZERO:%\w+]] = onnx.Constant {value = dense<0> : tensor<ui8>}
+// CHECK: [[D:%\w+]] = onnx.DequantizeLinear(%image, [[ONE]], [[ZERO]]) {quant.ranges = [array<f32: 0.000000e+00, 2.550000e+02>]} {{.*}} loc("image_DequantizeLinear"("image_DequantizeLinear"))
+// CHECK: [[N:%\w+]] = onnx.Normalize([[D]]) {axis = 3 : i64, mean = [1.270000e+02 : f32, {{.*}}], quant.ranges = [array<f32: -0.9921875, 1.000000e+00>], std = [1.280000e+02 : f32, {{.*}}]} : (tensor<1x4x4x3xf32>) -> tensor<1x4x4x3xf32> loc("image_Normalize"("image_Normalize"))
+// CHECK: [[T:%\w+]] = onnx.Transpose([[N]]) {perm = array<i64: 0, 3, 1, 2>, quant.ranges = [array<f32: -0.9921875, 1.000000e+00>]} {{.*}} loc("image_Transpose"("image_Transpose"))
+// CHECK: onnx.Relu([[T]])
+
+// FLOAT: func.func @main(%image: tensor<1x3x4x4xf32> {quant.range = array<f32: -1.000000e+00, 7.000000e+00>}
+// FLOAT-NEXT: [[N:%\w+]] = onnx.Normalize(%image) {axis = 1 : i64
+// FLOAT-NEXT: onnx.Relu([[N]])
+
+// SAME: onnx.Relu(%image)
+
+// NAME: 'imgae' is not an input of the graph (did you mean 'image'?)
+// VALUE: dtype 'U9' is not supported (one of U8, S8, U16, S16, FP32)
+// VALUE: layout 'CHW' is not known (NCHW or NHWC)
+// VALUE: mean=x is not a list of numbers
+// VALUE: a standard deviation is 0
+// FIT: it has 3 channels, but mean has 2 numbers
+// FIT: it has 2 axes; another layout needs four
+func.func @main(%image: tensor<1x3x4x4xf32> {quant.range = array<f32: -1.0, 1.0>} loc("image"), %row: tensor<1x8xf32> loc("row")) -> (tensor<1x3x4x4xf32>, tensor<1x8xf32>) attributes {ax.input_names = ["image", "row"]} {
+  %y = onnx.Relu(%image) {quant.ranges = [array<f32: 0.0, 1.0>]} : (tensor<1x3x4x4xf32>) -> tensor<1x3x4x4xf32>
+  func.return %y, %row : tensor<1x3x4x4xf32>, tensor<1x8xf32>
+}
