@@ -24,7 +24,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError, VerifyException
 
-from pulsar2.diagnostics import Diagnostic, UserError
+from pulsar2.diagnostics import Diagnostic, UserError, nearest
 from pulsar2.files import write_text
 
 _WEIGHT_KEY = re.compile(r'<"([0-9a-f]{32})", tensor<')
@@ -76,6 +76,7 @@ class _LocatingParser(Parser):
         self._name = name
         self._first_line = first_line
         self._has_location = False
+        self._operation_start = 0
         self._line_starts = [0]
         self._line_starts += [i + 1 for i, c in enumerate(text) if c == "\n"]
 
@@ -90,8 +91,17 @@ class _LocatingParser(Parser):
         self._has_location = location is not None
         return location
 
+    def _get_op_by_name(self, name: str) -> type[Operation]:
+        found = self.ctx.get_optional_op(name, dialect_stack=self._parser_state.dialect_stack)
+        if found is None:
+            hint = nearest(name, (op.name for op in self.ctx.loaded_ops), 1)
+            message = f"unknown operation '{name}'"
+            self.raise_error(f"{message} ({hint})" if hint else message, self._operation_start)
+        return found
+
     def parse_operation(self) -> Operation:
         start = self._current_token.span.start
+        self._operation_start = start
         try:
             op = super().parse_operation()
         except VerifyException as error:
