@@ -91,12 +91,11 @@ class QuantConfig(Message):
         False, "quantize as precisely as the target can", built=False
     )
     conv_bias_data_type: Literal["S32", "FP32"] = option(
-        "S32", "type in which a Conv's bias is kept", not_built_values={"FP32": ""}
+        "S32", "type in which a Conv's bias is kept"
     )
     refine_weight_threshold: float = option(
         1e-6,
-        "smallest scale of a weight channel: those below are raised to it; -1 leaves them alone",
-        built=False,
+        "a weight channel whose greatest magnitude is less is quantized for this one; -1 is off",
         limits="-1, 0, or less than 0.0001",
     )
     enable_smooth_quant: Flag = option(

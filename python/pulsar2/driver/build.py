@@ -141,7 +141,12 @@ class _Build:
         inserted = [p.preprocess_option() for p in plans]
         if any(inserted):
             stages.run("preprocess", {"inputs": quoted(*filter(None, inserted))})
-        stages.run("quantize", {"bias": config.quant.conv_bias_data_type})
+        # Below 0 the threshold is off; a pass option is a plain decimal.
+        threshold = max(config.quant.refine_weight_threshold, 0.0)
+        stages.run(
+            "quantize",
+            {"bias": config.quant.conv_bias_data_type, "weight-threshold": f"{threshold:.12f}"},
+        )
         self._timed("save quantized", lambda: self._save_quantized(module))
 
     def _save_optimized(self, module: ModuleOp) -> None:

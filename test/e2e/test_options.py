@@ -1,0 +1,107 @@
+"""Options that are built: each has an effect that can be seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from cases import run
+from xdsl.dialects.builtin import Float32Type
+
+from pulsar2.axmodel import read_axmodel
+from pulsar2.context import AxContext, make_context
+from pulsar2.dialects.quant import ConvOp
+from pulsar2.dialects.quant.types import UniformPerAxisType, element_type
+from pulsar2.quant_axmodel import read_quant_axmodel
+
+
+@pytest.fixture
+def build(built: Path, tmp_path: Path) -> Any:
+    """Builds the first example with more words on the command line; the output folder."""
+
+    def with_words(*words: str | Path) -> Path:
+        context = built / "out" / "build_context.json"
+        outcome = run("build", "--config", context, "--output_dir", tmp_path / "out", *words)
+        assert outcome.code == 0, outcome.err
+        return tmp_path / "out"
+
+    return with_words
+
+
+def convolution(folder: Path) -> tuple[ConvOp, AxContext]:
+    """The convolution of the quantized model."""
+    context = make_context()
+    module = read_quant_axmodel(folder / "quant" / "quant_axmodel.onnx", context)
+    (conv,) = (op for op in module.walk() if isinstance(op, ConvOp))
+    return conv, context
+
+
+def first_scale(folder: Path) -> float:
+    """The scale of the first channel of the convolution's weights."""
+    conv, context = convolution(folder)
+    type_ = element_type(conv.operands[1])
+    assert isinstance(type_, UniformPerAxisType)
+    return float(type_.scales(context.weights)[0])
+
+
+def test_conv_bias_data_type(build: Any) -> None:
+    conv, _ = convolution(build())
+    assert isinstance(element_type(conv.operands[2]), UniformPerAxisType)
+    conv, _ = convolution(build("--quant.conv_bias_data_type", "FP32"))
+    assert isinstance(element_type(conv.operands[2]), Float32Type)
+
+
+def test_refine_weight_threshold(built: Path, build: Any, tmp_path: Path) -> None:
+    model = onnx.load(built / "model.onnx")
+    (weight,) = (t for t in model.graph.initializer if t.name == "w")
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values[0] *= 1e-5 / np.abs(values[0]).max()
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, "w"))
+    onnx.save(model, tmp_path / "model.onnx")
+    words = ("--input", tmp_path / "model.onnx", "--quant.refine_weight_threshold")
+    assert first_scale(build(*words, "9e-5")) == pytest.approx(9e-5 / 127, rel=0.01)
+    assert first_scale(build(*words, "-1")) == pytest.approx(1e-5 / 127, rel=0.01)
+
+
+def test_npu_perf(build: Any) -> None:
+    folder = build("--compiler.npu_perf") / "compiler" / "debug" / "subgraph_npu_0" / "b1"
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    names = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert names == {"conv0", "conv1", "teng2", "cv3", "sdma4"}
+    assert "<html" in (folder / "timeline.html").read_text()
+
+
+def test_dump_frontend_graph(build: Any) -> None:
+    folder = build("--debug.dump_frontend_graph")
+    graph = onnx.load(folder / "frontend" / "optimzied_quant_axmodel.onnx").graph
+    assert "AxQuantizedConv" in {n.op_type for n in graph.node}
+
+
+@pytest.mark.parametrize(
+    ("target", "mode"),
+    [("AX650", "NPU2"), ("M76H", "NPU3"), ("AX620E", "NPU2"), ("AX615", "NPU1"), ("M57", "NPU1")],
+)
+def test_target_hardware_and_npu_mode(built: Path, build: Any, target: str, mode: str) -> None:
+    model = read_axmodel(
+        build("--target_hardware", target, "--npu_mode", mode) / "compiled.axmodel"
+    )
+    assert (model.target, model.npu_mode) == (target, mode)
+    first = read_axmodel(built / "out" / "compiled.axmodel")
+    assert model.subgraphs[0].programs != first.subgraphs[0].programs
+
+
+def test_explicit_mean_and_std_embed_nothing(built: Path, build: Any, tmp_path: Path) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["input_processors"][0] |= {
+        "mean": [0], "std": [1], "src_dtype": "FP32", "src_layout": "NCHW",
+    }  # fmt: skip
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert "preprocess tensor" not in outcome.err
+    (tensor,) = read_axmodel(tmp_path / "out" / "compiled.axmodel").inputs
+    assert (tensor.dtype, tensor.shape) == (np.float32, (1, 3, 16, 16))
