@@ -238,7 +238,14 @@ class _Run:
         from pulsar2.tools.reproducer import write_reproducer
 
         return write_reproducer(
-            folder, part.text, part.name, self._context(), self.passes, index, self.args.weights
+            folder,
+            part.text,
+            part.name,
+            self._context(),
+            self.passes,
+            index,
+            verify_each=self.args.verify_each,
+            has_weights=bool(self.args.weights),
         )
 
     def _printer(self, when: str) -> Hook | None:

@@ -21,7 +21,9 @@ def write_reproducer(
     context: AxContext,
     passes: Sequence[ModulePass],
     index: int | None,
-    weights: Sequence[str],
+    *,
+    verify_each: bool,
+    has_weights: bool,
 ) -> str:
     """Writes `reproducer.mlir` and the weights that it needs into `folder`; the command to run it.
 
@@ -39,10 +41,10 @@ def write_reproducer(
     options: list[str] = []
     if remaining:
         options += ["-p", ",".join(pass_text(p) for p in remaining)]
-    if index is None and passes:
+    if remaining and (verify_each or index is None):
         options.append("--verify-each")
     keys = [k for k in weight_keys(before) if k in context.weights]
-    if weights and keys:
+    if has_weights and keys:
         file = folder / "reproducer.safetensors"
         context.weights.save(file, keys)
         options += ["--weights", str(file)]
