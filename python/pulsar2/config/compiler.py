@@ -51,7 +51,7 @@ class CompilerOptions(Message):
         list, "tensors left out of CheckPerLayer", built=False, limits="regular expressions"
     )
     enable_slice_mode: Flag = option(
-        False, "schedule whole chains of operators slice by slice", built=False
+        False, "run chains of operators slice by slice of rows, where that saves DDR traffic"
     )
     enable_tile_mode: Flag = option(
         False, "schedule whole chains of operators tile by tile", built=False

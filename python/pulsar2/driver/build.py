@@ -98,7 +98,12 @@ class _Build:
                 dump.write("import", module, "")
             if not quantized:
                 self._quantize(stages, plans)
-            compiled = compile_quantized(stages, config.target_hardware, config.npu_mode)
+            compiled = compile_quantized(
+                stages,
+                config.target_hardware,
+                config.npu_mode,
+                slice_mode=config.compiler.enable_slice_mode,
+            )
             if config.compiler.npu_perf:
                 self._timed("traces", lambda: write_traces(compiled, workspace))
             write_text(workspace.context, to_json(config))

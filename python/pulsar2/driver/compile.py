@@ -24,12 +24,16 @@ _LABELS = {
 """What the bar of a pass is called."""
 
 
-def compile_quantized(stages: Stages, target: str, npu_mode: str) -> Compiled:
-    """The stages from a quantized module to the compiled model."""
+def compile_quantized(
+    stages: Stages, target: str, npu_mode: str, *, slice_mode: bool = False
+) -> Compiled:
+    """The stages from a quantized module to the compiled model; `slice_mode` fuses layers by rows."""
     macs = count_macs(stages.module)
     logger.info("QuantAxModel macs: {:,}", macs)
     stages.run("partition")
     chosen = {"target": quoted(target), "npu-mode": quoted(npu_mode)}
+    if slice_mode:
+        chosen["slice-mode"] = "true"
     stages.run("schedule", chosen, _show_pass)
     stages.run("emit", done=_show_pass)
     start = time.perf_counter()
