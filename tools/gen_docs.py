@@ -1,4 +1,5 @@
-"""Writes the pages of `docs/` that follow from the code: passes, pipelines, dialects, targets.
+"""Writes the pages of `docs/` that follow from the code: passes, pipelines, dialects, targets,
+configuration.
 
 `python -m pulsar2.tools.gen_docs docs` writes them; with `--check` it says which are out of date.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from pulsar2.files import write_text
 from pulsar2.tools.command import ToolParser
+from pulsar2.tools.docs.configuration import configuration_pages
 from pulsar2.tools.docs.dialects import dialect_pages
 from pulsar2.tools.docs.passes import passes_page, pipelines_page
 from pulsar2.tools.docs.targets import operators_page, targets_page
@@ -40,6 +42,7 @@ def pages() -> dict[str, str]:
         **dialect_pages(),
         "targets.md": targets_page(),
         "operators.md": operators_page(),
+        **configuration_pages(),
     }
 
 
