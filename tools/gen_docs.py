@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pulsar2.files import write_text
 from pulsar2.tools.command import ToolParser
-from pulsar2.tools.docs.configuration import configuration_pages
+from pulsar2.tools.docs.configuration import configuration_page
 from pulsar2.tools.docs.dialects import dialect_pages
 from pulsar2.tools.docs.passes import passes_page, pipelines_page
 from pulsar2.tools.docs.targets import operators_page, targets_page
@@ -42,7 +42,7 @@ def pages() -> dict[str, str]:
         **dialect_pages(),
         "targets.md": targets_page(),
         "operators.md": operators_page(),
-        **configuration_pages(),
+        "configuration.md": configuration_page(),
     }
 
 

@@ -1,13 +1,11 @@
-"""`configuration.md`: every option, and its state; and the JSON Schema of the configuration."""
+"""`configuration.md`: every option, and its state."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.command_line import command_line_options, default_text
-from pulsar2.config.load import json_schema
 from pulsar2.config.option import Message, Option, options
 from pulsar2.config.run import RunConfig
 from pulsar2.tools.docs.markdown import code, documentation, page, table
@@ -15,28 +13,20 @@ from pulsar2.tools.docs.markdown import code, documentation, page, table
 _COLUMNS = ("key", "what", "type", "default", "accepted", "state")
 
 
-def configuration_pages() -> dict[str, str]:
-    """The page and the schema, by path below `docs/`."""
-    return {
-        "configuration.md": _page(),
-        "build_config.schema.json": json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
-    }
-
-
-def _page() -> str:
+def configuration_page() -> str:
+    """The text of the page."""
     parts = [
-        "What `pulsar2 build --config FILE` reads, as JSON (with `//`, `/* */` and `#` comments and "
-        "trailing commas), YAML, TOML or prototxt; the suffix of the file says which. An option of "
-        "the command line overwrites the file: `--quant.check 1` is the key `check` of `quant`. "
-        "Flags need no value. The merged configuration is written to `build_context.json` in the "
-        "output folder, and may be fed back in.",
+        "What `pulsar2 build --config FILE` reads, as JSON (with `//`, `/* */` and `#` comments "
+        "and trailing commas), YAML, TOML or prototxt; the suffix of the file says which. An "
+        "option of the command line overwrites the file: `--quant.check 1` is the key `check` of "
+        "`quant`. Flags need no value. The merged configuration is written to "
+        "`build_context.json` in the output folder, and may be fed back in.",
         "An option that is *not built yet* is refused by name unless it has its default value.",
-        "Editors complete and check JSON and YAML with "
-        "[build_config.schema.json](build_config.schema.json).",
+        "`pulsar2.config.json_schema()` is the JSON Schema of the configuration, for editors.",
     ]
     on_command_line = {name for name, _ in command_line_options(BuildConfig)}
-    for title, model in _messages(BuildConfig, "", "BuildConfig"):
-        parts += [f"## {title}", documentation(model), _table(model)]
+    for title, model, built in _messages(BuildConfig, "", "BuildConfig"):
+        parts += [f"## {title}", documentation(model), _table(model, built)]
     parts += [
         "## Command line of pulsar2 build",
         code("\n".join(f"--{name}" for name in sorted(on_command_line))),
@@ -47,20 +37,22 @@ def _page() -> str:
     return page("Configuration", parts)
 
 
-def _messages(model: type[Message], prefix: str, title: str) -> Iterator[tuple[str, type[Message]]]:
-    """Every message with the key that leads to it."""
-    yield title, model
+def _messages(
+    model: type[Message], prefix: str, title: str, built: bool = True
+) -> Iterator[tuple[str, type[Message], bool]]:
+    """Every message with the key that leads to it, and whether that key is built."""
+    yield title, model, built
     for chosen in options(model):
         if chosen.message is not None:
             key = f"{prefix}{chosen.name}{'[]' if chosen.repeated else ''}"
-            yield from _messages(chosen.message, f"{key}.", key)
+            yield from _messages(chosen.message, f"{key}.", key, built and chosen.extra.built)
 
 
-def _table(model: type[Message]) -> str:
-    return table(_COLUMNS, (_row(chosen) for chosen in options(model)))
+def _table(model: type[Message], built: bool = True) -> str:
+    return table(_COLUMNS, (_row(chosen, built) for chosen in options(model)))
 
 
-def _row(chosen: Option) -> tuple[str, ...]:
+def _row(chosen: Option, built: bool) -> tuple[str, ...]:
     if chosen.message is not None:
         default = ""
     elif chosen.extra.required:
@@ -70,11 +62,18 @@ def _row(chosen: Option) -> tuple[str, ...]:
     accepted = ", ".join(map(str, chosen.choices))
     if chosen.limits:
         accepted += f"; {chosen.limits}" if accepted else chosen.limits
-    return f"`{chosen.name}`", chosen.help, chosen.type_text, default, accepted, _state(chosen)
+    return (
+        f"`{chosen.name}`",
+        chosen.help,
+        chosen.type_text,
+        default,
+        accepted,
+        _state(chosen, built),
+    )
 
 
-def _state(chosen: Option) -> str:
-    if not chosen.extra.built:
+def _state(chosen: Option, built: bool) -> str:
+    if not (built and chosen.extra.built):
         return "not built yet"
     missing = ", ".join(map(str, chosen.extra.not_built_values))
     return f"built, but for {missing}" if missing else "built"
