@@ -27,7 +27,10 @@ _LABELS = {
 def compile_quantized(
     stages: Stages, target: str, npu_mode: str, *, slice_mode: bool = False
 ) -> Compiled:
-    """The stages from a quantized module to the compiled model; `slice_mode` fuses layers by rows."""
+    """The stages from a quantized module to the compiled model.
+
+    `slice_mode` schedules fused layers by rows.
+    """
     macs = count_macs(stages.module)
     logger.info("QuantAxModel macs: {:,}", macs)
     stages.run("partition")
