@@ -50,8 +50,8 @@ class WeightAttr(ParametrizedAttribute):
     #ax.weight<"9f86d081884c7d659a2feaa0c55ad015", tensor<32x3x3x3xf32>>
     ```
 
-    The key is the content hash of element type, shape and bytes (`pulsar2.weights`). The type is that
-    of the stored bytes: a quantized constant has a storage type such as `i8` here.
+    The key is the content hash of element type, shape and bytes (`pulsar2.weights`). The type is
+    that of the stored bytes: a quantized constant has a storage type such as `i8` here.
     """
 
     name = "ax.weight"
@@ -165,9 +165,7 @@ class InvokeOp(IRDLOperation):
     def __init__(
         self, callee: SymbolRefAttr, inputs: Sequence[SSAValue], outputs: Sequence[Attribute]
     ):
-        super().__init__(
-            operands=[inputs], attributes={"callee": callee}, result_types=[outputs]
-        )
+        super().__init__(operands=[inputs], attributes={"callee": callee}, result_types=[outputs])
 
     def verify_(self) -> None:
         if SymbolTable.lookup_symbol(self, self.callee) is None:

@@ -19,8 +19,9 @@ from pulsar2.context import AxContext
 class AxPass(ModulePass):
     """A pass over a module, with the weight store at hand.
 
-    A subclass is a frozen dataclass. Its fields are its options, its docstring is its documentation:
-    what it does, what it needs and leaves behind, its options, and IR before and after.
+    A subclass is a frozen dataclass. Its fields are its options, its docstring is its
+    documentation: what it does, what it needs and leaves behind, its options, and IR before and
+    after.
     """
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -46,7 +47,7 @@ class AxPattern(RewritePattern):
         """Replaces `op`; every new operation of unknown location takes that of `op`."""
         ops = [new_ops] if isinstance(new_ops, Operation) else list(new_ops)
         inherit_location(op, ops)
-        rewriter.replace_op(op, ops, new_results)
+        rewriter.replace(op, ops, new_results)
 
 
 def inherit_location(source: Operation, targets: Sequence[Operation]) -> None:

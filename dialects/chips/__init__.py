@@ -1,7 +1,7 @@
 """The dialects of the chips: jobs with addresses, one to one with the bytes of a program.
 
-Each chip has a dialect of its own name, made from its target file. The operations are the same for all
-chips of a generation; the verifiers go by the chip's file.
+Each chip has a dialect of its own name, made from its target file. The operations are the same for
+all chips of a generation; the verifiers go by the chip's file.
 """
 
 from __future__ import annotations

@@ -318,13 +318,6 @@ class ParamsAttr(Data[Params]):
         with printer.in_angle_brackets():
             printer.print_string(entries)
 
-    def get(self, name: str) -> int | float:
-        """The parameter of that name; KeyError if there is none."""
-        for key, value in self.data:
-            if key == name:
-                return value
-        raise KeyError(name)
-
 
 class Tiling(NamedTuple):
     """How a layer is cut into jobs.

@@ -1,4 +1,4 @@
-"""`convert-sched-to-chip`: a scheduled program becomes jobs with addresses in its chip's dialect."""
+"""`convert-sched-to-chip`: a scheduled program becomes jobs with addresses, of its chip."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from pulsar2.lowering.base import AxPass
 class ConvertSchedToChip(AxPass):
     """Resolves buffers to addresses, and turns each program into its chip's dialect.
 
-    What comes out is one to one with the bytes of the program: ports, parameters, and jobs in the order
-    of their queues, each with its unit, its operands' addresses and its waits.
+    What comes out is one to one with the bytes of the program: ports, parameters, and jobs in the
+    order of their queues, each with its unit, its operands' addresses and its waits.
 
-    Needs: addresses on all buffers, units on all jobs. Leaves: one `<chip>.program` per `sched.program`.
+    Needs: addresses on all buffers, units on all jobs. Leaves: one `<chip>.program` per
+    `sched.program`.
 
     ```
     sched.program @subgraph_npu_0 target "AX650" mode "NPU1" ocm 3145728 {
@@ -51,17 +52,22 @@ class ConvertSchedToChip(AxPass):
 
 
 def _convert(program: ProgramOp, chip: ChipDialect) -> ChipProgramOp:
-    sizes = dict.fromkeys(SEGMENTS, 0)
+    sizes: dict[Space, int] = dict.fromkeys(SEGMENTS, 0)
     ports: list[Operation] = []
     params: list[Operation] = []
     seen: set[int] = set()
     for buffer in program.buffers():
         address = _address(buffer)
+        if buffer.where not in sizes:
+            raise UserError.of(
+                "a buffer's space is not decided: run sched-plan-tiles first", source=buffer
+            )
         if buffer.where is not Space.OCM:
             end = address + -(-buffer.nbytes // OCM_ALIGNMENT) * OCM_ALIGNMENT
             sizes[buffer.where] = max(sizes[buffer.where], end)
         if buffer.where in (Space.INPUT, Space.OUTPUT):
-            assert buffer.type is not None and buffer.buffer_name is not None
+            assert buffer.type is not None
+            assert buffer.buffer_name is not None
             place = Place(buffer.where, buffer.type.data.at(address))
             ports.append(chip.port(buffer.buffer_name.data, place))
             ports[-1].location = buffer.location

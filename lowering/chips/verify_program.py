@@ -18,10 +18,10 @@ from pulsar2.lowering.base import AxPass
 class VerifyProgram(AxPass):
     """Proves that every conflict of bytes is ordered, and every byte written before it is read.
 
-    Runs the schedule sanitizer over the bytes that the program assembles to: two jobs that share bytes,
-    one of them writing, have to be ordered by queue or by waits; no job reads what nothing wrote; none
-    writes inputs or parameters; units access only the memories they can reach; every output is written.
-    Changes nothing. All findings are reported, each at its job.
+    Runs the schedule sanitizer over the bytes that the program assembles to: two jobs that share
+    bytes, one of them writing, have to be ordered by queue or by waits; no job reads what nothing
+    wrote; none writes inputs or parameters; units access only the memories they can reach; every
+    output is written. Changes nothing. All findings are reported, each at its job.
 
     Options: `useless-waits` also reports waits that queues or other waits imply.
 

@@ -16,6 +16,8 @@ from pulsar2.lowering.sched.memory import OcmUse
 _SLACKS = (64, 32, 16, 8, 4, 2, 0)
 """Jobs for which freed bytes rest, the first that fits is taken."""
 
+_SEGMENTS = (Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
+
 
 @dataclass(frozen=True)
 class SchedAllocate(AxPass):
@@ -58,12 +60,16 @@ def _allocate(program: ProgramOp) -> None:
         )
     for buffer, offset in zip(use.buffers, offsets, strict=True):
         buffer.place(offset)
-    ends = dict.fromkeys((Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP), 0)
+    ends: dict[Space, int] = dict.fromkeys(_SEGMENTS, 0)
     # Equal constants are one entry of the weight store, and one place in the segment.
     shared: dict[str, int] = {}
     for buffer in program.buffers():
         if buffer.where is Space.OCM:
             continue
+        if buffer.where not in ends:
+            raise UserError.of(
+                "a buffer's space is not decided: run sched-plan-tiles first", source=buffer
+            )
         key = buffer.data.key.data if buffer.data is not None else None
         if key is not None and key in shared:
             buffer.place(shared[key])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
@@ -69,7 +70,7 @@ def accesses(job: JobOp) -> list[Access]:
 
 def wait_indices(jobs: list[JobOp]) -> list[list[int]]:
     """The waits of each job as positions in `jobs`."""
-    position = {job.token: i for i, job in enumerate(jobs)}
+    position: dict[SSAValue, int] = {job.token: i for i, job in enumerate(jobs)}
     return [[position[token] for token in job.waits] for job in jobs]
 
 

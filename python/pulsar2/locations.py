@@ -8,9 +8,17 @@ the job's label in `trace.json` and the row of the precision table.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from xdsl.dialects.builtin import ArrayAttr, FusedLoc, LocationAttr, NameLoc, NoneAttr, StringAttr
-from xdsl.dialects.builtin import UnknownLoc
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    FusedLoc,
+    LocationAttr,
+    NameLoc,
+    NoneAttr,
+    StringAttr,
+    UnknownLoc,
+)
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 
@@ -49,8 +57,7 @@ def output_names(op: Operation) -> tuple[str, ...]:
         return ()
     child = op.location.location
     if isinstance(child, FusedLoc):
-        names = child.locations
-        assert isinstance(names, ArrayAttr)
+        names = cast(ArrayAttr[Attribute], child.locations)
         return tuple(n.desc.data for n in names if isinstance(n, NameLoc))
     return (child.desc.data,) if isinstance(child, NameLoc) else ()
 

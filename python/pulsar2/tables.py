@@ -1,7 +1,8 @@
 """Tables of 8-bit functions: what the look-up jobs of the virtual NPU hold.
 
-A table has one entry for each byte of the input (in the order of the raw byte), computed by the literal
-formula of numerics.md through the same kernel that evaluates wider types, so both agree bit for bit.
+A table has one entry for each byte of the input (in the order of the raw byte), computed by the
+literal formula of numerics.md through the same kernel that evaluates wider types, so both agree bit
+for bit.
 """
 
 from __future__ import annotations
@@ -65,4 +66,3 @@ def normalize_table(
     return np.stack(
         [unary_table("normalize", m, s, x, y, dtype) for m, s in zip(mean, std, strict=True)]
     )
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pulsar2.assemble import encode_operand, encode_eus, unit_list
+from pulsar2.assemble import encode_eus, encode_operand, unit_list
 from pulsar2.dialects.sched.attrs import EuKind
 from pulsar2.dialects.sched.job import Work
 from pulsar2.program import Job, Program
@@ -57,7 +57,9 @@ def work_costs(works: Sequence[Work], kinds: Sequence[EuKind], target: Target) -
     costs = _kernels.job_costs(program.encode(), target.timing)
     rate = target.timing["ddr_bytes"]
     return [
-        Cost(float(cycles), float(compute), int(nbytes), int(macs), max(float(cycles), nbytes / rate))
+        Cost(
+            float(cycles), float(compute), int(nbytes), int(macs), max(float(cycles), nbytes / rate)
+        )
         for cycles, compute, nbytes, macs in zip(
             costs["cycles"],
             costs["compute_cycles"],

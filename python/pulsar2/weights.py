@@ -1,8 +1,9 @@
 """The weight store: constant bytes that the IR refers to by content hash.
 
-The IR holds a `#ax.weight<"key", type>` handle; the bytes live here, in memory or in a memory-mapped
-file of the safetensors layout. Keys are immutable: a derived weight (folded, packed, quantized) is a
-new key, so a handle never changes its meaning. Equal content has equal key, and is stored once.
+The IR holds a `#ax.weight<"key", type>` handle; the bytes live here, in memory or in a
+memory-mapped file of the safetensors layout. Keys are immutable: a derived weight (folded, packed,
+quantized) is a new key, so a handle never changes its meaning. Equal content has equal key, and is
+stored once.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class WeightStore:
             file.write(struct.pack("<Q", len(text)))
             file.write(text)
             for name in names:
-                file.write(np.ascontiguousarray(self._arrays[name]).reshape(-1).view(np.uint8))
+                file.write(np.ascontiguousarray(self._arrays[name]).reshape(-1).view(np.uint8).data)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Adds every array of a safetensors file by memory map.
@@ -124,6 +125,4 @@ class WeightStore:
                 array = data[base + begin : base + end].view(dtype).reshape(entry["shape"])
                 self._arrays[name] = array
         except (struct.error, ValueError, KeyError, TypeError) as error:
-            raise UserError.of(
-                f"not a complete safetensors file: {error}", str(file)
-            ) from None
+            raise UserError.of(f"not a complete safetensors file: {error}", str(file)) from None

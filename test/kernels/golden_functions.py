@@ -21,19 +21,51 @@ LN2_HI = float.fromhex("0x1.62e42fefa3800p-1")
 LN2_LO = float.fromhex("0x1.ef35793c76730p-45")
 ERF_SERIES = [
     float.fromhex(c)
-    for c in """0x1.5f7919bc67b8cp-58 -0x1.a2007af3447f6p-54 0x1.d70b3537f4765p-50
-    -0x1.f56f071a885cfp-46 0x1.f683ae4a97007p-42 -0x1.d8453cb0c46eap-38 0x1.9e6ad5e55a730p-34
-    -0x1.51d7181c5d36dp-30 0x1.fcc5720624c1cp-27 -0x1.5f742ec43e71ap-23 0x1.b9e6c9dc651a3p-20
-    -0x1.f4d25c3e0c2ebp-17 0x1.f9a326f9b89b7p-14 -0x1.c02db40040b86p-11 0x1.565bcd0e6a53fp-8
-    -0x1.b82ce31288b51p-6 0x1.ce2f21a042be2p-4 -0x1.812746b0379e7p-2 0x1.20dd750429b6dp+0""".split()
+    for c in [
+        "0x1.5f7919bc67b8cp-58",
+        "-0x1.a2007af3447f6p-54",
+        "0x1.d70b3537f4765p-50",
+        "-0x1.f56f071a885cfp-46",
+        "0x1.f683ae4a97007p-42",
+        "-0x1.d8453cb0c46eap-38",
+        "0x1.9e6ad5e55a730p-34",
+        "-0x1.51d7181c5d36dp-30",
+        "0x1.fcc5720624c1cp-27",
+        "-0x1.5f742ec43e71ap-23",
+        "0x1.b9e6c9dc651a3p-20",
+        "-0x1.f4d25c3e0c2ebp-17",
+        "0x1.f9a326f9b89b7p-14",
+        "-0x1.c02db40040b86p-11",
+        "0x1.565bcd0e6a53fp-8",
+        "-0x1.b82ce31288b51p-6",
+        "0x1.ce2f21a042be2p-4",
+        "-0x1.812746b0379e7p-2",
+        "0x1.20dd750429b6dp+0",
+    ]
 ]
 ERFCX_FIT = [
     float.fromhex(c)
-    for c in """0x1.71e5192dbe9eep-34 -0x1.d22d434f3f938p-33 -0x1.7e1eca2617c99p-30
-    0x1.dfb99b947e3c5p-29 0x1.23fb0ea763398p-26 -0x1.beea943040336p-25 -0x1.912aec5b122d0p-23
-    0x1.eb66da47010b5p-21 0x1.61ca7c82ecbdep-20 -0x1.1c98bc1beadedp-16 0x1.af641e4d5860fp-16
-    0x1.bb0b26343c69ap-13 -0x1.98885ff550e07p-10 0x1.765960abc2090p-8 -0x1.bf0c97e0de12bp-7
-    0x1.43e741202ae2cp-6 -0x1.180574a324711p-10 -0x1.7d8e4a3aac164p-4 0x1.3b44b01a925bcp+0""".split()
+    for c in [
+        "0x1.71e5192dbe9eep-34",
+        "-0x1.d22d434f3f938p-33",
+        "-0x1.7e1eca2617c99p-30",
+        "0x1.dfb99b947e3c5p-29",
+        "0x1.23fb0ea763398p-26",
+        "-0x1.beea943040336p-25",
+        "-0x1.912aec5b122d0p-23",
+        "0x1.eb66da47010b5p-21",
+        "0x1.61ca7c82ecbdep-20",
+        "-0x1.1c98bc1beadedp-16",
+        "0x1.af641e4d5860fp-16",
+        "0x1.bb0b26343c69ap-13",
+        "-0x1.98885ff550e07p-10",
+        "0x1.765960abc2090p-8",
+        "-0x1.bf0c97e0de12bp-7",
+        "0x1.43e741202ae2cp-6",
+        "-0x1.180574a324711p-10",
+        "-0x1.7d8e4a3aac164p-4",
+        "0x1.3b44b01a925bcp+0",
+    ]
 ]
 TWO_OVER_PI = int("a2f9836e4e441529fc2757d1f534ddc0db6295993c439041fe5163abdebbc561", 16)
 

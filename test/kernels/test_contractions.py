@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from golden import Operand
 from harness import (
     F32,
     I8,
@@ -22,8 +23,6 @@ from harness import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
-from golden import Operand
 
 small = st.integers(1, 3)
 FACTORS = [U8, I8, U16, I16]

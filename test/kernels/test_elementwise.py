@@ -5,6 +5,7 @@ from __future__ import annotations
 import golden
 import numpy as np
 import pytest
+from golden import Operand
 from harness import (
     BOOL,
     F16,
@@ -27,8 +28,6 @@ from harness import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
-from golden import Operand
 
 ANY = [*QUANTIZED, F32, BOOL, I64, U32, F16]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from golden import Operand
 from harness import (
     BOOL,
     F16,
@@ -23,8 +24,6 @@ from harness import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
-from golden import Operand
 
 ANY = [U8, I8, U16, I16, I32, U32, I64, F16, F32, BOOL]
 
@@ -56,8 +55,18 @@ def test_copy_of_a_broadcast():
 
 @pytest.mark.parametrize(
     ("dtype", "value"),
-    [(U8, 255), (I8, -128), (U16, 65535), (I16, -5), (I32, -7), (U32, 9), (I64, -3), (BOOL, 1)]
-    + [(F32, 1.5), (F16, 0x3C00)],
+    [
+        (U8, 255),
+        (I8, -128),
+        (U16, 65535),
+        (I16, -5),
+        (I32, -7),
+        (U32, 9),
+        (I64, -3),
+        (BOOL, 1),
+        (F32, 1.5),
+        (F16, 0x3C00),
+    ],
 )
 @given(shape=shapes(0, 6), seed=seeds)
 def test_fill(dtype, value, shape, seed):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from golden import Operand
 from harness import (
     F16,
     F32,
     I32,
     SMALL_INTS,
     U8,
-    check,
     channels_last,
+    check,
     fill_random,
     quantized,
     random_clamp,
@@ -21,8 +22,6 @@ from harness import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
-from golden import Operand
 
 ANY = [*SMALL_INTS, I32, F32, F16]
 small = st.integers(1, 3)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsar2.lowering.analysis.allocate import assign_offsets, peak_pressure
-import numpy as np
 
 
 @st.composite
@@ -38,7 +38,8 @@ def test_offsets_never_overlap(instance: tuple[list[tuple[int, int, int]], int])
     offsets = assign_offsets(begins, ends, sizes, 2 * capacity)
     assert offsets is not None
     for i in range(len(sizes)):
-        assert 0 <= offsets[i] and offsets[i] + sizes[i] <= 2 * capacity
+        assert offsets[i] >= 0
+        assert offsets[i] + sizes[i] <= 2 * capacity
         for j in range(i):
             if begins[i] < ends[j] and begins[j] < ends[i]:
                 assert offsets[i] + sizes[i] <= offsets[j] or offsets[j] + sizes[j] <= offsets[i]

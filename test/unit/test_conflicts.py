@@ -37,7 +37,9 @@ def lattice_accesses(draw: st.DrawFn) -> list[Access]:
 
 @given(lattice_accesses())
 @settings(max_examples=400, deadline=None)
-def test_tiles_of_one_tensor_conflict_exactly_when_they_share_a_byte(accesses: list[Access]) -> None:
+def test_tiles_of_one_tensor_conflict_exactly_when_they_share_a_byte(
+    accesses: list[Access],
+) -> None:
     a, b = accesses
     expected = bool(touched(a) & touched(b)) and (a.writes or b.writes)
     assert (conflict_waits([[a], [b]]) == [[], [0]]) == expected

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from program_maker import TENG, add_program, dense
+
 from pulsar2 import _kernels
 from pulsar2.diagnostics import UserError
 from pulsar2.emulator import Emulator

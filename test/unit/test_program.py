@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from program_maker import CONV0, EUS, SDMA, add_program, copy, dense
+
 from pulsar2 import _kernels
 from pulsar2.program import (
     IO,

@@ -19,6 +19,7 @@ from program_maker import (
     fill,
     program,
 )
+
 from pulsar2 import _kernels
 from pulsar2.program import OPCODES, DType, Job, Operand, Program, Space
 

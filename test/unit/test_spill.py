@@ -19,13 +19,17 @@ def test_residency_stays_within_capacity(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 6))
     sizes = [data.draw(st.integers(1, 9)) for _ in range(count)]
     jobs = data.draw(
-        st.lists(st.lists(st.integers(0, count - 1), min_size=1, max_size=3), min_size=1, max_size=12)
+        st.lists(
+            st.lists(st.integers(0, count - 1), min_size=1, max_size=3), min_size=1, max_size=12
+        )
     )
     largest = max(sum(sizes[b] for b in set(j)) for j in jobs)
     capacity = data.draw(st.integers(largest, largest + 12))
     stays = split_lives(jobs, sizes, capacity)
     for position, needed in enumerate(jobs):
-        alive = {b for b, all_stays in enumerate(stays) for s in all_stays if s[0] <= position <= s[-1]}
+        alive = {
+            b for b, all_stays in enumerate(stays) for s in all_stays if s[0] <= position <= s[-1]
+        }
         assert set(needed) <= alive
         assert sum(sizes[b] for b in alive) <= capacity
     flat = [[p for s in all_stays for p in s] for all_stays in stays]

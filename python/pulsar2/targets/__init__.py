@@ -30,7 +30,8 @@ class Target:
     """One chip.
 
     `timing` is the flat table of numbers that the timing model takes (see `pulsar2._kernels`);
-    `operators` are ONNX names, `element_types` the types that operands may have; `raw` the whole file, with sources, for the docs.
+    `operators` are ONNX names, `element_types` the types that operands may have; `raw` is the whole
+    file, with sources, for the docs.
     """
 
     name: str
@@ -62,9 +63,7 @@ class Target:
 def target_names() -> tuple[str, ...]:
     """Names of the chips there are files for, sorted."""
     folder = resources.files(__name__)
-    return tuple(
-        sorted(f.name[:-5].upper() for f in folder.iterdir() if f.name.endswith(".toml"))
-    )
+    return tuple(sorted(f.name[:-5].upper() for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
 @cache

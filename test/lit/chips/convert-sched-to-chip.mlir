@@ -45,3 +45,11 @@ sched.program @no_address target "AX650" mode "NPU1" ocm 4096 {
   %a = sched.buffer ocm 64 : !sched.buffer
   %0 = sched.job "fill" on teng(%a) [#sched.view<ui8 [64] : [1]>] <value = 1> {unit = 0 : i64}
 }
+
+// -----
+
+sched.program @undecided target "AX650" mode "NPU1" ocm 4096 {
+  // expected-error@+1 {{a buffer's space is not decided: run sched-plan-tiles first}}
+  %a = sched.buffer any 64 {address = 64 : i64} : !sched.buffer
+  %0 = sched.job "fill" on teng(%a) [#sched.view<ui8 [64] : [1]>] <value = 1> {unit = 0 : i64}
+}

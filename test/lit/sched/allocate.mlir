@@ -38,3 +38,12 @@ sched.program @too_small target "AX650" mode "NPU1" ocm 64 {
   %b = sched.buffer ocm 64 : !sched.buffer
   %t0 = sched.job "copy" on cv(%a, %b) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <>
 }
+
+// -----
+
+sched.program @undecided target "AX650" mode "NPU1" ocm 64 {
+  // expected-error@+1 {{a buffer's space is not decided: run sched-plan-tiles first}}
+  %a = sched.buffer any 64 : !sched.buffer
+  %b = sched.buffer ocm 64 : !sched.buffer
+  %t0 = sched.job "copy" on cv(%a, %b) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <>
+}

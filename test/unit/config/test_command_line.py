@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pulsar2.config import BuildConfig, load_build_config
 from pulsar2.config.command_line import help_text, parse
 from pulsar2.config.run import RunConfig

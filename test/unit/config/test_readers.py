@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pulsar2.config.readers import read_file, read_text
 from pulsar2.config.tree import Node, Path, find, find_key, path_text, plain, walk
 from pulsar2.diagnostics import UserError

@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 from formats import FORMATS, dump
+
 from pulsar2.config import BuildConfig, json_schema, to_json
 from pulsar2.config.command_line import command_line_options
 from pulsar2.config.option import Message, Option, options
