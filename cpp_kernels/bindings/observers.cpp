@@ -2,6 +2,7 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 namespace py = pybind11;
 
@@ -9,25 +10,54 @@ namespace {
 
 using F32Array = py::array_t<float, py::array::c_style>;
 
+template <typename Observer>
+bool observe(Observer& self, const F32Array& values) {
+  const float* data = values.data();
+  const int64_t count = values.size();
+  py::gil_scoped_release release;
+  return self.observe(data, count);
+}
+
+constexpr const char* kObserve =
+    "Takes a contiguous f32 array; False, and no change, when a number is not finite.";
+
 }  // namespace
 
 void bind_observers(py::module_& m) {
+  using pulsar2::HistogramObserver;
   using pulsar2::MinMaxObserver;
   py::class_<MinMaxObserver>(m, "MinMaxObserver",
                              "The least and greatest of a stream of f32 numbers; mergeable.")
       .def(py::init<>())
-      .def(
-          "observe",
-          [](MinMaxObserver& self, const F32Array& values) {
-            const float* data = values.data();
-            const int64_t count = values.size();
-            py::gil_scoped_release release;
-            return self.observe(data, count);
-          },
-          py::arg("values").noconvert(),
-          "Takes a contiguous f32 array; False, and no change, when a number is not finite.")
+      .def("observe", &observe<MinMaxObserver>, py::arg("values").noconvert(), kObserve)
       .def("merge", &MinMaxObserver::merge, py::arg("other"))
       .def_property_readonly("count", &MinMaxObserver::count)
       .def_property_readonly("min", &MinMaxObserver::min)
       .def_property_readonly("max", &MinMaxObserver::max);
+
+  py::class_<HistogramObserver>(m, "HistogramObserver",
+                                "Counts of f32 numbers in bins of equal width; mergeable.")
+      .def(py::init<>())
+      .def("observe", &observe<HistogramObserver>, py::arg("values").noconvert(), kObserve)
+      .def("merge", &HistogramObserver::merge, py::arg("other"))
+      .def("forget_zeros", &HistogramObserver::forget_zeros, py::arg("count"),
+           "Takes back zeros that were observed and are no data.")
+      .def("percentile_range", &pulsar2::percentile_range, py::arg("fraction"),
+           py::call_guard<py::gil_scoped_release>(),
+           "The range without the least and the greatest 1 - fraction of the numbers.")
+      .def("mse_range", &pulsar2::mse_range, py::arg("levels"),
+           py::call_guard<py::gil_scoped_release>(),
+           "The range whose quantization to `levels` steps has the least squared error.")
+      .def("kl_range", &pulsar2::kl_range, py::arg("levels"),
+           py::call_guard<py::gil_scoped_release>(),
+           "The range whose quantization to `levels` steps diverges least.")
+      .def_property_readonly("count", &HistogramObserver::count)
+      .def_property_readonly("min", &HistogramObserver::min)
+      .def_property_readonly("max", &HistogramObserver::max)
+      .def_property_readonly("exponent", &HistogramObserver::exponent,
+                             "A bin is 2 ** exponent wide.")
+      .def_property_readonly("counts", [](const HistogramObserver& self) {
+        return py::array_t<int64_t>(static_cast<py::ssize_t>(self.counts().size()),
+                                    self.counts().data());
+      });
 }

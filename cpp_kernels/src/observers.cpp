@@ -1,6 +1,7 @@
 #include "pulsar2/observers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 // The same source for the machine's wide and narrow vectors: minima and counts are exact, so the
@@ -59,6 +60,19 @@ Extremes extremes(const float* data, int64_t count) {
   return result;
 }
 
+constexpr int64_t kBlock = 4096;
+
+// The bins of `count` numbers: floor(x / width) + kHalf, of a width that is a power of two. The
+// quotient is exact unless it underflows, so truncation is made floor by comparing x itself.
+PULSAR2_WIDE_CLONES
+void bins_of(const float* data, int64_t count, float width, float inverse_width, int32_t* bins) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t whole = static_cast<int32_t>(data[i] * inverse_width);
+    const int32_t above = data[i] < static_cast<float>(whole) * width ? 1 : 0;
+    bins[i] = whole - above + HistogramObserver::kHalf;
+  }
+}
+
 }  // namespace
 
 bool MinMaxObserver::observe(const float* data, int64_t count) {
@@ -75,6 +89,56 @@ void MinMaxObserver::merge(const MinMaxObserver& other) {
   min_ = std::min(min_, other.min_);
   max_ = std::max(max_, other.max_);
   count_ += other.count_;
+}
+
+bool HistogramObserver::observe(const float* data, int64_t count) {
+  if (count <= 0) return true;
+  MinMaxObserver seen;
+  if (!seen.observe(data, count)) return false;
+  extremes_.merge(seen);
+  int exponent = 0;
+  std::frexp(std::max(std::fabs(seen.min()), std::fabs(seen.max())), &exponent);
+  grow(exponent - 11);  // 2^11 = kHalf
+  // Two counters per bin, so that equal neighbours do not wait for each other.
+  std::vector<uint32_t> counters(4 * kHalf);
+  uint32_t* even = counters.data();
+  uint32_t* odd = even + 2 * kHalf;
+  const float width = std::ldexp(1.0f, exponent_), inverse_width = std::ldexp(1.0f, -exponent_);
+  int32_t bins[kBlock];
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t size = std::min(kBlock, count - begin);
+    bins_of(data + begin, size, width, inverse_width, bins);
+    int64_t i = 0;
+    for (; i + 1 < size; i += 2) {
+      ++even[bins[i]];
+      ++odd[bins[i + 1]];
+    }
+    if (i < size) ++even[bins[i]];
+  }
+  for (int32_t i = 0; i < 2 * kHalf; ++i) counts_[i] += static_cast<int64_t>(even[i]) + odd[i];
+  return true;
+}
+
+void HistogramObserver::merge(const HistogramObserver& other) {
+  HistogramObserver wide = other;
+  wide.grow(exponent_);
+  grow(other.exponent_);
+  extremes_.merge(other.extremes_);
+  for (int32_t i = 0; i < 2 * kHalf; ++i) counts_[i] += wide.counts_[i];
+}
+
+void HistogramObserver::forget_zeros(int64_t count) { counts_[kHalf] -= count; }
+
+void HistogramObserver::grow(int32_t exponent) {
+  if (exponent <= exponent_) return;
+  const int32_t shift = std::min(exponent - exponent_, 30);
+  std::vector<int64_t> joined(2 * kHalf);
+  for (int32_t i = 0; i < 2 * kHalf; ++i) {
+    // An arithmetic shift rounds down, as a wider bin does.
+    joined[((i - kHalf) >> shift) + kHalf] += counts_[i];
+  }
+  counts_ = std::move(joined);
+  exponent_ = exponent;
 }
 
 }  // namespace pulsar2

@@ -38,6 +38,7 @@ STORAGES = {"U8": "u8", "S8": "i8", "U16": "u16", "S16": "i16"}
 """The storage of each integer data type; FP32 is the one data type beside them."""
 
 _PRECISION = ("U8", "S8", "U16", "S16", "FP32")
+_BITS = {"U8": 8, "S8": 8, "U16": 16, "S16": 16, "FP32": 32}
 
 
 @dataclass
@@ -140,6 +141,11 @@ class QuantPlan:
                 low, high = self._group_range(group)
                 self._types[id(group)] = activation_type(low, high, STORAGES[data_type])
         return self._types[id(group)]
+
+    def bits(self, value: SSAValue) -> int:
+        """The bits that the numbers of `value` are stored in; 32 for FP32. Needs no ranges."""
+        group = self._groups[value]
+        return _BITS[self._group_data_type(group)]
 
     def uniform_type(self, value: SSAValue) -> UniformType:
         """The quantization that `value` has, or would have if it were not FP32."""

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace pulsar2 {
 
@@ -22,5 +24,53 @@ class MinMaxObserver {
   float max_ = -std::numeric_limits<float>::infinity();
   int64_t count_ = 0;
 };
+
+/// How often numbers of a stream fall into bins of equal width around zero.
+///
+/// Bin kHalf + i holds the numbers x with floor(x / 2^exponent) = i. The exponent is the least that
+/// puts every number into one of the 2 * kHalf bins, so it grows with the greatest magnitude seen,
+/// and bins are then joined in pairs: which is what counting with the wider bins from the start
+/// would have given. So one pass is enough, and merging is exact in any order.
+class HistogramObserver {
+ public:
+  static constexpr int32_t kHalf = 2048;
+
+  HistogramObserver() : counts_(2 * kHalf) {}
+
+  /// Takes `count` numbers. False when one of them is not finite: the observer is then unchanged.
+  bool observe(const float* data, int64_t count);
+  void merge(const HistogramObserver& other);
+  /// Takes back `count` zeros that were observed and are no data.
+  void forget_zeros(int64_t count);
+
+  int64_t count() const { return extremes_.count(); }
+  float min() const { return extremes_.min(); }
+  float max() const { return extremes_.max(); }
+  int32_t exponent() const { return exponent_; }
+  const std::vector<int64_t>& counts() const { return counts_; }
+
+ private:
+  void grow(int32_t exponent);
+
+  MinMaxObserver extremes_;
+  int32_t exponent_ = kLeastExponent;
+  std::vector<int64_t> counts_;
+
+  static constexpr int32_t kLeastExponent = -126;
+};
+
+using Range = std::pair<float, float>;
+
+/// The observed range without the least and the greatest `1 - fraction` of the numbers; holds 0.
+Range percentile_range(const HistogramObserver& histogram, double fraction);
+
+/// The range, within the observed one, whose affine quantization to `levels` steps (with an integer
+/// zero point) has the least mean squared error; holds 0.
+Range mse_range(const HistogramObserver& histogram, int32_t levels);
+
+/// The share of the observed range whose quantization to `levels` steps has the least
+/// Kullback-Leibler divergence from what was observed; holds 0. Zeros themselves do not count,
+/// since they are exact in any range.
+Range kl_range(const HistogramObserver& histogram, int32_t levels);
 
 }  // namespace pulsar2

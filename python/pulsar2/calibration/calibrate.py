@@ -7,15 +7,16 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import BlockArgument, SSAValue
 
-from pulsar2._kernels import MinMaxObserver
+from pulsar2._kernels import HistogramObserver
 from pulsar2.calibration.dataset import Sample
+from pulsar2.calibration.methods import Method, chosen_range, make_observer, merge
 from pulsar2.calibration.observed_model import ObservedModel, Runner
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
@@ -23,8 +24,6 @@ from pulsar2.locations import tensor_name
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import Range, write_ranges
 from pulsar2.onnx_export import export_onnx_with_names, main_function
-
-Method = Literal["MinMax"]
 
 _BUFFER_BYTES = 512 << 20
 """Memory for observed tensors, all threads together, unless one thread needs more."""
@@ -49,8 +48,9 @@ def calibrate(
 ) -> CalibrationResult:
     """Observes every tensor of `@main` that quantization needs, and writes `quant.ranges`.
 
-    `dataset` gives arrays by input name. A range is widened to hold 0. The result does not depend
-    on `threads` (0: as many as there are cores). `advance` is called once per sample.
+    `dataset` gives arrays by input name, and is read once. A range is widened to hold 0. The result
+    does not depend on `threads` (0: as many as there are cores). `advance` is called once per
+    sample.
 
     Raises `UserError` for a model that cannot be quantized or run, and when a tensor takes a NaN or
     an infinity, with the tensor and the sample.
@@ -70,7 +70,8 @@ def calibrate(
         threads or os.cpu_count() or 1, len(dataset), max(1, _BUFFER_BYTES // max(1, size))
     )
     tensors = [*arguments, *computed]
-    crew = [_Worker(model.runner(), list(inputs.values()), len(tensors)) for _ in range(workers)]
+    sizes = [int(np.prod(_shape(v), dtype=np.int64)) for v in tensors]
+    crew = [_Worker(model.runner(), list(inputs.values()), sizes, method) for _ in range(workers)]
     free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
     for worker in crew:
         free.put(worker)
@@ -92,25 +93,35 @@ def calibrate(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    write_ranges(func, _ranges(crew, tensors))
+        bits = [plan.bits(value) for value in tensors]
+        ranges = list(pool.map(lambda i: _range(crew, i, method, bits[i]), range(len(tensors))))
+    write_ranges(func, dict(zip(tensors, ranges, strict=True)))
     return CalibrationResult(len(dataset), len(tensors))
 
 
 class _Worker:
     """One thread's session buffers and observers."""
 
-    def __init__(self, runner: Runner, arguments: Sequence[str], count: int):
+    def __init__(
+        self, runner: Runner, arguments: Sequence[str], sizes: Sequence[int], method: Method
+    ):
+        """`sizes` are the numbers of elements of the tensors that are observed."""
         self._runner = runner
         self._arguments = arguments
-        self.observers = [MinMaxObserver() for _ in range(count)]
+        self._sizes = sizes
+        self.observers = [make_observer(method) for _ in sizes]
 
     def observe(self, sample: Sample) -> tuple[str, int] | None:
         """Runs one sample. If a tensor is not finite: the sample and the first such tensor."""
         computed = self._runner.run(sample.inputs)
         given = [_flat_f32(sample.inputs, name) for name in self._arguments]
         for index, values in enumerate((*given, *computed)):
-            if not self.observers[index].observe(values):
+            observer = self.observers[index]
+            if not observer.observe(values):
                 return sample.label, index
+            if isinstance(observer, HistogramObserver):
+                # A blocked layout pads the channels with zeros.
+                observer.forget_zeros(values.size - self._sizes[index])
         return None
 
 
@@ -118,15 +129,10 @@ def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[
     return np.ascontiguousarray(inputs[name], np.float32).reshape(-1)
 
 
-def _ranges(crew: Sequence[_Worker], tensors: Sequence[SSAValue]) -> dict[SSAValue, Range]:
-    first, *others = crew
-    ranges: dict[SSAValue, Range] = {}
-    for index, value in enumerate(tensors):
-        merged = first.observers[index]
-        for other in others:
-            merged.merge(other.observers[index])
-        ranges[value] = min(merged.min, 0.0), max(merged.max, 0.0)
-    return ranges
+def _range(crew: Sequence[_Worker], index: int, method: Method, bits: int) -> Range:
+    """The range of one tensor from what all workers saw of it."""
+    first, *others = (worker.observers[index] for worker in crew)
+    return chosen_range(merge(first, others), method, bits)
 
 
 def _report(value: SSAValue, label: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from pulsar2.diagnostics import UserError
 
@@ -36,8 +36,8 @@ _PROTOBUF_LIMIT = 1 << 30
 class ObservedModel:
     """Runs a model and gives the tensors `observed`, each flat and in an order of its own.
 
-    The padding of a blocked layout holds what an operator gives for channels of zeros; a tensor
-    whose padding could hold something else than 0 is not taken from the blocked layout.
+    One in a blocked layout has more elements than its shape says: padding, which holds what the
+    operator gives for channels of zeros. Only operators that give 0 are taken in such a layout.
     """
 
     def __init__(self, model: ModelProto, observed: Sequence[str]):
@@ -154,8 +154,7 @@ _ZERO_KEEPING = frozenset(
         "Tanh",
     )
 )
-"""Operators that give 0 for channels of zeros (a Clip does where 0 is within its bounds, and what
-it gives elsewhere is one of its bounds)."""
+"""Operators that give 0 for channels of zeros, a Clip where 0 is within its bounds."""
 
 
 def _markable(model: ModelProto, observed: Sequence[str]) -> list[str]:
@@ -166,8 +165,23 @@ def _markable(model: ModelProto, observed: Sequence[str]) -> list[str]:
     }
     if not any(node.op_type == "Conv" for node in model.graph.node):
         return []
-    producers = {name: node.op_type for node in model.graph.node for name in node.output}
+    numbers = {
+        t.name: float(numpy_helper.to_array(t).reshape(-1)[0])
+        for t in model.graph.initializer
+        if t.data_type == onnx.TensorProto.FLOAT and not any(d != 1 for d in t.dims)
+    }
+    producers = {
+        name: node.op_type
+        for node in model.graph.node
+        for name in node.output
+        if node.op_type != "Clip" or _clips_around_zero(node, numbers)
+    }
     return [n for n in observed if shapes.get(n) == 4 and producers.get(n) in _ZERO_KEEPING]
+
+
+def _clips_around_zero(node: NodeProto, numbers: Mapping[str, float]) -> bool:
+    low, high = [*node.input[1:], "", ""][:2]
+    return (not low or numbers.get(low, 1.0) <= 0) and (not high or numbers.get(high, -1.0) >= 0)
 
 
 def _without_marks(

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from xdsl.dialects.builtin import ModuleOp
 
 import bench.networks as networks
-from pulsar2._kernels import MinMaxObserver
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import Sample
+from pulsar2.calibration.methods import Method
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.locations import tensor_name
@@ -159,24 +159,48 @@ def test_batches_and_real_networks() -> None:
     assert all(r is not None and r[0] <= 0 <= r[1] and r[0] < r[1] for r in ranges)
 
 
-@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1000])
-def test_min_max_observer(size: int) -> None:
-    values = np.random.default_rng(size).normal(size=size).astype(np.float32)
-    observer, other = MinMaxObserver(), MinMaxObserver()
-    assert observer.observe(values[: size // 2])
-    assert other.observe(values[size // 2 :])
-    observer.merge(other)
-    assert observer.count == size
-    if size:
-        assert observer.min == values.min()
-        assert observer.max == values.max()
+@pytest.mark.parametrize("method", ["MinMax", "Percentile", "MSE", "KL"])
+def test_every_method_is_the_same_for_any_number_of_threads(method: Method) -> None:
+    """Channels that the blocked layout pads with zeros must not change a histogram either."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"]),
+        helper.make_node("Clip", ["a", "half", "two"], ["b"]),
+        helper.make_node("Conv", ["b", "v"], ["c"]),
+        helper.make_node("Relu", ["c"], ["d"]),
+    ]
+    model = model_of(
+        nodes,
+        (1, 3, 10, 10),
+        w=rng.normal(0, 0.3, (13, 3, 3, 3)).astype(np.float32),
+        v=rng.normal(0, 0.3, (9, 13, 1, 1)).astype(np.float32),
+        half=np.float32(0.5),
+        two=np.float32(2.0),
+    )
+    samples = [
+        Sample(str(i), {"x": rng.normal(0, 1 + i, (1, 3, 10, 10)).astype(np.float32)})
+        for i in range(7)
+    ]
+    texts: list[str] = []
+    for threads in (1, 2, 5):
+        module, ctx = imported(model)
+        calibrate(module, ctx, samples, method, threads=threads)
+        texts.append(str(module))
+    assert texts[0] == texts[1] == texts[2]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("at", [0, 40, 64])
-def test_observer_refuses_what_is_not_finite(bad: float, at: int) -> None:
-    values = np.ones(65, np.float32)
-    values[at] = bad
-    observer = MinMaxObserver()
-    assert not observer.observe(values)
-    assert observer.count == 0
+def test_methods_clip_outliers() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 1, (1, 200000)).astype(np.float32)
+    values[0, :2] = 60, -30
+    model = model_of([helper.make_node("Neg", ["x"], ["y"])], (1, 200000))
+    found: dict[str, tuple[float, float]] = {}
+    for method in ("MinMax", "Percentile", "MSE", "KL"):
+        module, ctx = imported(model)
+        calibrate(module, ctx, [Sample("0", {"x": values})], method)
+        pair = range_of(main_function(module).args[0])
+        assert pair is not None
+        found[method] = pair
+    assert found["MinMax"] == (-30, 60)
+    for method, most in (("Percentile", 5), ("MSE", 59), ("KL", 20)):
+        assert 2.5 < found[method][1] < most, method

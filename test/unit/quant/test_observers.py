@@ -1,0 +1,153 @@
+"""Observers: what they keep of a stream, exact merging, and the ranges they choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulsar2._kernels import HistogramObserver, MinMaxObserver
+
+HALF = 2048
+Streams = st.lists(
+    st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=40), max_size=5
+)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1000])
+def test_min_max_observer(size: int) -> None:
+    values = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    observer, other = MinMaxObserver(), MinMaxObserver()
+    assert observer.observe(values[: size // 2])
+    assert other.observe(values[size // 2 :])
+    observer.merge(other)
+    assert observer.count == size
+    if size:
+        assert observer.min == values.min()
+        assert observer.max == values.max()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 40, 64])
+def test_observer_refuses_what_is_not_finite(bad: float, at: int) -> None:
+    values = np.ones(65, np.float32)
+    values[at] = bad
+    observer = MinMaxObserver()
+    assert not observer.observe(values)
+    assert observer.count == 0
+
+
+def counted(values: np.ndarray, exponent: int) -> np.ndarray:
+    """The definition: floor(x / 2^exponent), in f64, which is exact."""
+    bins = np.floor(values.astype(np.float64) / 2.0**exponent).astype(np.int64) + HALF
+    return np.bincount(bins, minlength=2 * HALF)
+
+
+@given(Streams)
+def test_histogram_counts_and_merges_exactly(streams: list[list[float]]) -> None:
+    parts = [np.asarray(s, np.float32) for s in streams]
+    everything = np.concatenate([*parts, np.zeros(0, np.float32)])
+    one, merged = HistogramObserver(), HistogramObserver()
+    for part in parts:
+        assert one.observe(part)
+    for part in reversed(parts):
+        other = HistogramObserver()
+        other.observe(part)
+        merged.merge(other)
+    assert one.exponent == merged.exponent
+    np.testing.assert_array_equal(one.counts, merged.counts)
+    np.testing.assert_array_equal(one.counts, counted(everything, one.exponent))
+    assert one.count == everything.size
+    if everything.size:
+        assert (one.min, one.max) == (everything.min(), everything.max())
+        greatest = np.abs(everything).max()
+        assert greatest == 0 or one.exponent == -126 or greatest >= 2.0 ** (one.exponent + 10)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_histogram_refuses_what_is_not_finite(bad: float) -> None:
+    observer = HistogramObserver()
+    assert not observer.observe(np.asarray([1.0, bad], np.float32))
+    assert observer.count == 0
+    assert not observer.counts.any()
+
+
+def test_zeros_can_be_taken_back() -> None:
+    observer = HistogramObserver()
+    observer.observe(np.asarray([0, 0, 0, 1, 2], np.float32))
+    observer.forget_zeros(2)
+    assert observer.counts[HALF] == 1
+
+
+DISTRIBUTIONS = {
+    "normal": lambda rng: rng.normal(0, 1, 50000),
+    "relu": lambda rng: np.maximum(rng.normal(0, 1, 50000), 0),
+    "laplace": lambda rng: rng.laplace(0.5, 1, 50000),
+    "negative": lambda rng: -np.abs(rng.normal(3, 1, 50000)),
+    "uniform": lambda rng: rng.uniform(-1, 2, 50000),
+}
+
+
+def observed(name: str) -> tuple[np.ndarray, HistogramObserver]:
+    values = DISTRIBUTIONS[name](np.random.default_rng(1)).astype(np.float32)
+    observer = HistogramObserver()
+    observer.observe(values)
+    return values, observer
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_percentile_is_numpys(name: str) -> None:
+    values, observer = observed(name)
+    for fraction in (0.9, 0.99, 0.9999):
+        low, high = observer.percentile_range(fraction)
+        width = 2.0**observer.exponent
+        assert high == pytest.approx(max(0.0, np.quantile(values, fraction)), abs=2 * width)
+        assert low == pytest.approx(min(0.0, np.quantile(values, 1 - fraction)), abs=2 * width)
+
+
+def squared_error(values: np.ndarray, low: float, high: float) -> float:
+    """The error of quantizing the values themselves, in numpy."""
+    scale = (high - low) / 255
+    zero = np.rint(-low / scale)
+    stored = np.clip(np.rint(values / scale) + zero, 0, 255)
+    return float(np.square((stored - zero) * scale - values).mean())
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_mse_is_near_the_best_of_a_search(name: str) -> None:
+    values, observer = observed(name)
+    low, high = observer.mse_range(256)
+    assert min(values.min(), 0) <= low <= 0 <= high <= max(values.max(), 0)
+    shares = np.linspace(0.3, 1, 29)
+    least, greatest = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    best = min(
+        squared_error(values, least * a, greatest * b)
+        for a in (shares if least < 0 else [0.0])
+        for b in (shares if greatest > 0 else [0.0])
+    )
+    assert squared_error(values, low, high) <= 1.02 * best
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_kl_keeps_a_sane_share(name: str) -> None:
+    values, observer = observed(name)
+    low, high = observer.kl_range(256)
+    assert min(values.min(), 0) <= low <= 0 <= high <= max(values.max(), 0)
+    assert squared_error(values, low, high) <= 30 * squared_error(
+        values, min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
+def test_constant_tensors(value: float) -> None:
+    observer = HistogramObserver()
+    observer.observe(np.full(100, value, np.float32))
+    for low, high in (
+        observer.percentile_range(0.99),
+        observer.mse_range(256),
+        observer.kl_range(256),
+    ):
+        assert low <= 0 <= high
+        assert high <= max(value, 0) + 0.01
+        assert low >= min(value, 0) - 0.01
