@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
 import resource
 import shutil
 import subprocess
@@ -242,3 +246,25 @@ def test_the_optimized_model_computes_the_same(built: Path) -> None:
     )
     np.testing.assert_allclose(before[0], after[0], rtol=1e-5, atol=1e-6)
     onnx.checker.check_model(onnx.load(built / "out" / "frontend" / "optimized.onnx"))
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
+def test_colors_are_for_terminals_that_want_them(built: Path, no_color: str, colored: bool) -> None:
+    """On a terminal: bars that move, and colours unless NO_COLOR says otherwise."""
+    leader, follower = pty.openpty()
+    command = [
+        sys.executable, "-m", "pulsar2.tools.pulsar2_main", "build", "--config",
+        built / "out" / "build_context.json", "--output_dir", built / f"terminal{no_color}",
+    ]  # fmt: skip
+    environment = os.environ | {"NO_COLOR": no_color, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(command, stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    output = b""
+    # Reading a terminal whose other end has closed is an error on Linux.
+    with contextlib.suppress(OSError):
+        while data := os.read(leader, 65536):
+            output += data
+    os.close(leader)
+    assert process.wait(timeout=60) == 0, output
+    assert "━" in output.decode()
+    assert bool(re.search(rb"\x1b\[[0-9;]*(3|9)[0-7]m", output)) == colored

@@ -18,7 +18,7 @@ from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
 from pulsar2.console.log import Log
-from pulsar2.console.progress import calibration_bar
+from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
 from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
@@ -34,7 +34,7 @@ from pulsar2.driver.report import (
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, write_text
-from pulsar2.onnx_export import save_onnx
+from pulsar2.onnx_export import main_function, save_onnx
 from pulsar2.onnx_import import import_onnx
 from pulsar2.quant_axmodel import (
     read_quant_axmodel,
@@ -136,6 +136,7 @@ class _Build:
         data = [p.data for p in plans]
         dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
         stages.run("optimize")
+        _show_stage("Building onnx", stages, "optimize")
         self._timed("save", lambda: self._save_optimized(module))
         print_quant_config(plans, workspace)
         print_layer_config(config)
@@ -152,6 +153,7 @@ class _Build:
             "quantize",
             {"bias": config.quant.conv_bias_data_type, "weight-threshold": f"{threshold:.12f}"},
         )
+        _show_stage("Building native", stages, "quantize")
         self._timed("save quantized", lambda: self._save_quantized(module))
 
     def _save_optimized(self, module: ModuleOp) -> None:
@@ -180,3 +182,9 @@ class _Build:
     def _calibrate(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
         with calibration_bar(len(dataset)) as advance:
             calibrate(module, self._ctx, dataset, "MinMax", advance=advance)
+
+
+def _show_stage(label: str, stages: Stages, stage: str) -> None:
+    """Draws the bar of a stage that has ended: as many steps as there are operators now."""
+    count = sum(1 for _ in main_function(stages.module).body.block.ops)
+    full_bar(label, count, stages.seconds[stage])
