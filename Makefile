@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 SOURCES := $(shell find cpp_kernels dialects lowering python tools -type f \
              \( -name '*.py' -o -name '*.pyi' -o -name '*.toml' -o -name '*.cpp' -o -name '*.h' \
-                -o -name '*.inc' -o -name CMakeLists.txt -o -name py.typed \) 2>/dev/null)
+                -o -name '*.inc' -o -name CMakeLists.txt -o -name '*.html' -o -name py.typed \) 2>/dev/null)
 CPP := $(shell find cpp_kernels -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.inc' \))
 
 .DEFAULT_GOAL := help

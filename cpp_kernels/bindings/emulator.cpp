@@ -17,7 +17,8 @@ namespace {
 using pulsar2::Emulator;
 using pulsar2::IoTensor;
 
-std::unique_ptr<Emulator> make_emulator(const py::buffer& program, const py::buffer& params, int threads) {
+std::unique_ptr<Emulator> make_emulator(const py::buffer& program, const py::buffer& params,
+                                        int threads) {
   if (threads < 1 || threads > 256) throw py::value_error("threads must be 1 to 256");
   const ByteView code(program);
   const ByteView bytes(params);
@@ -27,7 +28,8 @@ std::unique_ptr<Emulator> make_emulator(const py::buffer& program, const py::buf
 }
 
 /// The bytes of the arrays given for the program's inputs, or outputs, in the program's order.
-std::vector<uint8_t*> tensor_bytes(const Emulator& self, const std::vector<py::array>& arrays, bool outputs) {
+std::vector<uint8_t*> tensor_bytes(const Emulator& self, const std::vector<py::array>& arrays,
+                                   bool outputs) {
   std::vector<uint8_t*> result;
   for (const IoTensor& io : self.program().ios) {
     if (io.is_output != outputs) continue;
@@ -35,8 +37,8 @@ std::vector<uint8_t*> tensor_bytes(const Emulator& self, const std::vector<py::a
     const py::array& array = arrays[result.size()];
     if ((array.flags() & py::array::c_style) == 0 ||
         static_cast<uint64_t>(array.nbytes()) != io.nbytes) {
-      throw py::value_error("'" + io.name + "' needs a contiguous array of " + std::to_string(io.nbytes) +
-                            " bytes");
+      throw py::value_error("'" + io.name + "' needs a contiguous array of " +
+                            std::to_string(io.nbytes) + " bytes");
     }
     if (outputs && !array.writeable()) throw py::value_error("'" + io.name + "' is not writable");
     result.push_back(static_cast<uint8_t*>(const_cast<void*>(array.data())));
@@ -45,8 +47,8 @@ std::vector<uint8_t*> tensor_bytes(const Emulator& self, const std::vector<py::a
   return result;
 }
 
-void run(Emulator& self, const std::vector<py::array>& inputs, const std::vector<py::array>& outputs,
-         std::optional<uint64_t> shuffle, bool profile) {
+void run(Emulator& self, const std::vector<py::array>& inputs,
+         const std::vector<py::array>& outputs, std::optional<uint64_t> shuffle, bool profile) {
   const std::vector<uint8_t*> sources = tensor_bytes(self, inputs, false);
   const std::vector<uint8_t*> targets = tensor_bytes(self, outputs, true);
   Emulator::Options options;
@@ -58,7 +60,8 @@ void run(Emulator& self, const std::vector<py::array>& inputs, const std::vector
 
 py::bytes read_space(const Emulator& self, int space, uint64_t address, uint64_t nbytes) {
   if (space < 0 || space >= pulsar2::kNumSpaces) throw py::value_error("there is no such space");
-  if (nbytes > self.program().space_bytes[space]) throw py::value_error("more bytes than the space has");
+  if (nbytes > self.program().space_bytes[space])
+    throw py::value_error("more bytes than the space has");
   std::vector<uint8_t> bytes(nbytes);
   self.read(static_cast<pulsar2::Space>(space), address, nbytes, bytes.data());
   return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -86,8 +89,8 @@ void bind_emulator(py::module_& m) {
           [](const Emulator& self) {
             py::list list;
             for (const IoTensor& io : self.program().ios) {
-              list.append(py::make_tuple(io.name, static_cast<int>(io.dtype), py::tuple(py::cast(io.shape)),
-                                         io.is_output));
+              list.append(py::make_tuple(io.name, static_cast<int>(io.dtype),
+                                         py::tuple(py::cast(io.shape)), io.is_output));
             }
             return list;
           },

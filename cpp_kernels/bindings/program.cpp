@@ -68,8 +68,7 @@ py::dict job_costs(const py::buffer& data, const py::dict& table) {
   result["macs"] = column(costs, [](const JobCost& c) { return c.macs; });
   result["ddr_read"] = column(costs, [](const JobCost& c) { return c.ddr_read; });
   result["ddr_write"] = column(costs, [](const JobCost& c) { return c.ddr_write; });
-  result["ddr_bytes"] =
-      column(costs, [](const JobCost& c) { return c.ddr_read + c.ddr_write; });
+  result["ddr_bytes"] = column(costs, [](const JobCost& c) { return c.ddr_read + c.ddr_write; });
   return result;
 }
 
@@ -141,12 +140,14 @@ void bind_program(py::module_& m) {
   using pulsar2::Finding;
   py::class_<Finding>(m, "Finding", "One thing that is wrong with a schedule; see sanitize.")
       .def_property_readonly("kind", [](const Finding& f) { return pulsar2::finding_name(f.kind); })
-      .def_readonly("job", &Finding::job, "The job concerned, the later of two; -1 if there is none.")
+      .def_readonly("job", &Finding::job,
+                    "The job concerned, the later of two; -1 if there is none.")
       .def_readonly("other", &Finding::other, "The earlier of two jobs, or -1.")
       .def_property_readonly("space", [](const Finding& f) { return pulsar2::space_name(f.space); })
       .def_readonly("begin", &Finding::begin, "First byte concerned.")
       .def_readonly("end", &Finding::end, "One past the last byte concerned.")
-      .def_property_readonly("is_note", &Finding::is_note, "True when the schedule is right all the same.")
+      .def_property_readonly("is_note", &Finding::is_note,
+                             "True when the schedule is right all the same.")
       .def_readonly("message", &Finding::message)
       .def("__str__", [](const Finding& f) { return f.message; })
       .def("__repr__", [](const Finding& f) {
@@ -211,6 +212,7 @@ ddr_rate      bytes per cycle of the whole DDR, shared max-min fairly by the job
 
 ProgramError when the jobs wait for each other in a circle.)");
   m.def("replay_program", &replay_program, py::arg("program"), py::arg("timing"),
-        "Starts and ends (i64 [jobs], cycles) of the jobs of an encoded program: job_costs and replay "
+        "Starts and ends (i64 [jobs], cycles) of the jobs of an encoded program: job_costs and "
+        "replay "
         "in one.");
 }

@@ -1,5 +1,5 @@
-// libFuzzer target: whatever the bytes, the decoder either refuses them or gives a program that can be
-// replayed and checked. Inputs get a right CRC first, or none would get past it.
+// libFuzzer target: whatever the bytes, the decoder either refuses them or gives a program that can
+// be replayed and checked. Inputs get a right CRC first, or none would get past it.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     pulsar2::replay_program(program, timing, &start, &end);
     pulsar2::constant_operands(program);
     uint64_t touched = 0;
-    for (const pulsar2::Operand& operand : program.operands) touched += pulsar2::operand_extent(operand);
+    for (const pulsar2::Operand& operand : program.operands)
+      touched += pulsar2::operand_extent(operand);
     for (const uint64_t space : program.space_bytes) touched += space;
     if (touched < kMostTouchedBytes) pulsar2::sanitize(program);
   } catch (const pulsar2::ProgramError&) {

@@ -1,5 +1,5 @@
-// Drives a libFuzzer target without libFuzzer, so that any compiler can run it in CI: every file of the
-// corpus as it is, then changed at random, from a fixed seed, for so many rounds.
+// Drives a libFuzzer target without libFuzzer, so that any compiler can run it in CI: every file of
+// the corpus as it is, then changed at random, from a fixed seed, for so many rounds.
 //
 //   fuzz_decode_replay CORPUS_FOLDER ROUNDS
 
@@ -21,7 +21,8 @@ using Bytes = std::vector<uint8_t>;
 
 std::vector<Bytes> read_corpus(const char* folder) {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) paths.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   std::vector<Bytes> corpus;
   for (const auto& path : paths) {
@@ -33,9 +34,13 @@ std::vector<Bytes> read_corpus(const char* folder) {
 
 /// One small change: a byte, a number that is at some limit, a cut, or a piece of another file.
 void change(Bytes* bytes, const std::vector<Bytes>& corpus, std::mt19937_64* random) {
-  static constexpr uint64_t kNumbers[] = {0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000,
-                                          0xFFFFFFFF, uint64_t{1} << 47, UINT64_MAX};
-  const auto pick = [&](size_t n) { return static_cast<size_t>((*random)() % std::max<size_t>(n, 1)); };
+  static constexpr uint64_t kNumbers[] = {0,          1,          2,          0x7F,
+                                          0x80,       0xFF,       0x7FFF,     0xFFFF,
+                                          0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, uint64_t{1} << 47,
+                                          UINT64_MAX};
+  const auto pick = [&](size_t n) {
+    return static_cast<size_t>((*random)() % std::max<size_t>(n, 1));
+  };
   if (bytes->empty()) return;
   const size_t at = pick(bytes->size());
   switch (pick(5)) {

@@ -45,7 +45,8 @@ class ByteRanges {
 /// Whether the view's elements fill all bytes between its first and its last.
 bool is_packed(const Operand& v) {
   uint64_t bits = static_cast<uint64_t>(dtype_bits(v.dtype));
-  for (int d = 0; d < v.ndim; ++d) bits *= v.strides[d] == 0 ? 1 : static_cast<uint64_t>(v.shape[d]);
+  for (int d = 0; d < v.ndim; ++d)
+    bits *= v.strides[d] == 0 ? 1 : static_cast<uint64_t>(v.shape[d]);
   return bits == operand_extent(v) * 8;
 }
 
@@ -64,7 +65,8 @@ std::vector<uint32_t> constant_operands(const Program& program) {
     for (uint32_t i = 0; i < job.num_operands; ++i) {
       if (static_cast<int32_t>(i) == job.output) continue;
       const Operand& v = operands[i];
-      if (constant[static_cast<size_t>(v.space)].contains(v.address, v.address + operand_extent(v))) {
+      if (constant[static_cast<size_t>(v.space)].contains(v.address,
+                                                          v.address + operand_extent(v))) {
         mask |= 1u << i;
       } else {
         all = false;

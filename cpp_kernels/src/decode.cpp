@@ -35,8 +35,11 @@ bool valid_utf8(std::string_view text) {
   size_t i = 0;
   while (i < text.size()) {
     const auto c = static_cast<uint8_t>(text[i]);
-    const int more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : (c & 0xF0) == 0xE0 ? 2
-                                                            : c >= 0xF0 && c < 0xF5 ? 3 : -1;
+    const int more = c < 0x80                ? 0
+                     : c >= 0xC2 && c < 0xE0 ? 1
+                     : (c & 0xF0) == 0xE0    ? 2
+                     : c >= 0xF0 && c < 0xF5 ? 3
+                                             : -1;
     if (more < 0 || i + static_cast<size_t>(more) >= text.size()) return false;
     uint32_t code = more == 0 ? c : c & (0x3Fu >> more);
     for (int k = 1; k <= more; ++k) {
@@ -95,17 +98,22 @@ class Decoder {
   size_t offset_of(const uint8_t* p) const { return static_cast<size_t>(p - data_); }
 
   void read_header() {
-    if (size_ < kHeaderSize) fail(size_, "truncated: a program begins with a header of %zu bytes", kHeaderSize);
-    if (std::memcmp(data_, kMagic, sizeof kMagic) != 0) fail(0, "this is not a program: wrong magic");
+    if (size_ < kHeaderSize)
+      fail(size_, "truncated: a program begins with a header of %zu bytes", kHeaderSize);
+    if (std::memcmp(data_, kMagic, sizeof kMagic) != 0)
+      fail(0, "this is not a program: wrong magic");
     const auto version = read_le<uint16_t>(data_ + kVersionOffset);
     if (version != kVersion) {
-      fail(kVersionOffset, "program format version %u; this library reads version %u", version, kVersion);
+      fail(kVersionOffset, "program format version %u; this library reads version %u", version,
+           kVersion);
     }
     const auto header = read_le<uint16_t>(data_ + kHeaderSizeOffset);
-    if (header != kHeaderSize) fail(kHeaderSizeOffset, "header of %u bytes, expected %zu", header, kHeaderSize);
+    if (header != kHeaderSize)
+      fail(kHeaderSizeOffset, "header of %u bytes, expected %zu", header, kHeaderSize);
     const auto total = read_le<uint64_t>(data_ + kTotalOffset);
     if (total > size_) fail(size_, "truncated: %zu bytes of %" PRIu64, size_, total);
-    if (total < size_) fail(static_cast<size_t>(total), "%" PRIu64 " bytes after the end", size_ - total);
+    if (total < size_)
+      fail(static_cast<size_t>(total), "%" PRIu64 " bytes after the end", size_ - total);
     static constexpr std::array<std::pair<const char*, size_t>, kNumSections> kLayout = {{
         {"units", kEuSize},
         {"inputs and outputs", kIoSize},
@@ -122,11 +130,13 @@ class Decoder {
       sections_[i] = {kLayout[i].first, static_cast<size_t>(offset), count, kLayout[i].second};
       offset += static_cast<uint64_t>(count) * kLayout[i].second;
       if (offset > total) {
-        fail(kCountsOffset + 4 * i, "section '%s' of %u items ends at byte %" PRIu64 ", past the end",
-             kLayout[i].first, count, offset);
+        fail(kCountsOffset + 4 * i,
+             "section '%s' of %u items ends at byte %" PRIu64 ", past the end", kLayout[i].first,
+             count, offset);
       }
     }
-    if (offset != total) fail(static_cast<size_t>(offset), "%" PRIu64 " bytes belong to no section", total - offset);
+    if (offset != total)
+      fail(static_cast<size_t>(offset), "%" PRIu64 " bytes belong to no section", total - offset);
     static constexpr uint8_t kZero[4] = {};
     uint32_t crc = crc32(0, data_, kCrcOffset);
     crc = crc32(crc, kZero, sizeof kZero);
@@ -145,14 +155,16 @@ class Decoder {
   void read_strings() {
     const size_t count = sections_[kStringEnds].count;
     const size_t nbytes = sections_[kStringBytes].count;
-    if (count < 2) fail(kCountsOffset + 4 * kStringEnds, "target and npu_mode are missing: %zu strings", count);
+    if (count < 2)
+      fail(kCountsOffset + 4 * kStringEnds, "target and npu_mode are missing: %zu strings", count);
     program_.string_bytes.assign(reinterpret_cast<const char*>(item(kStringBytes, 0)), nbytes);
     program_.string_ends.resize(count);
     uint32_t last = 0;
     for (size_t i = 0; i < count; ++i) {
       const uint8_t* p = item(kStringEnds, i);
       const auto end = read_le<uint32_t>(p);
-      if (end < last || end > nbytes) fail(offset_of(p), "string %zu ends at %u of %zu bytes", i, end, nbytes);
+      if (end < last || end > nbytes)
+        fail(offset_of(p), "string %zu ends at %u of %zu bytes", i, end, nbytes);
       program_.string_ends[i] = end;
       if (!valid_utf8(program_.string(static_cast<uint32_t>(i)))) {
         fail(offset_of(item(kStringBytes, last)), "string %zu is not UTF-8", i);
@@ -174,7 +186,8 @@ class Decoder {
       if (p[1] != 0) fail(offset_of(p + 1), "reserved byte of unit %zu is not zero", i);
       const auto index = read_le<uint16_t>(p + 2);
       if (!seen.insert({p[0], index}).second) {
-        fail(offset_of(p), "unit %zu: %s %u is there twice", i, eu_kind_name(static_cast<EuKind>(p[0])), index);
+        fail(offset_of(p), "unit %zu: %s %u is there twice", i,
+             eu_kind_name(static_cast<EuKind>(p[0])), index);
       }
       program_.eus.push_back({static_cast<EuKind>(p[0]), index});
     }
@@ -201,15 +214,20 @@ class Decoder {
       io.nbytes = read_le<uint64_t>(p + 8);
       io.name = read_string(p + 16);
       if (io.name.empty() || !names.insert(io.name).second) {
-        fail(offset_of(p + 16), "name '%.200s' of an input or output is empty or there twice", io.name.c_str());
+        fail(offset_of(p + 16), "name '%.200s' of an input or output is empty or there twice",
+             io.name.c_str());
       }
       io.dtype = read_dtype(p + 20);
-      if (dtype_bits(io.dtype) < 8) fail(offset_of(p + 20), "'%.200s' has a 4-bit type", io.name.c_str());
+      if (dtype_bits(io.dtype) < 8)
+        fail(offset_of(p + 20), "'%.200s' has a 4-bit type", io.name.c_str());
       const uint8_t ndim = p[21];
-      if (ndim > kMaxDims) fail(offset_of(p + 21), "'%.200s' has %u dimensions", io.name.c_str(), ndim);
-      if (p[22] > 1) fail(offset_of(p + 22), "'%.200s' is neither input nor output", io.name.c_str());
+      if (ndim > kMaxDims)
+        fail(offset_of(p + 21), "'%.200s' has %u dimensions", io.name.c_str(), ndim);
+      if (p[22] > 1)
+        fail(offset_of(p + 22), "'%.200s' is neither input nor output", io.name.c_str());
       io.is_output = p[22] == 1;
-      if (p[23] != 0) fail(offset_of(p + 23), "reserved byte of '%.200s' is not zero", io.name.c_str());
+      if (p[23] != 0)
+        fail(offset_of(p + 23), "reserved byte of '%.200s' is not zero", io.name.c_str());
       uint64_t size = static_cast<uint64_t>(dtype_bits(io.dtype) / 8);
       for (int d = 0; d < kMaxDims; ++d) {
         const auto n = read_le<uint32_t>(p + 24 + 4 * d);
@@ -223,12 +241,15 @@ class Decoder {
         }
       }
       if (size != io.nbytes) {
-        fail(offset_of(p + 8), "'%.200s' has %" PRIu64 " bytes, its shape %" PRIu64, io.name.c_str(), io.nbytes, size);
+        fail(offset_of(p + 8), "'%.200s' has %" PRIu64 " bytes, its shape %" PRIu64,
+             io.name.c_str(), io.nbytes, size);
       }
       const Space space = io.is_output ? Space::Output : Space::Input;
       const uint64_t limit = program_.space_bytes[static_cast<size_t>(space)];
       if (io.nbytes > limit || io.address > limit - io.nbytes) {
-        fail(offset_of(p), "'%.200s' lies at %s:[%" PRIu64 ":%" PRIu64 "], outside the %" PRIu64 " bytes there are",
+        fail(offset_of(p),
+             "'%.200s' lies at %s:[%" PRIu64 ":%" PRIu64 "], outside the %" PRIu64
+             " bytes there are",
              io.name.c_str(), space_name(space), io.address, io.address + io.nbytes, limit);
       }
       ranges[io.is_output ? 1 : 0].push_back({io.address, io.address + io.nbytes});
@@ -238,7 +259,8 @@ class Decoder {
       std::sort(list.begin(), list.end());
       for (size_t i = 1; i < list.size(); ++i) {
         if (list[i].first < list[i - 1].second) {
-          fail(sections_[kIos].offset, "two tensors share bytes from %" PRIu64 " of one segment", list[i].first);
+          fail(sections_[kIos].offset, "two tensors share bytes from %" PRIu64 " of one segment",
+               list[i].first);
         }
       }
     }
@@ -273,7 +295,8 @@ class Decoder {
   void take(const uint8_t* p, int section, uint32_t count, size_t used) const {
     const Section& s = sections_[static_cast<size_t>(section)];
     if (count > s.count - used) {
-      fail(offset_of(p), "job %zu has %u %s, %" PRIu64 " are left", program_.jobs.size(), count, s.name, s.count - used);
+      fail(offset_of(p), "job %zu has %u %s, %" PRIu64 " are left", program_.jobs.size(), count,
+           s.name, s.count - used);
     }
   }
 
@@ -287,7 +310,8 @@ class Decoder {
     job.num_waits = read_le<uint32_t>(p + 8);
     job.label = read_le<uint32_t>(p + 12);
     job_ = -1;
-    if (job.eu >= program_.eus.size()) fail(offset_of(p), "job %zu is on unknown unit %u", index, job.eu);
+    if (job.eu >= program_.eus.size())
+      fail(offset_of(p), "job %zu is on unknown unit %u", index, job.eu);
     read_string(p + 12);
     take(p + 4, kOperands, job.num_operands, program_.operands.size());
     take(p + 6, kParams, job.num_params, program_.params.size());
@@ -304,7 +328,8 @@ class Decoder {
            eu_kind_name(program_.eus[job.eu].kind));
     }
     if (job.num_params != static_cast<uint32_t>(entry_->num_params)) {
-      fail(offset_of(p + 6), "'%s' has %d parameters, got %u", entry_->name, entry_->num_params, job.num_params);
+      fail(offset_of(p + 6), "'%s' has %d parameters, got %u", entry_->name, entry_->num_params,
+           job.num_params);
     }
     const uint8_t* words = item(kParams, program_.params.size());
     for (uint32_t k = 0; k < job.num_params; ++k) {
@@ -334,7 +359,8 @@ class Decoder {
     }
     if (static_cast<int32_t>(job.num_operands) != expected) {
       fail(offset_of(item(kJobs, static_cast<size_t>(job_))) + 4,
-           "'%s' with these parameters has %d operands, got %u", entry_->name, expected, job.num_operands);
+           "'%s' with these parameters has %d operands, got %u", entry_->name, expected,
+           job.num_operands);
     }
   }
 
@@ -345,15 +371,18 @@ class Decoder {
     if (p[0] >= kNumSpaces) fail(offset_of(p), "operand %s lies in unknown space %u", name, p[0]);
     operand.space = static_cast<Space>(p[0]);
     operand.dtype = read_dtype(p + 1);
-    if (p[2] > kMaxDims) fail(offset_of(p + 2), "operand %s has %u dimensions, the most is %d", name, p[2], kMaxDims);
+    if (p[2] > kMaxDims)
+      fail(offset_of(p + 2), "operand %s has %u dimensions, the most is %d", name, p[2], kMaxDims);
     operand.ndim = p[2];
     if (p[3] != 0) fail(offset_of(p + 3), "reserved byte of operand %s is not zero", name);
     operand.scale = read_f32(p + 4);
     if (!std::isfinite(operand.scale) || operand.scale <= 0) {
-      fail(offset_of(p + 4), "scale %g of operand %s is not positive and finite", static_cast<double>(operand.scale), name);
+      fail(offset_of(p + 4), "scale %g of operand %s is not positive and finite",
+           static_cast<double>(operand.scale), name);
     }
     operand.zero_point = read_le<int32_t>(p + 8);
-    if (read_le<uint32_t>(p + 12) != 0) fail(offset_of(p + 12), "reserved word of operand %s is not zero", name);
+    if (read_le<uint32_t>(p + 12) != 0)
+      fail(offset_of(p + 12), "reserved word of operand %s is not zero", name);
     operand.address = read_le<uint64_t>(p + 16);
     const bool written = entry_->operands[position].output;
     uint64_t elements = 1;
@@ -362,21 +391,27 @@ class Decoder {
       const auto n = read_le<int32_t>(at);
       const auto stride = read_le<int32_t>(at + 24);
       if (d >= operand.ndim) {
-        if (n != 0 || stride != 0) fail(offset_of(at), "operand %s has %d dimensions, but a number for dimension %d", name, operand.ndim, d);
+        if (n != 0 || stride != 0)
+          fail(offset_of(at), "operand %s has %d dimensions, but a number for dimension %d", name,
+               operand.ndim, d);
         continue;
       }
       if (n <= 0) fail(offset_of(at), "dimension %d of operand %s is %d", d, name, n);
       if (stride < 0) fail(offset_of(at + 24), "stride %d of operand %s is %d", d, name, stride);
-      if (written && stride == 0 && n > 1) fail(offset_of(at + 24), "operand %s is written, but repeats along dimension %d", name, d);
+      if (written && stride == 0 && n > 1)
+        fail(offset_of(at + 24), "operand %s is written, but repeats along dimension %d", name, d);
       elements *= static_cast<uint64_t>(n);
-      if (elements > kMaxElements) fail(offset_of(at), "operand %s has more than %" PRIu64 " elements", name, kMaxElements);
+      if (elements > kMaxElements)
+        fail(offset_of(at), "operand %s has more than %" PRIu64 " elements", name, kMaxElements);
       operand.shape[d] = n;
       operand.strides[d] = stride;
     }
     const uint64_t extent = operand_extent(operand);
     const uint64_t limit = program_.space_bytes[p[0]];
     if (extent > limit || operand.address > limit - extent) {
-      fail(offset_of(p + 16), "operand %s lies at %s:[%" PRIu64 ":%" PRIu64 "], outside the %" PRIu64 " bytes there are",
+      fail(offset_of(p + 16),
+           "operand %s lies at %s:[%" PRIu64 ":%" PRIu64 "], outside the %" PRIu64
+           " bytes there are",
            name, space_name(operand.space), operand.address, operand.address + extent, limit);
     }
     program_.operands.push_back(operand);
@@ -391,7 +426,8 @@ class Decoder {
       if (other >= sections_[kJobs].count) fail(offset_of(p), "waits for unknown job %u", other);
       if (other == job_) fail(offset_of(p), "waits for itself");
       if (other > job_) fail_later_wait(offset_of(p), other);
-      if (static_cast<int64_t>(other) <= last) fail(offset_of(p), "waits for job %u are not in ascending order", other);
+      if (static_cast<int64_t>(other) <= last)
+        fail(offset_of(p), "waits for job %u are not in ascending order", other);
       last = other;
       program_.waits.push_back(other);
     }
@@ -399,8 +435,8 @@ class Decoder {
 
   /// Job `job_` waits for a later one: says whether that is a cycle or only out of order.
   [[noreturn]] void fail_later_wait(size_t offset, uint32_t other) const {
-    // What `other` needs to have ended: its waits, and the job before it in its queue. Only jobs from
-    // `job_` on can lie on a cycle, and their records are read as far as they are sound.
+    // What `other` needs to have ended: its waits, and the job before it in its queue. Only jobs
+    // from `job_` on can lie on a cycle, and their records are read as far as they are sound.
     const size_t count = sections_[kJobs].count;
     std::vector<uint64_t> first_wait(count + 1);
     std::vector<uint32_t> before(count, UINT32_MAX);
@@ -424,10 +460,12 @@ class Decoder {
       const uint32_t job = stack.back();
       stack.pop_back();
       if (static_cast<int64_t>(job) == job_) {
-        fail(offset, "waits for job %u, which cannot start before this one has ended: a cycle", other);
+        fail(offset, "waits for job %u, which cannot start before this one has ended: a cycle",
+             other);
       }
       visit(before[job]);
-      for (uint64_t w = first_wait[job]; w < std::min(first_wait[job + 1], sections_[kWaits].count); ++w) {
+      for (uint64_t w = first_wait[job]; w < std::min(first_wait[job + 1], sections_[kWaits].count);
+           ++w) {
         visit(read_le<uint32_t>(item(kWaits, static_cast<size_t>(w))));
       }
     }

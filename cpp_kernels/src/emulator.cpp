@@ -25,8 +25,8 @@ Emulator::Emulator(Program program, const uint8_t* params, size_t params_size, i
     : program_(std::move(program)) {
   const uint64_t expected = program_.space_bytes[static_cast<size_t>(Space::Param)];
   if (params_size != expected) {
-    throw ProgramError("the program has " + std::to_string(expected) + " bytes of parameters, got " +
-                       std::to_string(params_size));
+    throw ProgramError("the program has " + std::to_string(expected) +
+                       " bytes of parameters, got " + std::to_string(params_size));
   }
   for (size_t i = 0; i < kNumSpaces; ++i) {
     // No padding: a sanitizer then sees an access that leaves the space.
@@ -36,7 +36,8 @@ Emulator::Emulator(Program program, const uint8_t* params, size_t params_size, i
     spaces_[i].reset(static_cast<uint8_t*>(bytes));
     std::memset(bytes, 0, size);
   }
-  if (expected > 0) std::memcpy(spaces_[static_cast<size_t>(Space::Param)].get(), params, params_size);
+  if (expected > 0)
+    std::memcpy(spaces_[static_cast<size_t>(Space::Param)].get(), params, params_size);
   if (threads > 1) pool_ = std::make_unique<ThreadPool>(threads);
   prepare();
 }
@@ -68,10 +69,12 @@ void Emulator::prepare() {
     task.call.params = program_.params_of(job);
     task.call.num_params = static_cast<int32_t>(job.num_params);
     task.call.constant_operands = constant[i];
-    if (last[job.eu] >= 0) edges.emplace_back(static_cast<uint32_t>(last[job.eu]), static_cast<uint32_t>(i));
+    if (last[job.eu] >= 0)
+      edges.emplace_back(static_cast<uint32_t>(last[job.eu]), static_cast<uint32_t>(i));
     last[job.eu] = static_cast<int64_t>(i);
     const uint32_t* waits = program_.waits_of(job);
-    for (uint32_t w = 0; w < job.num_waits; ++w) edges.emplace_back(waits[w], static_cast<uint32_t>(i));
+    for (uint32_t w = 0; w < job.num_waits; ++w)
+      edges.emplace_back(waits[w], static_cast<uint32_t>(i));
   }
   // `state` points into a task, so it is set once the tasks no longer move.
   for (Task& task : tasks_) task.call.state = &task.state;
@@ -152,7 +155,8 @@ void Emulator::run_shuffled(uint64_t seed) {
   }
 }
 
-/// One run on several threads: every worker takes ready jobs, and helps with loops when there is none.
+/// One run on several threads: every worker takes ready jobs, and helps with loops when there is
+/// none.
 struct Emulator::Run {
   Emulator& emulator;
   std::vector<std::atomic<uint32_t>> missing;
@@ -238,9 +242,9 @@ void Emulator::read(Space space, uint64_t address, uint64_t nbytes, uint8_t* out
   const auto index = static_cast<size_t>(space);
   const uint64_t limit = index < kNumSpaces ? program_.space_bytes[index] : 0;
   if (index >= kNumSpaces || nbytes > limit || address > limit - nbytes) {
-    throw ProgramError("bytes [" + std::to_string(address) + ":" + std::to_string(address + nbytes) +
-                       "] lie outside the " + std::to_string(limit) + " bytes of space " +
-                       std::to_string(index));
+    throw ProgramError("bytes [" + std::to_string(address) + ":" +
+                       std::to_string(address + nbytes) + "] lie outside the " +
+                       std::to_string(limit) + " bytes of space " + std::to_string(index));
   }
   std::memcpy(out, spaces_[index].get() + address, nbytes);
 }

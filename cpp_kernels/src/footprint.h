@@ -6,8 +6,8 @@
 
 namespace pulsar2 {
 
-/// The bytes of a view: runs of `run` units that repeat at strides. A unit is a byte, or half a byte
-/// for the 4-bit types. Dimensions that add no bytes are left out.
+/// The bytes of a view: runs of `run` units that repeat at strides. A unit is a byte, or half a
+/// byte for the 4-bit types. Dimensions that add no bytes are left out.
 struct Footprint {
   uint64_t begin = 0;  ///< in units, from the start of the space
   uint64_t run = 0;

@@ -55,7 +55,8 @@ int dtype_bits(DType dtype) {
 uint64_t operand_extent(const Operand& operand) {
   uint64_t reach = 0;
   for (int d = 0; d < operand.ndim; ++d) {
-    reach += static_cast<uint64_t>(operand.shape[d] - 1) * static_cast<uint64_t>(operand.strides[d]);
+    reach +=
+        static_cast<uint64_t>(operand.shape[d] - 1) * static_cast<uint64_t>(operand.strides[d]);
   }
   const int bits = dtype_bits(operand.dtype);
   if (bits < 8) return reach / 2 + 1;

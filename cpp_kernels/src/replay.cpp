@@ -40,7 +40,8 @@ class Replay {
         end_[job] = now;
         busy_[static_cast<size_t>(in_.eu[job])] = false;
         ++done;
-        for (int64_t s = first_follower_[job]; s < first_follower_[job + 1]; ++s) --missing_[followers_[s]];
+        for (int64_t s = first_follower_[job]; s < first_follower_[job + 1]; ++s)
+          --missing_[followers_[s]];
       }
       for (const int64_t job : ended_) {
         try_start(static_cast<size_t>(in_.eu[job]), now);
@@ -77,7 +78,8 @@ class Replay {
       for (int64_t w = in_.wait_offsets[i]; w < in_.wait_offsets[i + 1]; ++w) {
         const int32_t other = in_.waits[w];
         if (other < 0 || other >= in_.num_jobs) {
-          throw ProgramError("job " + std::to_string(i) + " waits for unknown job " + std::to_string(other));
+          throw ProgramError("job " + std::to_string(i) + " waits for unknown job " +
+                             std::to_string(other));
         }
         ++first_follower_[static_cast<size_t>(other) + 1];
       }

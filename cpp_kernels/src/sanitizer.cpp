@@ -12,8 +12,9 @@
 namespace pulsar2 {
 
 const char* finding_name(FindingKind kind) {
-  static constexpr const char* kNames[] = {"race",         "unwritten",  "read-only",   "unreachable",
-                                           "self-overlap", "output-gap", "useless-wait"};
+  static constexpr const char* kNames[] = {"race",        "unwritten",    "read-only",
+                                           "unreachable", "self-overlap", "output-gap",
+                                           "useless-wait"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -74,7 +75,8 @@ bool element_by_element(uint16_t opcode) {
 
 bool same_elements(const Operand& a, const Operand& b) {
   return a.address == b.address && a.space == b.space && a.ndim == b.ndim &&
-         dtype_bits(a.dtype) == dtype_bits(b.dtype) && std::equal(a.shape, a.shape + kMaxDims, b.shape) &&
+         dtype_bits(a.dtype) == dtype_bits(b.dtype) &&
+         std::equal(a.shape, a.shape + kMaxDims, b.shape) &&
          std::equal(a.strides, a.strides + kMaxDims, b.strides);
 }
 
@@ -142,7 +144,8 @@ class Sanitizer {
 
   std::vector<Finding> run() {
     prepare();
-    for (uint32_t job = 0; job < program_.jobs.size() && findings_.size() < limit_; ++job) check_job(job);
+    for (uint32_t job = 0; job < program_.jobs.size() && findings_.size() < limit_; ++job)
+      check_job(job);
     check_outputs();
     if (findings_.size() > limit_) findings_.resize(limit_);
     return std::move(findings_);
@@ -170,8 +173,8 @@ class Sanitizer {
       shadow.cell_bytes = std::max<uint64_t>(unit[static_cast<size_t>(space)], 1);
       if (unit[static_cast<size_t>(space)] == 0) continue;  // nothing touches it
       if (bytes > kMaxShadowBytes) {
-        throw ProgramError(std::string("space ") + space_name(space) + " of " + std::to_string(bytes) +
-                           " bytes is too large to check");
+        throw ProgramError(std::string("space ") + space_name(space) + " of " +
+                           std::to_string(bytes) + " bytes is too large to check");
       }
       shadow.count = bytes / shadow.cell_bytes + 1;
       // Zero pages from the system: a large space that is hardly touched costs little.
@@ -181,7 +184,8 @@ class Sanitizer {
     for (const IoTensor& io : program_.ios) {
       if (io.is_output) continue;
       Shadow& shadow = shadows_[static_cast<size_t>(Space::Input)];
-      std::fill_n(shadow.cells.get() + io.address / shadow.cell_bytes, io.nbytes / shadow.cell_bytes, kHost);
+      std::fill_n(shadow.cells.get() + io.address / shadow.cell_bytes,
+                  io.nbytes / shadow.cell_bytes, kHost);
     }
   }
 
@@ -198,7 +202,8 @@ class Sanitizer {
       if (static_cast<int32_t>(i) == job.output || operands[i].space == Space::Param) continue;
       // An element that is read, then overwritten by its own result, is no reader to compare with.
       const bool in_place = element_by_element(job.opcode) && same_elements(operands[i], y);
-      access(operands[i], footprints_[job.first_operand + i], in_place ? Access::ReadInPlace : Access::Read);
+      access(operands[i], footprints_[job.first_operand + i],
+             in_place ? Access::ReadInPlace : Access::Read);
     }
     if (y.space == Space::Input || y.space == Space::Param) {
       add(FindingKind::ReadOnly, -1, y.space, y.address, y.address + operand_extent(y));
@@ -241,7 +246,8 @@ class Sanitizer {
     for (const Hit& hit : hits_) add(hit.kind, hit.other, space_, hit.begin, hit.end);
   }
 
-  /// What a cell becomes by the access. Checks each different value once per access, if nothing is found.
+  /// What a cell becomes by the access. Checks each different value once per access, if nothing is
+  /// found.
   uint64_t resolve(uint64_t value, Access mode, uint64_t begin, uint64_t end) {
     if (Known* known = known_.find(value)) {
       if (!known->clean) check(value, mode, begin, end);
@@ -250,7 +256,8 @@ class Sanitizer {
     const bool clean = check(value, mode, begin, end);
     uint64_t result = value;
     if (mode == Access::Write) result = Shadow::make(job_ + 1, 0);
-    if (mode == Access::Read) result = Shadow::make(Shadow::writer(value), with_reader(Shadow::readers(value)));
+    if (mode == Access::Read)
+      result = Shadow::make(Shadow::writer(value), with_reader(Shadow::readers(value)));
     known_.insert({value, result, clean});
     return result;
   }
@@ -325,15 +332,18 @@ class Sanitizer {
         last = cell;
       }
       if (first == UINT64_MAX) continue;
-      Finding finding{FindingKind::OutputGap, -1, -1, Space::Output, first * shadow.cell_bytes,
-                      (last + 1) * shadow.cell_bytes, ""};
-      finding.message = "output '" + io.name + "': bytes of " + range(finding) + " are never written";
+      Finding finding{
+          FindingKind::OutputGap,         -1, -1, Space::Output, first * shadow.cell_bytes,
+          (last + 1) * shadow.cell_bytes, ""};
+      finding.message =
+          "output '" + io.name + "': bytes of " + range(finding) + " are never written";
       findings_.push_back(std::move(finding));
     }
   }
 
   static std::string range(const Finding& f) {
-    return std::string(space_name(f.space)) + ":[" + std::to_string(f.begin) + ":" + std::to_string(f.end) + "]";
+    return std::string(space_name(f.space)) + ":[" + std::to_string(f.begin) + ":" +
+           std::to_string(f.end) + "]";
   }
 
   void add(FindingKind kind, int64_t other, Space space, uint64_t begin, uint64_t end) {
@@ -343,7 +353,8 @@ class Sanitizer {
     const std::string theirs = other < 0 ? "" : program_.job_name(static_cast<size_t>(other));
     switch (kind) {
       case FindingKind::Race:
-        finding.message = job + " and " + theirs + " are not ordered, but share bytes of " + where + ", and one writes them";
+        finding.message = job + " and " + theirs + " are not ordered, but share bytes of " + where +
+                          ", and one writes them";
         break;
       case FindingKind::Unwritten:
         finding.message = job + " reads bytes of " + where + " that nothing has written";
@@ -360,7 +371,8 @@ class Sanitizer {
       case FindingKind::OutputGap:
         break;  // has no job; check_outputs makes it
       case FindingKind::UselessWait:
-        finding.message = job + " need not wait for " + theirs + ": queues and other waits imply it";
+        finding.message =
+            job + " need not wait for " + theirs + ": queues and other waits imply it";
         break;
     }
     findings_.push_back(std::move(finding));

@@ -58,7 +58,8 @@ void ThreadPool::Slot::work() {
 bool ThreadPool::Slot::join() {
   if (!open_.load(std::memory_order_relaxed)) return false;
   helpers_.fetch_add(1);
-  // Sequentially consistent: if the loop is seen open here, its owner sees the helper before it returns.
+  // Sequentially consistent: if the loop is seen open here, its owner sees the helper before it
+  // returns.
   const bool joined = open_.load() && next_.load(std::memory_order_relaxed) < n_;
   if (joined) work();
   helpers_.fetch_sub(1);

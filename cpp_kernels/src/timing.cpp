@@ -28,8 +28,8 @@ int64_t distinct_bytes(const Operand& v) {
 
 double element_bytes(const Operand& v) { return dtype_bits(v.dtype) / 8.0; }
 
-/// Work of the multiplier array: `sums` output elements per output channel and group, each a sum over
-/// `taps` x `channels_in`. Whole numbers, as f64 because their products may be large.
+/// Work of the multiplier array: `sums` output elements per output channel and group, each a sum
+/// over `taps` x `channels_in`. Whole numbers, as f64 because their products may be large.
 struct Contraction {
   double groups;
   double sums;
@@ -43,7 +43,8 @@ struct Contraction {
 double array_steps(const Contraction& c, const TargetTiming& t) {
   const double taps_at_once = std::max(1.0, std::floor(t.conv_lanes_in / c.channels_in));
   const double dense = c.groups * c.sums * ceil_div(c.taps, taps_at_once) *
-                       ceil_div(c.channels_in, t.conv_lanes_in) * ceil_div(c.channels_out, t.conv_lanes_out);
+                       ceil_div(c.channels_in, t.conv_lanes_in) *
+                       ceil_div(c.channels_out, t.conv_lanes_out);
   if (c.groups == 1) return dense;
   // Groups side by side: output lanes hold channels of several groups, each multiplying on its own.
   const double filled = ceil_div(c.groups * c.channels_out, t.conv_lanes_out) * t.conv_lanes_out;

@@ -91,7 +91,8 @@ std::vector<uint8_t> ProgramBuilder::encode() const {
     end += static_cast<uint32_t>(text.size());
     body.put(end);
   }
-  for (const std::string& text : strings) body.bytes.insert(body.bytes.end(), text.begin(), text.end());
+  for (const std::string& text : strings)
+    body.bytes.insert(body.bytes.end(), text.begin(), text.end());
 
   Writer out;
   for (const char c : pulsar2::format::kMagic) out.put(static_cast<uint8_t>(c));
@@ -99,8 +100,8 @@ std::vector<uint8_t> ProgramBuilder::encode() const {
   out.put(static_cast<uint16_t>(pulsar2::format::kHeaderSize));
   out.put(uint32_t{0});
   out.put(static_cast<uint64_t>(pulsar2::format::kHeaderSize + body.bytes.size()));
-  for (const size_t count : {eus.size(), ios.size(), jobs.size(), num_operands, num_params, num_waits,
-                             strings.size(), static_cast<size_t>(end)}) {
+  for (const size_t count : {eus.size(), ios.size(), jobs.size(), num_operands, num_params,
+                             num_waits, strings.size(), static_cast<size_t>(end)}) {
     out.put(static_cast<uint32_t>(count));
   }
   for (const uint64_t bytes : spaces) out.put(bytes);
@@ -113,8 +114,8 @@ ProgramBuilder::Operand bytes_at(uint8_t space, uint64_t address, int32_t count)
   return {space, 0, address, {count}, {1}};
 }
 
-ProgramBuilder::Job copy_job(uint16_t eu, const ProgramBuilder::Operand& x, const ProgramBuilder::Operand& y,
-                             std::vector<uint32_t> waits) {
+ProgramBuilder::Job copy_job(uint16_t eu, const ProgramBuilder::Operand& x,
+                             const ProgramBuilder::Operand& y, std::vector<uint32_t> waits) {
   return {eu, 1, {x, y}, {}, std::move(waits), "copy"};
 }
 
@@ -124,7 +125,12 @@ ProgramBuilder add_program() {
   b.jobs = {
       copy_job(kSdma, bytes_at(kInput, 0, 64), bytes_at(kOcm, 0, 64)),
       copy_job(kSdma, bytes_at(kParam, 0, 64), bytes_at(kOcm, 64, 64)),
-      {kTeng, 5, {bytes_at(kOcm, 0, 64), bytes_at(kOcm, 64, 64), bytes_at(kOcm, 128, 64)}, {0, 0, 255}, {1}, "add"},
+      {kTeng,
+       5,
+       {bytes_at(kOcm, 0, 64), bytes_at(kOcm, 64, 64), bytes_at(kOcm, 128, 64)},
+       {0, 0, 255},
+       {1},
+       "add"},
       copy_job(kSdma, bytes_at(kOcm, 128, 64), bytes_at(kOutput, 0, 64), {2}),
   };
   return b;

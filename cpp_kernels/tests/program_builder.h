@@ -50,8 +50,8 @@ enum : uint8_t { kOcm = 0, kInput = 1, kOutput = 2, kParam = 3, kSwap = 4 };
 
 /// `count` packed bytes.
 ProgramBuilder::Operand bytes_at(uint8_t space, uint64_t address, int32_t count);
-ProgramBuilder::Job copy_job(uint16_t eu, const ProgramBuilder::Operand& x, const ProgramBuilder::Operand& y,
-                             std::vector<uint32_t> waits = {});
+ProgramBuilder::Job copy_job(uint16_t eu, const ProgramBuilder::Operand& x,
+                             const ProgramBuilder::Operand& y, std::vector<uint32_t> waits = {});
 
 /// y = x + p for 64 bytes: two loads, an addition on teng, a store.
 ProgramBuilder add_program();

@@ -1,5 +1,5 @@
-// The program decoder: what is right is read, what is wrong is refused by name, and no change of the
-// bytes makes it read outside them (which the sanitizer build would see).
+// The program decoder: what is right is read, what is wrong is refused by name, and no change of
+// the bytes makes it read outside them (which the sanitizer build would see).
 
 #include <cstring>
 #include <limits>
@@ -43,8 +43,8 @@ TEST(reads_a_program) {
 TEST(refuses_every_truncation) {
   const std::vector<uint8_t> bytes = add_program().encode();
   for (size_t size = 0; size < bytes.size(); ++size) {
-    CHECK_THROWS(decode({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}), ProgramError,
-                 "truncated");
+    CHECK_THROWS(decode({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}),
+                 ProgramError, "truncated");
   }
   std::vector<uint8_t> longer = bytes;
   longer.push_back(0);
@@ -64,7 +64,8 @@ TEST(survives_every_changed_byte_with_a_right_crc) {
   const std::vector<uint8_t> bytes = add_program().encode();
   size_t accepted = 0;
   for (size_t i = 0; i < bytes.size(); ++i) {
-    for (const int value : {0, 1, 2, 3, 4, 7, 0x7F, 0x80, 0xFF, bytes[i] ^ 1, bytes[i] + 1, bytes[i] - 1}) {
+    for (const int value :
+         {0, 1, 2, 3, 4, 7, 0x7F, 0x80, 0xFF, bytes[i] ^ 1, bytes[i] + 1, bytes[i] - 1}) {
       std::vector<uint8_t> changed = bytes;
       changed[i] = static_cast<uint8_t>(value);
       fix_crc(&changed);
@@ -151,7 +152,8 @@ TEST(refuses_optional_operands_that_the_parameters_do_not_name) {
   ProgramBuilder b = add_program();
   const ProgramBuilder::Operand one = {kOcm, 0, 0, {1, 1, 1, 1}, {1, 1, 1, 1}};
   const ProgramBuilder::Operand vector = {kOcm, 5, 64, {1}, {4}};
-  b.jobs.push_back({kConv0, 3, {one, one, one, vector}, {1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 255}, {1}, "c"});
+  b.jobs.push_back(
+      {kConv0, 3, {one, one, one, vector}, {1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 255}, {1}, "c"});
   refuse(b, "job 4 (c) on conv0: 'conv' with these parameters has 5 operands, got 4");
   b.jobs.back().operands.push_back(vector);
   CHECK(decode(b.encode()).jobs.size() == 5);
@@ -167,12 +169,15 @@ TEST(refuses_wrong_operands) {
   change([](Operand& o) { o.space = 5; }, "operand y lies in unknown space 5");
   change([](Operand& o) { o.dtype = 12; }, "unknown element type 12");
   change([](Operand& o) { o.scale = 0; }, "scale 0 of operand y");
-  change([](Operand& o) { o.scale = std::numeric_limits<float>::infinity(); }, "scale inf of operand y");
+  change([](Operand& o) { o.scale = std::numeric_limits<float>::infinity(); },
+         "scale inf of operand y");
   change([](Operand& o) { o.shape = {-1}; }, "dimension 0 of operand y is -1");
   change([](Operand& o) { o.shape = {0}; }, "dimension 0 of operand y is 0");
   change([](Operand& o) { o.strides = {-1}; }, "stride 0 of operand y is -1");
-  change([](Operand& o) { o.strides = {0}; }, "operand y is written, but repeats along dimension 0");
-  change([](Operand& o) { o.address = 4033; }, "operand y lies at ocm:[4033:4097], outside the 4096 bytes");
+  change([](Operand& o) { o.strides = {0}; },
+         "operand y is written, but repeats along dimension 0");
+  change([](Operand& o) { o.address = 4033; },
+         "operand y lies at ocm:[4033:4097], outside the 4096 bytes");
   change([](Operand& o) { o.address = UINT64_MAX; }, "outside the 4096 bytes");
   change([](Operand& o) { o.strides = {66}; }, "operand y lies at ocm:[128:4287]");
   change(
@@ -212,14 +217,18 @@ TEST(refuses_wrong_waits) {
   refuse(b, "waits for job 3, which cannot start before this one has ended: a cycle");
   b.jobs[3].waits = {};
   refuse(b, "waits for job 3, which stands later");
-  // A cycle by way of a queue: job 0 waits for job 2, which waits for job 1, which queues behind job 0.
+  // A cycle by way of a queue: job 0 waits for job 2, which waits for job 1, which queues behind
+  // job 0.
   b = add_program();
   b.jobs[0].waits = {2};
-  refuse(b, "job 0 (copy) on sdma4: waits for job 2, which cannot start before this one has ended: a cycle");
+  refuse(b,
+         "job 0 (copy) on sdma4: waits for job 2, which cannot start before this one has ended: a "
+         "cycle");
 }
 
 TEST(refuses_strings_that_are_not_utf8) {
-  for (const char* text : {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xC3", "a\xFF"}) {
+  for (const char* text :
+       {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xC3", "a\xFF"}) {
     ProgramBuilder b = add_program();
     b.jobs[0].label = text;
     refuse(b, "is not UTF-8");

@@ -32,7 +32,8 @@ ProgramBuilder chains(int width, int length) {
   b.spaces[kOcm] = 1 << 20;
   b.spaces[kInput] = b.spaces[kParam] = 64;
   b.spaces[kOutput] = static_cast<uint64_t>(width) * 64;
-  b.ios = {{"x", 0, 64, 0, {64}, 0}, {"y", 0, b.spaces[kOutput], 0, {static_cast<uint32_t>(width), 64}, 1}};
+  b.ios = {{"x", 0, 64, 0, {64}, 0},
+           {"y", 0, b.spaces[kOutput], 0, {static_cast<uint32_t>(width), 64}, 1}};
   b.jobs = {copy_job(kSdma, bytes_at(kInput, 0, 64), bytes_at(kOcm, 0, 64)),
             copy_job(kSdma, bytes_at(kParam, 0, 64), bytes_at(kOcm, 64, 64))};
   std::mt19937 random(3);
@@ -51,12 +52,14 @@ ProgramBuilder chains(int width, int length) {
       last = y;
       wait = static_cast<uint32_t>(b.jobs.size() - 1);
     }
-    b.jobs.push_back(copy_job(kSdma, last, bytes_at(kOutput, static_cast<uint64_t>(chain) * 64, 64), {wait}));
+    b.jobs.push_back(
+        copy_job(kSdma, last, bytes_at(kOutput, static_cast<uint64_t>(chain) * 64, 64), {wait}));
   }
   return b;
 }
 
-std::vector<uint8_t> run(Emulator* emulator, const std::vector<uint8_t>& x, std::optional<uint64_t> shuffle) {
+std::vector<uint8_t> run(Emulator* emulator, const std::vector<uint8_t>& x,
+                         std::optional<uint64_t> shuffle) {
   std::vector<uint8_t> y(emulator->program().ios[1].nbytes);
   Emulator::Options options;
   options.shuffle = shuffle;
@@ -71,13 +74,15 @@ TEST(adds) {
   Emulator emulator(decoded(add_program()), params.data(), params.size(), 1);
   for (int first = 0; first < 3; ++first) {
     const std::vector<uint8_t> y = run(&emulator, counting(64, first), std::nullopt);
-    for (int i = 0; i < 64; ++i) CHECK(y[static_cast<size_t>(i)] == std::min(255, first + i + 100 + i));
+    for (int i = 0; i < 64; ++i)
+      CHECK(y[static_cast<size_t>(i)] == std::min(255, first + i + 100 + i));
   }
   std::vector<uint8_t> ocm(64);
   emulator.read(pulsar2::Space::Ocm, 64, 64, ocm.data());
   CHECK(ocm == params);
   CHECK_THROWS(emulator.read(pulsar2::Space::Ocm, 4040, 64, ocm.data()), ProgramError, "outside");
-  CHECK_THROWS(emulator.read(pulsar2::Space::Ocm, UINT64_MAX, 64, ocm.data()), ProgramError, "outside");
+  CHECK_THROWS(emulator.read(pulsar2::Space::Ocm, UINT64_MAX, 64, ocm.data()), ProgramError,
+               "outside");
 }
 
 TEST(any_order_and_any_threads_give_the_same) {
@@ -100,25 +105,30 @@ TEST(a_job_that_fails_ends_the_run) {
   for (const int threads : {1, 3}) {
     Emulator emulator(decoded(b), params.data(), params.size(), threads);
     for (int round = 0; round < 5; ++round) {
-      CHECK_THROWS(run(&emulator, counting(64, 0), std::nullopt), ProgramError, "job 20 (bad) on teng2: softmax");
+      CHECK_THROWS(run(&emulator, counting(64, 0), std::nullopt), ProgramError,
+                   "job 20 (bad) on teng2: softmax");
     }
   }
 }
 
 TEST(refuses_parameters_of_another_size) {
-  CHECK_THROWS(Emulator(decoded(add_program()), nullptr, 0, 1), ProgramError, "64 bytes of parameters, got 0");
+  CHECK_THROWS(Emulator(decoded(add_program()), nullptr, 0, 1), ProgramError,
+               "64 bytes of parameters, got 0");
 }
 
 TEST(knows_constant_operands) {
   ProgramBuilder b = add_program();
   const ProgramBuilder::Operand half = bytes_at(kOcm, 64, 32);
-  b.jobs.push_back(copy_job(kCv, half, bytes_at(kOcm, 512, 32), {1}));              // from a parameter
+  b.jobs.push_back(copy_job(kCv, half, bytes_at(kOcm, 512, 32), {1}));  // from a parameter
   b.jobs.push_back(copy_job(kCv, bytes_at(kOcm, 512, 32), bytes_at(kOcm, 1024, 32)));
-  b.jobs.push_back(copy_job(kCv, bytes_at(kOcm, 512, 33), bytes_at(kOcm, 1024, 33)));  // a byte too many
+  b.jobs.push_back(
+      copy_job(kCv, bytes_at(kOcm, 512, 33), bytes_at(kOcm, 1024, 33)));  // a byte too many
   b.jobs.push_back(copy_job(kSdma, bytes_at(kInput, 0, 4), bytes_at(kOcm, 520, 4)));
   b.jobs.push_back(copy_job(kSdma, bytes_at(kOcm, 512, 8), bytes_at(kSwap, 0, 8)));
-  b.jobs.push_back(copy_job(kSdma, bytes_at(kOcm, 512, 32), bytes_at(kSwap, 0, 32)));  // partly overwritten
-  b.jobs.push_back(copy_job(kSdma, bytes_at(kSwap, 0, 8), bytes_at(kOcm, 0, 8)));      // overwritten in swap
+  b.jobs.push_back(
+      copy_job(kSdma, bytes_at(kOcm, 512, 32), bytes_at(kSwap, 0, 32)));  // partly overwritten
+  b.jobs.push_back(
+      copy_job(kSdma, bytes_at(kSwap, 0, 8), bytes_at(kOcm, 0, 8)));  // overwritten in swap
   const std::vector<uint32_t> expected = {0, 1, 2, 0, 1, 1, 0, 0, 1, 0, 0};
   CHECK(pulsar2::constant_operands(decoded(b)) == expected);
 }
@@ -130,7 +140,8 @@ struct Seen {
   std::vector<std::atomic<int>> count;
   explicit Seen(size_t n) : count(n) {}
   static void body(void* context, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) ++static_cast<Seen*>(context)->count[static_cast<size_t>(i)];
+    for (int64_t i = begin; i < end; ++i)
+      ++static_cast<Seen*>(context)->count[static_cast<size_t>(i)];
   }
 };
 
@@ -173,7 +184,11 @@ TEST(parallel_loops_pass_exceptions_on) {
         if (worker != 0) return;
         try {
           self->pool->parallel(0)->run(
-              100, 1, [](void*, int64_t begin, int64_t) { if (begin >= 50) throw std::runtime_error("no"); }, nullptr);
+              100, 1,
+              [](void*, int64_t begin, int64_t) {
+                if (begin >= 50) throw std::runtime_error("no");
+              },
+              nullptr);
         } catch (const std::runtime_error&) {
           self->caught = true;
         }

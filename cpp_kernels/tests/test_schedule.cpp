@@ -83,19 +83,25 @@ TEST(costs_follow_the_array) {
   t.conv_4bit_factor = 2;
   t.port_bytes = 1e9;
   t.conv_launch = 100;
-  const auto cycles = [&](int32_t c, int32_t o, int32_t k, int32_t group, uint8_t x_type, uint8_t w_type) {
+  const auto cycles = [&](int32_t c, int32_t o, int32_t k, int32_t group, uint8_t x_type,
+                          uint8_t w_type) {
     ProgramBuilder b;
     b.spaces[kOcm] = uint64_t{1} << 40;
     const int32_t x_size = x_type == 2 ? 2 : 1;
-    b.jobs = {{kConv0,
-               3,
-               {{kOcm, x_type, 0, {1, c, 10, 10}, {c * 100 * x_size, 100 * x_size, 10 * x_size, x_size}},
-                {kOcm, w_type, 0, {o, c / group, k, k}, {c / group * k * k, k * k, k, 1}},
-                {kOcm, x_type, 1 << 20, {1, o, 10, 10}, {o * 100 * x_size, 100 * x_size, 10 * x_size, x_size}},
-                {kOcm, 5, 1 << 24, {o}, {4}}},
-               {1, 1, k / 2, k / 2, 1, 1, group, 0, 0, 0, 255},
-               {},
-               "c"}};
+    b.jobs = {
+        {kConv0,
+         3,
+         {{kOcm, x_type, 0, {1, c, 10, 10}, {c * 100 * x_size, 100 * x_size, 10 * x_size, x_size}},
+          {kOcm, w_type, 0, {o, c / group, k, k}, {c / group * k * k, k * k, k, 1}},
+          {kOcm,
+           x_type,
+           1 << 20,
+           {1, o, 10, 10},
+           {o * 100 * x_size, 100 * x_size, 10 * x_size, x_size}},
+          {kOcm, 5, 1 << 24, {o}, {4}}},
+         {1, 1, k / 2, k / 2, 1, 1, group, 0, 0, 0, 255},
+         {},
+         "c"}};
     const pulsar2::Program p = decoded(b);
     const pulsar2::JobCost cost = pulsar2::job_cost(p, p.jobs[0], t);
     CHECK(cost.macs == int64_t{100} * o * (c / group) * k * k);
@@ -105,9 +111,9 @@ TEST(costs_follow_the_array) {
   CHECK(cycles(32, 64, 1, 1, 0, 1) == 100);
   CHECK(cycles(33, 65, 1, 1, 0, 1) == 400);
   CHECK(cycles(32, 64, 3, 1, 0, 1) == 900);
-  CHECK(cycles(3, 64, 3, 1, 0, 1) == 100);    // nine taps of three channels fit side by side
-  CHECK(cycles(32, 64, 1, 1, 2, 1) == 200);   // 16-bit activations
-  CHECK(cycles(32, 64, 1, 1, 0, 10) == 50);   // 4-bit weights
+  CHECK(cycles(3, 64, 3, 1, 0, 1) == 100);       // nine taps of three channels fit side by side
+  CHECK(cycles(32, 64, 1, 1, 2, 1) == 200);      // 16-bit activations
+  CHECK(cycles(32, 64, 1, 1, 0, 10) == 50);      // 4-bit weights
   CHECK(cycles(256, 256, 3, 256, 0, 1) == 900);  // depthwise: 256 lanes, 9 taps
 }
 

@@ -1,7 +1,7 @@
 """The program of the virtual NPU: jobs on execution units, and their bytes.
 
-A `Program` is what the assembler emits and the emulator executes, byte for byte as
-docs/program-format.md says. `OPCODES` is the job table: the operands and parameters of every
+A `Program` is what the assembler emits and the emulator executes; its bytes are those of
+docs/program-format.md. `OPCODES` is the job table: the operands and parameters of every
 operation, the same as the C++ core's own (a test compares the two).
 
 Encoding checks only what struct packing checks. Decoding checks everything, in the C++ core.
@@ -9,9 +9,7 @@ Encoding checks only what struct packing checks. Decoding checks everything, in 
 
 from __future__ import annotations
 
-import itertools
-import struct
-import zlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -19,9 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-MAGIC = b"PULSAR2\0"
-VERSION = 1
 MAX_DIMS = 6
+"""Dimensions that a view may have."""
 
 
 class Space(IntEnum):
@@ -161,6 +158,29 @@ class Operand(NamedTuple):
     zero_point: int = 0
 
 
+def itemsize_bits(dtype: DType) -> int:
+    """Bits of one element."""
+    return 4 if dtype in (DType.S4, DType.U4) else NUMPY_DTYPES[dtype].itemsize * 8
+
+
+def operand_extent(operand: Operand) -> int:
+    """Bytes from a view's address to the end of the last byte that it touches."""
+    reach = sum((n - 1) * s for n, s in zip(operand.shape, operand.strides, strict=True))
+    bits = itemsize_bits(operand.dtype)
+    return reach // 2 + 1 if bits < 8 else reach + bits // 8
+
+
+def distinct_bytes(operand: Operand) -> int:
+    """Bytes of a view's elements, repeated ones counted once."""
+    count = math.prod(n for n, s in zip(operand.shape, operand.strides, strict=True) if s)
+    return (count * itemsize_bits(operand.dtype) + 7) // 8
+
+
+def is_packed(operand: Operand) -> bool:
+    """Whether a view's elements fill all bytes between its first and its last."""
+    return distinct_bytes(operand) == operand_extent(operand)
+
+
 @dataclass(slots=True)
 class Job:
     """One operation on one unit.
@@ -221,194 +241,13 @@ class Program:
 
     def encode(self) -> bytes:
         """The bytes of the program. ValueError, with the job's number, for a value out of range."""
-        return _encode(self)
+        from pulsar2.program_codec import encode_program
+
+        return encode_program(self)
 
     @staticmethod
     def decode(data: bytes) -> Program:
         """The program in the bytes; `pulsar2._kernels.ProgramError` when they are not valid."""
-        from pulsar2 import _kernels
+        from pulsar2.program_codec import decode_program
 
-        _kernels.check_program(data)
-        return _decode(data)
-
-
-_HEADER = struct.Struct("<8sHHIQ8I5Q")
-_EU = struct.Struct("<BxH")
-_JOB = struct.Struct("<HHHHII")
-_OPERAND = struct.Struct("<BBBxfiIQ6I6I")
-_IO = struct.Struct("<QQIBBBx6I")
-_PADDING = [(0,) * (MAX_DIMS - n) for n in range(MAX_DIMS + 1)]
-_PARAMS: dict[int, struct.Struct] = {
-    op.code: struct.Struct("<" + "".join("f" if p.is_float else "i" for p in op.params))
-    for op in _TABLE
-}
-_CRC_OFFSET = 12
-
-
-def _encode(program: Program) -> bytes:
-    strings = _Strings()
-    strings.add(program.target)
-    strings.add(program.npu_mode)
-    ios: list[bytes] = []
-    for io in program.ios:
-        pad = _PADDING[len(io.shape)]
-        ios.append(
-            _IO.pack(
-                io.address,
-                io.nbytes,
-                strings.add(io.name),
-                io.dtype,
-                len(io.shape),
-                io.is_output,
-                *io.shape,
-                *pad,
-            )
-        )
-    jobs: list[bytes] = []
-    operands: list[bytes] = []
-    params: list[bytes] = []
-    waits: list[Sequence[int]] = []
-    pack_job, pack_operand, padding = _JOB.pack, _OPERAND.pack, _PADDING
-    for index, job in enumerate(program.jobs):
-        try:
-            jobs.append(
-                pack_job(
-                    job.eu,
-                    job.opcode,
-                    len(job.operands),
-                    len(job.params),
-                    len(job.waits),
-                    strings.add(job.label),
-                )
-            )
-            params.append(_PARAMS[job.opcode].pack(*job.params))
-            for space, dtype, address, shape, strides, scale, zero_point in job.operands:
-                pad = padding[len(shape)]
-                operands.append(
-                    pack_operand(
-                        space,
-                        dtype,
-                        len(shape),
-                        scale,
-                        zero_point,
-                        0,
-                        address,
-                        *shape,
-                        *pad,
-                        *strides,
-                        *pad,
-                    )
-                )
-        except (struct.error, KeyError, IndexError, OverflowError) as error:
-            raise ValueError(f"job {index} ({job.label}) cannot be encoded: {error}") from None
-        waits.append(job.waits)
-    flat_waits = np.array(list(itertools.chain.from_iterable(waits)), dtype="<u4")
-    sections = (
-        b"".join(_EU.pack(eu.kind, eu.index) for eu in program.eus),
-        b"".join(ios),
-        b"".join(jobs),
-        b"".join(operands),
-        b"".join(params),
-        flat_waits.tobytes(),
-        strings.encode(),
-    )
-    body = b"".join(sections)
-    total = _HEADER.size + len(body)
-    header = bytearray(
-        _HEADER.pack(
-            MAGIC,
-            VERSION,
-            _HEADER.size,
-            0,
-            total,
-            len(program.eus),
-            len(ios),
-            len(jobs),
-            len(operands),
-            len(sections[4]) // 4,
-            len(flat_waits),
-            strings.count,
-            strings.nbytes,
-            program.ocm_bytes,
-            program.input_bytes,
-            program.output_bytes,
-            program.param_bytes,
-            program.swap_bytes,
-        )
-    )
-    crc = zlib.crc32(body, zlib.crc32(header))
-    struct.pack_into("<I", header, _CRC_OFFSET, crc)
-    return bytes(header) + body
-
-
-class _Strings:
-    """The string section: each different string once."""
-
-    def __init__(self) -> None:
-        self._index: dict[str, int] = {}
-        self.nbytes = 0
-
-    def add(self, text: str) -> int:
-        """Number of the string."""
-        return self._index.setdefault(text, len(self._index))
-
-    @property
-    def count(self) -> int:
-        return len(self._index)
-
-    def encode(self) -> bytes:
-        """End offset of every string, then all bytes (UTF-8); `nbytes` becomes their number."""
-        encoded = [text.encode() for text in self._index]
-        ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
-        joined = b"".join(encoded)
-        self.nbytes = len(joined)
-        return ends.astype("<u4").tobytes() + joined
-
-
-def _decode(data: bytes) -> Program:
-    """Reads bytes that the C++ core has found to be valid."""
-    header = _HEADER.unpack_from(data)
-    num_eus, num_ios, num_jobs, num_operands, num_words, num_waits, num_strings, _ = header[5:13]
-    offset = _HEADER.size
-
-    def section(size: int) -> memoryview:
-        nonlocal offset
-        offset += size
-        return memoryview(data)[offset - size : offset]
-
-    eus = [EU(EuKind(k), i) for k, i in _EU.iter_unpack(section(num_eus * _EU.size))]
-    raw_ios = section(num_ios * _IO.size)
-    raw_jobs = section(num_jobs * _JOB.size)
-    raw_operands = section(num_operands * _OPERAND.size)
-    words = section(num_words * 4)
-    waits: list[int] = np.frombuffer(section(num_waits * 4), "<u4").tolist()
-    ends: list[int] = np.frombuffer(section(num_strings * 4), "<u4").tolist()
-    raw = bytes(data[offset:])
-    strings = [raw[begin:end].decode() for begin, end in zip([0, *ends], ends, strict=False)]
-    ios = [
-        IO(strings[f[2]], f[0], f[1], DType(f[3]), f[6 : 6 + f[4]], bool(f[5]))
-        for f in _IO.iter_unpack(raw_ios)
-    ]
-    spaces, dtypes = list(Space), list(DType)
-    operands = [
-        Operand(spaces[f[0]], dtypes[f[1]], f[6], f[7 : 7 + f[2]], f[13 : 13 + f[2]], f[3], f[4])
-        for f in _OPERAND.iter_unpack(raw_operands)
-    ]
-    jobs: list[Job] = []
-    at_operand = at_word = at_wait = 0
-    for eu, opcode, ops, params, waited, label in _JOB.iter_unpack(raw_jobs):
-        jobs.append(
-            Job(
-                eu,
-                opcode,
-                operands[at_operand : at_operand + ops],
-                _PARAMS[opcode].unpack_from(words, at_word * 4),
-                waits[at_wait : at_wait + waited],
-                strings[label],
-            )
-        )
-        at_operand += ops
-        at_word += params
-        at_wait += waited
-    ocm, inputs, outputs, parameters, swap = header[13:18]
-    return Program(strings[0], strings[1], eus, jobs, ocm, inputs, outputs, parameters, swap, ios)
+        return decode_program(data)

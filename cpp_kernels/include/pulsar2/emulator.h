@@ -36,9 +36,9 @@ class Emulator {
 
   const Program& program() const { return program_; }
 
-  /// Runs the program. `inputs` and `outputs` point to the tensors' bytes, in the order in which the
-  /// program lists them. ProgramError, which names the job, when a job's operands do not fit its
-  /// operation.
+  /// Runs the program. `inputs` and `outputs` point to the tensors' bytes, in the order in which
+  /// the program lists them. ProgramError, which names the job, when a job's operands do not fit
+  /// its operation.
   void run(const std::vector<const uint8_t*>& inputs, const std::vector<uint8_t*>& outputs,
            const Options& options);
 

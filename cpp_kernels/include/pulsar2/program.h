@@ -102,8 +102,8 @@ struct Program {
   std::string job_name(size_t job) const;
 };
 
-/// Decodes and validates a program; see docs/program-format.md. Never reads outside [data, data + size).
-/// Throws ProgramError with the byte offset, and the job, of the first thing that is wrong.
+/// Decodes and validates a program; see docs/program-format.md. Never reads outside [data, data +
+/// size). Throws ProgramError with the byte offset, and the job, of the first thing that is wrong.
 Program decode_program(const uint8_t* data, size_t size);
 
 }  // namespace pulsar2

@@ -41,7 +41,8 @@ class ThreadPool {
   class Slot : public Parallel {
    public:
     explicit Slot(int workers) : workers_(workers) {}
-    void run(int64_t n, int64_t grain, void (*body)(void*, int64_t, int64_t), void* context) override;
+    void run(int64_t n, int64_t grain, void (*body)(void*, int64_t, int64_t),
+             void* context) override;
     bool join();
 
    private:

@@ -19,12 +19,13 @@ struct TargetTiming {
   double conv_lanes_in = 0;         ///< input lanes of the array
   double conv_lanes_out = 0;        ///< output lanes of the array
   double conv_depthwise_lanes = 0;  ///< multiplications per cycle where channels are not summed
-  double conv_16bit_factor = 0;     ///< throughput with 16-bit operands against 8-bit (once per operand)
-  double conv_4bit_factor = 0;      ///< throughput with 4-bit weights against 8-bit
-  double conv_launch = 0;           ///< cycles from a job's turn to its first result
-  double teng_lanes = 0;            ///< bytes of elements per cycle, simple operations
-  double teng_table_lanes = 0;      ///< bytes of table results per cycle
-  double teng_f32_lanes = 0;        ///< f32 functions per cycle (exp, division, ...)
+  double conv_16bit_factor =
+      0;  ///< throughput with 16-bit operands against 8-bit (once per operand)
+  double conv_4bit_factor = 0;  ///< throughput with 4-bit weights against 8-bit
+  double conv_launch = 0;       ///< cycles from a job's turn to its first result
+  double teng_lanes = 0;        ///< bytes of elements per cycle, simple operations
+  double teng_table_lanes = 0;  ///< bytes of table results per cycle
+  double teng_f32_lanes = 0;    ///< f32 functions per cycle (exp, division, ...)
   double teng_launch = 0;
   double cv_launch = 0;
   double sdma_launch = 0;
@@ -50,7 +51,8 @@ struct JobCost {
 /// cycles = launch + max(compute_cycles, port_cycles)
 JobCost job_cost(const Program& program, const Job& job, const TargetTiming& timing);
 
-/// Jobs for the timing replay, as arrays; `waits` of job i are [wait_offsets[i], wait_offsets[i + 1]).
+/// Jobs for the timing replay, as arrays; `waits` of job i are [wait_offsets[i], wait_offsets[i +
+/// 1]).
 struct ReplayInput {
   int64_t num_jobs = 0;
   const int32_t* eu = nullptr;
@@ -65,9 +67,9 @@ struct ReplayInput {
 ///
 /// Jobs of one unit run in the order given. A job starts when the one before it on its unit and all
 /// that it waits for have ended. A job with DDR bytes needs them evenly over its cycles; while the
-/// jobs in flight need more than `ddr_rate` together, the rate is shared max-min fairly, and those that
-/// get less than they need run longer by that factor. Starts and ends are whole cycles.
-/// Throws ProgramError when jobs wait for each other in a circle.
+/// jobs in flight need more than `ddr_rate` together, the rate is shared max-min fairly, and those
+/// that get less than they need run longer by that factor. Starts and ends are whole cycles. Throws
+/// ProgramError when jobs wait for each other in a circle.
 void replay(const ReplayInput& input, int64_t* start, int64_t* end);
 
 /// The replay of a program: its jobs' costs, queues and waits.
