@@ -30,8 +30,7 @@ class ConvRows : public GemmRows {
     const int64_t run = run_taps_ * depth_;
     // Short runs are written as blocks, the last of which may stick out of the row.
     const int64_t overhang = run <= kPackSlack ? kPackSlack - run : 0;
-    row_bytes_ = (depth_all + std::max<int64_t>(overhang, ops.group - 1)) / ops.group * ops.group *
-                 element_;
+    row_bytes_ = (depth_all + overhang + ops.group - 1) / ops.group * ops.group * element_;
     if (p.kernel_h == 1 && p.kernel_w == 1 && depth_ % ops.group == 0 && overhang == 0) {
       row_bytes_ = depth_ * element_;
     }
