@@ -48,7 +48,8 @@ class ConvertOnnxToQuant(AxPass):
     operation. Operators without a quantized form are all reported, with their nodes, in one error.
 
     Options: `activation`, the data type where an operation has no attribute `quant.data_type`;
-    `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a channel is quantized for.
+    `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a weight channel is quantized
+    for (0 or less: whatever it has).
 
     ```
     %y = onnx.Conv(%x, %w, %b) {quant.ranges = [array<f32: 0.0, 0.0>]} : ..

@@ -66,11 +66,13 @@ def weight_scales(weight: npt.NDArray[np.float32], axis: int, threshold: float) 
     """Scales of symmetric S8 weights along `axis`, f32 [size of the axis].
 
     A channel whose weights are all below `threshold` in magnitude is quantized as if its greatest
-    were `threshold`.
+    were `threshold`. With a threshold of 0 or less, a channel of zeros has scale 1.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     greatest = np.max(np.abs(weight), axis=others, initial=0.0)
-    return (np.maximum(greatest, np.float32(threshold)) / np.float32(WEIGHT_MAX)).astype(np.float32)
+    greatest = np.maximum(greatest, np.float32(max(threshold, 0.0)))
+    scales = (greatest / np.float32(WEIGHT_MAX)).astype(np.float32)
+    return np.where(scales > 0, scales, np.float32(1))
 
 
 def widen_for_bias(

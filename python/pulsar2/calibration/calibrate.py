@@ -65,13 +65,31 @@ def calibrate(
     computed = [v for v in values if not isinstance(v, BlockArgument)]
     inputs = {v: exported.names[v] for v in arguments}
     model = ObservedModel(exported.model, [exported.names[v] for v in computed])
-    size = sum(4 * int(np.prod(_shape(v), dtype=np.int64)) for v in computed)
-    workers = min(
-        threads or os.cpu_count() or 1, len(dataset), max(1, _BUFFER_BYTES // max(1, size))
-    )
     tensors = [*arguments, *computed]
     sizes = [int(np.prod(_shape(v), dtype=np.int64)) for v in tensors]
+    fitting = _BUFFER_BYTES // max(1, 4 * sum(sizes))
+    workers = min(threads or os.cpu_count() or 1, len(dataset), max(1, fitting))
     crew = [_Worker(model.runner(), list(inputs.values()), sizes, method) for _ in range(workers)]
+    bits = [plan.bits(value) for value in tensors]
+    with ThreadPoolExecutor(workers) as pool:
+        _observe(crew, pool, dataset, tensors, advance)
+
+        def choose(index: int) -> Range:
+            return _range(crew, index, method, bits[index])
+
+        ranges = list(pool.map(choose, range(len(tensors))))
+    write_ranges(func, dict(zip(tensors, ranges, strict=True)))
+    return CalibrationResult(len(dataset), len(tensors))
+
+
+def _observe(
+    crew: Sequence[_Worker],
+    pool: ThreadPoolExecutor,
+    dataset: Sequence[Sample],
+    tensors: Sequence[SSAValue],
+    advance: Callable[[], None] | None,
+) -> None:
+    """Shares the samples out among the workers."""
     free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
     for worker in crew:
         free.put(worker)
@@ -83,20 +101,15 @@ def calibrate(
         finally:
             free.put(worker)
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for failure in pool.map(work, range(len(dataset))):
-                if failure is not None:
-                    _report(tensors[failure[1]], failure[0])
-                if advance is not None:
-                    advance()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        bits = [plan.bits(value) for value in tensors]
-        ranges = list(pool.map(lambda i: _range(crew, i, method, bits[i]), range(len(tensors))))
-    write_ranges(func, dict(zip(tensors, ranges, strict=True)))
-    return CalibrationResult(len(dataset), len(tensors))
+    try:
+        for failure in pool.map(work, range(len(dataset))):
+            if failure is not None:
+                _report(tensors[failure[1]], failure[0])
+            if advance is not None:
+                advance()
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
 
 
 class _Worker:
@@ -113,7 +126,13 @@ class _Worker:
 
     def observe(self, sample: Sample) -> tuple[str, int] | None:
         """Runs one sample. If a tensor is not finite: the sample and the first such tensor."""
-        computed = self._runner.run(sample.inputs)
+        try:
+            computed = self._runner.run(sample.inputs)
+        except Exception as error:
+            raise UserError.of(
+                f"ONNX Runtime cannot run the model: {str(error).strip()}",
+                f"sample '{sample.label}'",
+            ) from None
         given = [_flat_f32(sample.inputs, name) for name in self._arguments]
         for index, values in enumerate((*given, *computed)):
             observer = self.observers[index]

@@ -78,6 +78,7 @@ def test_weights_are_symmetric_per_channel() -> None:
     assert np.abs(stored[:2]).max(axis=1).tolist() == [127, 127]
     assert not stored[2].any()
     assert scales[2] == np.float32(1e-6) / np.float32(127)
+    assert weight_scales(weight, 0, -1)[2] == 1
     error = np.abs(stored * scales[:, None] - weight)
     assert (error <= 0.5001 * scales[:, None]).all()
 
