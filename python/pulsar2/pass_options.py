@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from xdsl.passes import ModulePass
 
@@ -161,8 +161,7 @@ def _convert_word(word: str, hint: Any) -> object:
 def _text(value: object) -> str:
     """A value as it is written, so that reading it gives the same value."""
     if isinstance(value, tuple):
-        items: Sequence[object] = value  # pyright: ignore[reportUnknownVariableType]
-        return ",".join(_text(item) for item in items)
+        return ",".join(_text(item) for item in cast("Sequence[object]", value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Enum):

@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import (
     SymbolNameConstraint,
     SymbolRefAttr,
 )
-from xdsl.ir import Attribute, TypeAttribute
+from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import (
     AnyAttr,
     AnyOf,
@@ -62,7 +62,7 @@ def describe(constraint: AttrConstraint[Attribute]) -> str:
             return type(constraint).__name__
 
 
-def _parameters(constraint: ParamAttrConstraint[Attribute]) -> str:
+def _parameters(constraint: ParamAttrConstraint[ParametrizedAttribute]) -> str:
     base = constraint.base_attr
     if issubclass(base, SymbolRefAttr):
         return "symbol reference"
