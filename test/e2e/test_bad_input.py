@@ -121,12 +121,12 @@ def test_configuration_that_is_not_json(project: Path) -> None:
 
 
 def test_option_that_is_not_built_yet(project: Path) -> None:
-    outcome = build(project, "--quant.enable_brecq", "--quant.calibration_method", "KL")
+    outcome = build(project, "--quant.enable_brecq", "--quant.transformer_opt_level", "1")
     refused(
         project,
         outcome,
         "quant.enable_brecq: not built yet",
-        "quant.calibration_method: KL is not built yet",
+        "quant.transformer_opt_level: 1 is not built yet",
     )
 
 

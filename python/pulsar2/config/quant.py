@@ -72,7 +72,6 @@ class QuantConfig(Message):
     calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"] = option(
         "MinMax",
         "how a range is chosen from what calibration observed",
-        not_built_values={"Percentile": "", "MSE": "", "KL": ""},
     )
     precision_analysis: Flag = option(
         False, "compare every quantized tensor with the float model's", built=False

@@ -181,7 +181,8 @@ class _Build:
 
     def _calibrate(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
         with calibration_bar(len(dataset)) as advance:
-            calibrate(module, self._ctx, dataset, "MinMax", advance=advance)
+            method = self._config.quant.calibration_method
+            calibrate(module, self._ctx, dataset, method, advance=advance)
 
 
 def _show_stage(label: str, stages: Stages, stage: str) -> None:
