@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
-from random_graphs import EXACT, FUNCTIONS, Sketch, models
+from random_graphs import EXACT, FUNCTIONS, Sketch, conv, models
 from road import Program, Quantized, Tensors, evaluate_reference, quantize, random_inputs
 
 from pulsar2.diagnostics import UserError
@@ -29,7 +29,7 @@ def _assert_equal(got: Tensors, expected: Tensors) -> None:
 
 @pytest.mark.parametrize("operator", EXACT, ids=lambda operator: operator.__name__)
 def test_single_operators_agree_with_onnx(operator: Callable[[Sketch], None]) -> None:
-    @settings(max_examples=30)
+    @settings(max_examples=100 if operator is conv else 30)
     @given(models((operator,), steps=1))
     def check(model: onnx.ModelProto) -> None:
         inputs = random_inputs(model, 3)
