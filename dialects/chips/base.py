@@ -281,6 +281,7 @@ class ChipDialect:
 def make_chip_dialect(target: Target) -> ChipDialect:
     """The dialect of a chip, under its own name in lower case."""
     prefix = target.name.lower()
+
     @irdl_op_definition
     class ProgramOp(ChipProgramOp):
         __doc__ = ChipProgramOp.__doc__
@@ -335,6 +336,4 @@ def make_chip_dialect(target: Target) -> ChipDialect:
     JobOp.target = target
     operations: list[type[Operation]] = [ProgramOp, PortOp, ParamOp, JobOp]
     attributes: list[type[Attribute]] = []
-    return ChipDialect(
-        Dialect(prefix, operations, attributes), ProgramOp, PortOp, ParamOp, JobOp
-    )
+    return ChipDialect(Dialect(prefix, operations, attributes), ProgramOp, PortOp, ParamOp, JobOp)

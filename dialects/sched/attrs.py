@@ -11,8 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
-from xdsl.dialects.builtin import i1
-from xdsl.dialects.builtin import IntegerType, Signedness, f16, f32
+from xdsl.dialects.builtin import IntegerType, Signedness, f16, f32, i1
 from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import (
     Attribute,
@@ -199,7 +198,7 @@ class View(NamedTuple):
 
 
 def dense_strides(shape: Iterable[int], order: Iterable[int], itemsize: int) -> tuple[int, ...]:
-    """Byte strides of a packed tensor whose dimensions lie in memory in `order`, outermost first."""
+    """Byte strides of a packed tensor whose dimensions lie in `order`, outermost first."""
     sizes = list(shape)
     strides = [0] * len(sizes)
     step = itemsize
@@ -238,7 +237,8 @@ class ViewAttr(Data[View]):
     #sched.view<ui8 [1, 32, 112, 112] : [401408, 1, 3584, 32] + 64, 0.0235:128>
     ```
 
-    Element type, shape, byte strides, byte offset (when not 0), scale and zero point (when quantized).
+    Element type, shape, byte strides, byte offset (when not 0), scale and zero point (when
+    quantized).
     """
 
     name = "sched.view"
@@ -348,7 +348,9 @@ class TilingAttr(Data[Tiling]):
             parser.parse_keyword("order")
             order = _parse_ints(parser)
             if sorted(order) != list(range(len(grid))) or any(n < 1 for n in grid):
-                parser.raise_error("a tiling has positive tile counts, and an order of its dimensions")
+                parser.raise_error(
+                    "a tiling has positive tile counts, and an order of its dimensions"
+                )
         return Tiling(grid, order)
 
     def print_parameter(self, printer: Printer) -> None:

@@ -10,10 +10,10 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
+    VarOperand,
     attr_def,
     irdl_op_definition,
     opt_attr_def,
-    VarOperand,
     result_def,
     var_operand_def,
 )
@@ -178,5 +178,6 @@ class JobOp(Work):
         if self.eu.data not in self.spec.eus:
             kinds = ", ".join(k.value for k in self.spec.eus)
             raise VerifyException(
-                f"'{self.kernel.data}' does not run on a {self.eu.data.value} unit, only on: {kinds}"
+                f"'{self.kernel.data}' does not run on a {self.eu.data.value} unit, "
+                f"only on: {kinds}"
             )

@@ -1,8 +1,9 @@
 """Fused layers: which rows of each tensor a slice of the last layer's rows needs.
 
-IR-free. A group is a run of layers, each reading tensors that earlier ones of the group produce. It runs
-in slices of rows: for slice t every layer computes the rows that the later layers need for t and that
-were not computed before. Of each inner tensor, memory holds only the rows that are still needed.
+IR-free. A group is a run of layers, each reading tensors that earlier ones of the group produce. It
+runs in slices of rows: for slice t every layer computes the rows that the later layers need for t
+and that were not computed before. Of each inner tensor, memory holds only the rows that are still
+needed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which runs of layers to fuse, and into how many slices.
 
-IR-free. Where tensors do not stay in OCM, a run of layers that hands them on slice by slice saves their
-way to DDR and back. Groups are found greedily: from each layer on, the run that saves most.
+IR-free. Where tensors do not stay in OCM, a run of layers that hands them on slice by slice saves
+their way to DDR and back. Groups are found greedily: from each layer on, the run that saves most.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST = 12
 
 @dataclass(frozen=True)
 class FusionTensor:
-    """An activation: its bytes, whether it may be handed on by slices, and the layers that use it."""
+    """An activation: its bytes, whether slices of it may be handed on, and the layers using it."""
 
     nbytes: int
     sliceable: bool
@@ -45,8 +45,9 @@ def choose_groups(
 ) -> list[Group]:
     """The groups, in order and apart.
 
-    `in_ddr` are the tensors that would lie in DDR, `itemsizes` the bytes per element of each layer's
-    operands, and `room(first, last)` the bytes of OCM that resident tensors leave to a run of layers.
+    `in_ddr` are the tensors that would lie in DDR, `itemsizes` the bytes per element of each
+    layer's operands, and `room(first, last)` the bytes of OCM that resident tensors leave to a run
+    of layers.
     """
     groups: list[Group] = []
     first = 0

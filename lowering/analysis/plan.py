@@ -2,12 +2,12 @@
 
 IR-free. Two decisions, both by cost:
 
-- *Residency*. An activation tensor either lies in OCM as a whole, from the first job that writes it to
-  the last that reads it, or in DDR, where tiles are loaded and stored one by one. Tensors are put into
-  DDR, cheapest traffic first, until what stays fits beside the working set of every layer.
-- *Grid*. Every layer is cut into tiles along its output's dimensions, so that the units of its class
-  share it, loads overlap with compute, and its working set fits. Grids are compared by an estimate of
-  their time.
+- *Residency*. An activation tensor either lies in OCM as a whole, from the first job that writes
+  it to the last that reads it, or in DDR, where tiles are loaded and stored one by one. Tensors are
+  put into DDR, cheapest traffic first, until what stays fits beside the working set of every layer.
+- *Grid*. Every layer is cut into tiles along its output's dimensions, so that the units of its
+  class share it, loads overlap with compute, and its working set fits. Grids are compared by an
+  estimate of their time.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Plan:
 
 
 class OutOfMemory(Exception):
-    """No grid makes the working set of a layer fit. `layer` is its index, `need` and `have` bytes."""
+    """No grid makes the working set of layer number `layer` fit; `need` and `have` are bytes."""
 
     def __init__(self, layer: int, need: int, have: int):
         super().__init__(f"layer {layer} needs {need} bytes of OCM, there are {have}")
@@ -214,8 +214,8 @@ def _victim(
 ) -> int | None:
     """The resident tensor alive at layer `at` whose move to DDR costs least for what it frees.
 
-    A tensor that the layer does not touch frees all its bytes there; one that it does is tiled, so it
-    frees almost all. Traffic is one store and a load by each layer that reads it.
+    A tensor that the layer does not touch frees all its bytes there; one that it does is tiled, so
+    it frees almost all. Traffic is one store and a load by each layer that reads it.
     """
     touched = {o.tensor for o in layers[at].operands}
     best: tuple[float, int] | None = None
@@ -384,7 +384,8 @@ def _estimate(
     compute = rounds * (one + machine.launch)
     move = traffic / machine.ddr_rate + transfers * machine.launch
     # Loads run ahead of compute across layers, so what is not the longer of the two here still
-    # delays another layer; and nothing overlaps with the first tile's load or the last one's compute.
+    # delays another layer; and nothing overlaps with the first tile's load or the last one's
+    # compute.
     time = max(compute, move) + _HIDDEN * min(compute, move) + 0.1 * (compute + move) / tiles
     return _Estimate(working_set, time)
 

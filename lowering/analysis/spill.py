@@ -1,7 +1,7 @@
 """Which buffers leave memory when they do not all fit: eviction by the farthest next use.
 
-IR-free. Jobs run in a fixed order, each needs its own buffers at once. Belady's rule: when room is short,
-evict what is needed last again.
+IR-free. Jobs run in a fixed order, each needs its own buffers at once. Belady's rule: when room is
+short, evict what is needed last again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def split_lives(
 ) -> list[list[list[int]]]:
     """Per buffer, the stays in memory: lists of the positions of its uses, in order.
 
-    `jobs[p]` are the buffers that job p uses, `sizes` their bytes. A buffer of one stay never leaves;
-    between two stays it is out. Raises `TooLarge`.
+    `jobs[p]` are the buffers that job p uses, `sizes` their bytes. A buffer of one stay never
+    leaves; between two stays it is out. Raises `TooLarge`.
     """
     uses: list[list[int]] = [[] for _ in sizes]
     for position, needed in enumerate(jobs):

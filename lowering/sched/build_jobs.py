@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
+from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import Fusion, Space
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import ProgramOp
-from pulsar2.locations import node_name
+from pulsar2.locations import place_of
 from pulsar2.lowering.analysis.regions import Region, cut_steps, split, whole
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.fused_jobs import build_group
@@ -24,14 +25,14 @@ from pulsar2.weights import WeightStore
 class SchedBuildJobs(AxPass):
     """Cuts every layer along its tiling into `sched.job`s, in a legal order.
 
-    An operand in OCM is used in place. Of one in DDR, each tile's region is loaded into a buffer of its
-    own (once for neighbouring tiles that need the same), and a result in DDR is stored from one, except
-    that units which may write to DDR do so. The constants that a tile needs are packed into one blob
-    and loaded together; slices that several tiles use are loaded once. Fused layers run slice by slice
-    of rows, and hand their inner tensors on in OCM.
+    An operand in OCM is used in place. Of one in DDR, each tile's region is loaded into a buffer of
+    its own (once for neighbouring tiles that need the same), and a result in DDR is stored from
+    one, except that units which may write to DDR do so. The constants that a tile needs are packed
+    into one blob and loaded together; slices that several tiles use are loaded once. Fused layers
+    run slice by slice of rows, and hand their inner tensors on in OCM.
 
-    Needs: a tiling on every layer, no buffer in `any` space. Leaves: jobs only, each on its class of
-    units, the order of the block being legal; no waits yet.
+    Needs: a tiling on every layer, no buffer in `any` space. Leaves: jobs only, each on its class
+    of units, the order of the block being legal; no waits yet.
 
     ```
     sched.layer "conv"(%x, %w, %y, %m, %b) [..] .. {tiling = #sched.tiling<[1, 1, 2, 1] ..>}

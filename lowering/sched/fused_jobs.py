@@ -15,8 +15,8 @@ from pulsar2.lowering.sched.tile_jobs import JobBuilder, LayerJobs, Use, subview
 def build_group(builder: JobBuilder, layers: Sequence[LayerOp], tiles: int) -> None:
     """Appends the jobs of a group, in `tiles` slices of the rows of its results.
 
-    A tensor in `tile` space is handed on in OCM: for each slice a buffer of the rows that are held then,
-    those that the previous slice computed copied over, the new ones written by the layer.
+    A tensor in `tile` space is handed on in OCM: for each slice a buffer of the rows that are held
+    then, those that the previous slice computed copied over, the new ones written by the layer.
     """
     numbers: dict[BufferOp, int] = {}
     for layer in layers:

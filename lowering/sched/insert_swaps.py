@@ -17,19 +17,18 @@ from pulsar2.lowering.analysis.spill import split_all, split_lives
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.memory import OcmUse
 
-
 _BUDGETS = (100, 95, 90, 85, 80, 70, 60, 50)
-"""Shares of the OCM, in percent, that buffers may fill at once; the first that can be placed is taken."""
+"""Percents of the OCM that buffers may fill at once; the first that can be placed is taken."""
 
 
 @dataclass(frozen=True)
 class SchedInsertSwaps(AxPass):
     """Makes the OCM buffers fit, by storing some to DDR between two uses and loading them again.
 
-    Where the allocator finds room for all buffers in the jobs' order, nothing changes. Otherwise buffers
-    leave OCM by the farthest next use, under a budget that shrinks until the rest can be placed: an
-    evicted buffer is stored to a `swap` buffer after its last use (unless what it holds was loaded, and
-    can be loaded again) and loaded into a new OCM buffer before its next.
+    Where the allocator finds room for all buffers in the jobs' order, nothing changes. Otherwise
+    buffers leave OCM by the farthest next use, under a budget that shrinks until the rest can be
+    placed: an evicted buffer is stored to a `swap` buffer after its last use (unless what it holds
+    was loaded, and can be loaded again) and loaded into a new OCM buffer before its next.
 
     Needs: jobs in a legal order, no waits yet. Leaves: a program that `sched-allocate` can place.
 
@@ -68,7 +67,7 @@ def _insert_swaps(program: ProgramOp) -> None:
             "give more OCM (a larger npu_mode)",
             job,
         )
-    # Fragmentation may defeat a budget; with a buffer in OCM only while a job uses it there is none.
+    # Fragmentation may defeat a budget; there is none with buffers in OCM only while jobs use them.
     for percent in _BUDGETS:
         budget = capacity * percent // 100
         if budget < largest[0]:

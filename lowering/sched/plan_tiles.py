@@ -34,14 +34,14 @@ from pulsar2.timing import work_costs
 class SchedPlanTiles(AxPass):
     """Decides for every activation whether it lies in OCM or in DDR, and for every layer its grid.
 
-    Buffers in `any` space go to `ocm`, or to `swap` where OCM does not suffice, cheapest traffic first.
-    Each layer gets a `tiling`: how many tiles along each dimension of its output, and the order of the
-    loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A tiling that is
-    there already stays, so a hand-written one is kept.
+    Buffers in `any` space go to `ocm`, or to `swap` where OCM does not suffice, cheapest traffic
+    first. Each layer gets a `tiling`: how many tiles along each dimension of its output, and the
+    order of the loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A
+    tiling that is there already stays, so a hand-written one is kept.
 
-    With `slice-mode`, runs of layers whose tensors would go to DDR between them are fused instead, where
-    that fits: they run slice by slice of rows and hand those tensors on in OCM, which then lie in `tile`
-    space (see `pulsar2.lowering.analysis.fuse`).
+    With `slice-mode`, runs of layers whose tensors would go to DDR between them are fused instead,
+    where that fits: they run slice by slice of rows and hand those tensors on in OCM, which then
+    lie in `tile` space (see `pulsar2.lowering.analysis.fuse`).
 
     Options: `slice-mode`.
 

@@ -1,8 +1,8 @@
 """Tensors as buffers: how the values of a quantized graph lie in memory.
 
 Four-dimensional activations lie channels-last, others row-major. A value is a strided view of a
-buffer, so transposition, slicing and most reshapes are only other views; a copy is made where a kernel
-cannot take the view it would get, or where the bytes have to be in another order.
+buffer, so transposition, slicing and most reshapes are only other views; a copy is made where a
+kernel cannot take the view it would get, or where the bytes have to be in another order.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class ProgramBuilder:
         return Ref(self.add_buffer(buffer, name), view)
 
     def result(self, value: SSAValue) -> Ref:
-        """Where the value of a computing operation goes: its place if it has one, else a new one."""
+        """Where the value of a computing operation goes: its place, or a new one."""
         if value not in self.placed:
             shape = shape_of(value)
             self.placed[value] = self.allocate(

@@ -52,9 +52,7 @@ class Diagnostics:
 
     errors: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
-    def error(
-        self, message: str, where: str = "", accepted: str = "", source: Any = None
-    ) -> None:
+    def error(self, message: str, where: str = "", accepted: str = "", source: Any = None) -> None:
         self.errors.append(Diagnostic(message, where, accepted, source))
 
     def raise_if_any(self) -> None:

@@ -49,7 +49,8 @@ def test_rows_are_computed_once_and_held_while_needed(data: st.DataObject) -> No
             assert rows == list(range(layer.height))
         else:
             # Rows that no window reaches need not be computed.
-            assert rows == list(range(len(rows))) and len(rows) <= layer.height
+            assert rows == list(range(len(rows)))
+            assert len(rows) <= layer.height
     for number, each in enumerate(slices):
         for index, layer in enumerate(layers):
             begin, end = each.computed[index]
@@ -57,9 +58,11 @@ def test_rows_are_computed_once_and_held_while_needed(data: st.DataObject) -> No
                 continue
             need = layer.input_rows(0, (begin, end))
             held = each.held[layer.tensors[0]]
-            assert held[0] <= need[0] and need[1] <= held[1]
+            assert held[0] <= need[0]
+            assert need[1] <= held[1]
             # What is held and was not computed now was held before.
             fresh = each.computed[index - 1]
             if held[0] < fresh[0]:
                 before = slices[number - 1].held[layer.tensors[0]]
-                assert before[0] <= held[0] and before[1] == fresh[0]
+                assert before[0] <= held[0]
+                assert before[1] == fresh[0]
