@@ -1,5 +1,6 @@
 // Opcode 6: a table of 256 entries indexed by the raw byte of x.
 
+#include "byte_ops.h"
 #include "families.h"
 #include "loop_nest.h"
 
@@ -53,6 +54,13 @@ void run_lut(const KernelCall& call) {
   const int64_t ys = nest.inner_stride[0];
   const int64_t xs = nest.inner_stride[1];
   const int64_t rows = nest.inner_stride[2];
+  if (size == 1 && ys == 1 && xs == 1 && rows == 0 && entry == 1) {
+    const ByteOps& ops = byte_ops(current_isa());
+    nest.run(call.parallel, kLutBlock, kLutBlock, [&](uint8_t* const* p, int64_t n) {
+      ops.lut(p[2], p[1], p[0], n);
+    });
+    return;
+  }
   nest.run(call.parallel, kLutBlock, kLutBlock, [&](uint8_t* const* p, int64_t n) {
     switch (size) {
       case 1:
