@@ -27,6 +27,9 @@ PASSES: dict[str, str] = {
     "onnx-canonicalize-windows": f"{_ONNX}.canonicalize_windows:CanonicalizeWindowsPass",
     "onnx-canonicalize-spatial": f"{_ONNX}.canonicalize_spatial:CanonicalizeSpatialPass",
     "onnx-canonicalize-gemm": f"{_ONNX}.canonicalize_gemm:CanonicalizeGemmPass",
+    "onnx-canonicalize-elementwise": (
+        f"{_ONNX}.canonicalize_elementwise:CanonicalizeElementwisePass"
+    ),
     "onnx-canonicalize-reshape": f"{_ONNX}.canonicalize_reshape:CanonicalizeReshapePass",
     "onnx-fold-batchnorm": f"{_ONNX}.fold_batchnorm:FoldBatchnormPass",
     "onnx-fold-conv-scale": f"{_ONNX}.fold_conv_scale:FoldConvScalePass",
@@ -92,6 +95,7 @@ PIPELINES: dict[str, Pipeline] = {
             "onnx-fold-pad",
             "onnx-fold-conv-scale",
             "onnx-fuse-activations",
+            "onnx-canonicalize-elementwise",
             "onnx-canonicalize-reshape",
             "onnx-eliminate-identity",
             "onnx-eliminate-common",

@@ -84,47 +84,78 @@ def round_trip(model: ModelProto, passes: Passes | None = None) -> ModelProto:
 
 def run_case(case: Any, passes: Passes | None = None) -> Result:
     """Round-trips a case's model, and compares the results."""
+    (result,) = run_variants(case, [passes])
+    return result
+
+
+def run_variants(case: Any, variants: Sequence[Passes | None]) -> list[Result]:
+    """As `run_case` for several lists of passes; the model itself is run once."""
     operator = operator_of(case.model)
+    results: list[Result] = []
+    wanted: list[_Wanted | str] | None = None
+    for passes in variants:
+        try:
+            exported = round_trip(case.model, passes)
+        except UserError as error:
+            results.append(Result(case.name, operator, Outcome.REFUSED, str(error)))
+            continue
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            results.append(Result(case.name, operator, Outcome.FAILED, reason))
+            continue
+        if wanted is None:
+            wanted = [_wanted(case, _arrays(i), _arrays(o)) for i, o in case.data_sets]
+        outcome, reason = Outcome.PASSED, ""
+        for item in wanted:
+            outcome, reason = _compare(case, exported, item)
+            if outcome is not Outcome.PASSED:
+                break
+        results.append(Result(case.name, operator, outcome, reason))
+    return results
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What an engine makes of a case's model. `random`: something else than the case expects."""
+
+    engine: Callable[[ModelProto, Sequence[Any]], list[Any]]
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    random: bool
+
+
+def _wanted(case: Any, inputs: Sequence[Any], expected: Sequence[Any]) -> _Wanted | str:
+    """The outputs of the first engine that runs the case's model, or why none does."""
+    errors: list[str] = []
+    for engine in (run_runtime, run_reference):
+        try:
+            outputs = engine(case.model, inputs)
+        except Exception as error:
+            errors.append(f"{engine.__name__}: {error}")
+            continue
+        pairs = zip(outputs, expected, strict=True)
+        random = not all(_close(o, e, case.rtol, case.atol) for o, e in pairs)
+        return _Wanted(engine, inputs, outputs, random)
+    return "; ".join(errors)
+
+
+def _compare(case: Any, exported: ModelProto, wanted: _Wanted | str) -> tuple[Outcome, str]:
+    if isinstance(wanted, str):
+        return Outcome.NO_ENGINE, wanted
     try:
-        exported = round_trip(case.model, passes)
-    except UserError as error:
-        return Result(case.name, operator, Outcome.REFUSED, str(error))
+        outputs = wanted.engine(exported, wanted.inputs)
     except Exception as error:
-        return Result(case.name, operator, Outcome.FAILED, f"{type(error).__name__}: {error}")
-    for inputs, expected in case.data_sets:
-        outcome, reason = _compare(case, exported, _arrays(inputs), _arrays(expected))
-        if outcome is not Outcome.PASSED:
-            return Result(case.name, operator, outcome, reason)
-    return Result(case.name, operator, Outcome.PASSED)
+        return Outcome.FAILED, f"{wanted.engine.__name__} cannot run the export: {error}"
+    for index, (after, before) in enumerate(zip(outputs, wanted.outputs, strict=True)):
+        same = _close(after, before, case.rtol, case.atol)
+        if not same and not (wanted.random and _alike(after, before)):
+            return Outcome.FAILED, f"output {index} differs"
+    return Outcome.PASSED, ""
 
 
 def _arrays(values: Sequence[Any]) -> list[Any]:
     """A data set's values, those that are ONNX tensors as arrays."""
     return [onnx.numpy_helper.to_array(v) if isinstance(v, TensorProto) else v for v in values]
-
-
-def _compare(
-    case: Any, exported: ModelProto, inputs: Sequence[Any], expected: Sequence[Any]
-) -> tuple[Outcome, str]:
-    errors: list[str] = []
-    for engine in (run_runtime, run_reference):
-        try:
-            before = engine(case.model, inputs)
-        except Exception as error:
-            errors.append(f"{engine.__name__}: {error}")
-            continue
-        try:
-            after = engine(exported, inputs)
-        except Exception as error:
-            return Outcome.FAILED, f"{engine.__name__} cannot run the export: {error}"
-        random = not all(
-            _close(b, e, case.rtol, case.atol) for b, e in zip(before, expected, strict=True)
-        )
-        for index, (a, b) in enumerate(zip(after, before, strict=True)):
-            if not _close(a, b, case.rtol, case.atol) and not (random and _alike(a, b)):
-                return Outcome.FAILED, f"output {index} differs"
-        return Outcome.PASSED, ""
-    return Outcome.NO_ENGINE, "; ".join(errors)
 
 
 def run_runtime(model: ModelProto, inputs: Sequence[Any]) -> list[Any]:

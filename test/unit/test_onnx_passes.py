@@ -9,6 +9,7 @@ import pytest
 from onnx import NodeProto
 from onnx_models import check, model, node, pipeline
 
+from pulsar2.lowering.onnx.canonicalize_elementwise import CanonicalizeElementwisePass
 from pulsar2.lowering.onnx.canonicalize_gemm import CanonicalizeGemmPass
 from pulsar2.lowering.onnx.canonicalize_reshape import CanonicalizeReshapePass
 from pulsar2.lowering.onnx.canonicalize_spatial import CanonicalizeSpatialPass
@@ -391,6 +392,37 @@ def test_changes_of_shape_become_one_reshape(nodes: list[NodeProto]) -> None:
     assert outcome.operators == {"Reshape": 1}
     shape = outcome.constant(outcome.node("Reshape").input[1])
     assert np.all(shape > 0)
+
+
+class TestElementwise:
+    def after(self, *nodes: NodeProto) -> dict[str, int]:
+        constants = {
+            "one": number(1.5),
+            "row": normal(4),
+            "column": normal(3, 1),
+            "zero": number(0),
+        }
+        proto = model(nodes, {"x": [3, 4], "z": [4]}, ["y"], constants)
+        return check(proto, [CanonicalizeElementwisePass(), DEAD]).operators
+
+    def test_constants_are_joined(self) -> None:
+        nodes = [node("Sub", ["x", "one"], ["a"]), node("Add", ["row", "a"], ["y"])]
+        assert self.after(*nodes) == {"Add": 1}
+        nodes = [node("Div", ["x", "one"], ["a"]), node("Mul", ["column", "a"], ["y"])]
+        assert self.after(*nodes) == {"Mul": 1}
+
+    @pytest.mark.parametrize("op_type", ["Sum", "Max", "Min"])
+    def test_many_operands_become_two_each(self, op_type: str) -> None:
+        expected = {"Sum": "Add"}.get(op_type, op_type)
+        assert self.after(node(op_type, ["x", "z", "row"], ["y"])) == {expected: 2}
+
+    def test_what_stays(self) -> None:
+        nodes = [node("Mul", ["x", "row"], ["a"]), node("Mul", ["a", "column"], ["y"])]
+        assert self.after(*nodes) == {"Mul": 2}
+        assert self.after(node("Sub", ["one", "x"], ["y"])) == {"Sub": 1}
+        assert self.after(node("Div", ["one", "x"], ["y"])) == {"Div": 1}
+        nodes = [node("Add", ["z", "row"], ["a"]), node("Add", ["a", "column"], ["y"])]
+        assert self.after(*nodes) == {"Add": 2}
 
 
 class TestEliminateIdentity:
