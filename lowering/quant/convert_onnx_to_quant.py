@@ -25,6 +25,7 @@ from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.quant.types import shape_of
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.quant.constants import sink_constants
 from pulsar2.lowering.quant.conversion import Conversion
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGE
@@ -100,6 +101,7 @@ class ConvertOnnxToQuant(AxPass):
         returned = ReturnOp(*results)
         returned.location = terminator.location
         block.add_op(returned)
+        sink_constants(block)
         _replace_body(func, block)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
@@ -17,6 +18,7 @@ from pulsar2.context import AxContext
 from pulsar2.dialects.quant import ConstantOp, DCastOp, QCastOp, RequantizeOp
 from pulsar2.dialects.quant.types import uniform_of
 from pulsar2.lowering.base import AxPass, AxPattern
+from pulsar2.lowering.quant.constants import sink_constants
 from pulsar2.lowering.quant.parameters import quantize
 
 
@@ -30,7 +32,8 @@ class QuantEliminateCasts(AxPass):
     for bit: `qcast(dcast(x))` is what a requantization is defined to be.
 
     Needs: `quant` operations. Leaves: no requantization to its own operand's type, no `quant.qcast`
-    of a `quant.dcast`, no two equal casts of one tensor in a block, and no cast without a use.
+    of a `quant.dcast`, no two equal casts of one tensor in a block, no cast without a use, and
+    constants before their first users.
 
     ```
     %1 = quant.dcast %0 : tensor<4x!quant.uniform<u8:f32, 0.1>> -> tensor<4xf32>
@@ -49,6 +52,9 @@ class QuantEliminateCasts(AxPass):
                 [DropUnused(), DropSame(), JoinCasts(), QuantizeConstant(ctx), ShareCasts()]
             )
         ).rewrite_module(module)
+        for op in module.ops:
+            if isinstance(op, FuncOp) and not op.is_declaration:
+                sink_constants(op.body.block)
 
 
 class DropUnused(AxPattern):

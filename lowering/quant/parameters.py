@@ -22,16 +22,19 @@ _BIAS_LIMIT = 2**30
 """Greatest magnitude of an S32 bias that leaves the accumulator room for the products."""
 
 
+_LEAST_SCALE = 2.0**-80
+
+
 def activation_type(low: float, high: float, storage: str) -> UniformType:
     """The affine type of that storage whose numbers span [low, high] and hold 0 exactly.
 
-    A tensor of zeros has scale 1.
+    A tensor of zeros, or one whose scale would be below 2^-80, has scale 1.
     """
     low, high = min(low, 0.0), max(high, 0.0)
     least, greatest = storage_range(storage_type(storage))
     scale = np.float32((high - low) / (greatest - least))
-    if not scale > 0:
-        # All zero, or so near to it that the scale is not an f32.
+    if scale < _LEAST_SCALE:
+        # A product of scales must not underflow.
         return UniformType(storage, 1.0, min(max(0, least), greatest))
     zero_point = round(least - low / float(scale))
     return UniformType(storage, float(scale), min(max(zero_point, least), greatest))

@@ -21,7 +21,7 @@ from pulsar2.lowering.quant.parameters import (
     widen_for_bias,
 )
 
-FINITE = st.floats(-1e6, 1e6, width=32)
+FINITE = st.floats(-1e6, 1e6, width=32).filter(lambda v: v == 0 or abs(v) > 1e-15)
 
 
 @given(FINITE, FINITE, st.sampled_from(["u8", "i8", "u16", "i16"]))
@@ -38,7 +38,7 @@ def test_activation_type_spans_the_range(a: float, b: float, storage: str) -> No
 
 def test_zero_range_has_scale_one() -> None:
     assert activation_type(0.0, 0.0, "u8") == UniformType("u8", 1.0, 0)
-    assert activation_type(0.0, 1e-44, "u8").scale > 0
+    assert activation_type(0.0, 1e-44, "u8").scale == 1
 
 
 @given(FINITE.filter(lambda v: abs(v) > 1e-30), st.sampled_from(["u8", "i8", "u16"]))
