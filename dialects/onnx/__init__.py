@@ -22,7 +22,7 @@ from pulsar2.dialects.onnx import (
 )
 from pulsar2.dialects.onnx.constants import StringsAttr
 from pulsar2.dialects.onnx.op import NO_TRAITS, PURE, OnnxOp
-from pulsar2.dialects.onnx.schema import IR_OPSET, op_spec, op_types
+from pulsar2.dialects.onnx.schema import IR_OPSET, is_deterministic, onnx_schema, op_types
 from pulsar2.dialects.onnx.types import MapType, OptType, SeqType, StringType
 
 __all__ = ["IR_OPSET", "Onnx", "OnnxOp", "op_class"]
@@ -58,17 +58,17 @@ def _written_classes() -> dict[str, type[OnnxOp]]:
 
 def _schema_class(op_type: str) -> type[OnnxOp]:
     """The class of an operator that its schema alone describes."""
-    spec = op_spec(op_type)
-    assert spec is not None
+    schema = onnx_schema(op_type)
+    assert schema is not None
     return type(
         op_type,
         (OnnxOp,),
         {
-            "__doc__": spec.doc,
+            "__doc__": schema.doc,
             "__module__": __name__,
             "name": f"onnx.{op_type}",
             "op_type": op_type,
-            "traits": PURE if spec.deterministic else NO_TRAITS,
+            "traits": PURE if is_deterministic(schema) else NO_TRAITS,
         },
     )
 

@@ -137,6 +137,11 @@ def _attribute(attribute: OpSchema.Attribute) -> AttributeSpec:
     return AttributeSpec(attribute.name, kind, attribute.required, value)
 
 
+def is_deterministic(schema: OpSchema) -> bool:
+    """Whether an operator computes the same results from the same operands and attributes."""
+    return not schema.non_deterministic  # pyright: ignore
+
+
 def _spec(schema: OpSchema) -> OpSpec:
     return OpSpec(
         op_type=schema.name,
@@ -149,7 +154,7 @@ def _spec(schema: OpSchema) -> OpSpec:
         min_outputs=schema.min_output,
         max_outputs=schema.max_output,
         attributes={name: _attribute(a) for name, a in sorted(schema.attributes.items())},
-        deterministic=not schema.non_deterministic,  # pyright: ignore
+        deterministic=is_deterministic(schema),
         deprecated=schema.deprecated,
         doc=schema.doc or "",
     )
