@@ -1,13 +1,11 @@
 #include "pulsar2/sanitizer.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <numeric>
 
 #include "footprint.h"
 #include "order.h"
+#include "shadow.h"
 
 namespace pulsar2 {
 
@@ -21,44 +19,6 @@ const char* finding_name(FindingKind kind) {
 namespace {
 
 constexpr uint64_t kMaxShadowBytes = uint64_t{1} << 32;
-
-/// Readers of a byte since it was last written: per unit, one past the queue position of the last.
-/// Set 0 is empty. A reader that is ordered before another is left out.
-class ReaderSets {
- public:
-  explicit ReaderSets(size_t units) : units_(units), table_(units) {}
-
-  const uint32_t* get(uint32_t set) const { return table_.data() + set * units_; }
-  uint32_t copy(uint32_t set) {
-    const size_t at = table_.size();
-    table_.resize(at + units_);
-    std::copy_n(table_.begin() + static_cast<std::ptrdiff_t>(set * units_), units_,
-                table_.begin() + static_cast<std::ptrdiff_t>(at));
-    return static_cast<uint32_t>(at / units_);
-  }
-  uint32_t* edit(uint32_t set) { return table_.data() + set * units_; }
-
- private:
-  size_t units_;
-  std::vector<uint32_t> table_;
-};
-
-/// What is known of every cell of a space: the last writer plus 1, and the set of readers since.
-/// A cell is `cell_bytes` bytes, a size that divides every access of the space.
-struct Shadow {
-  struct Free {
-    void operator()(uint64_t* p) const { std::free(p); }
-  };
-  std::unique_ptr<uint64_t, Free> cells;
-  uint64_t count = 0;
-  uint64_t cell_bytes = 1;
-
-  static uint32_t writer(uint64_t cell) { return static_cast<uint32_t>(cell); }
-  static uint32_t readers(uint64_t cell) { return static_cast<uint32_t>(cell >> 32); }
-  static uint64_t make(uint32_t writer, uint32_t readers) {
-    return static_cast<uint64_t>(readers) << 32 | writer;
-  }
-};
 
 bool element_by_element(uint16_t opcode) {
   switch (static_cast<Opcode>(opcode)) {
@@ -81,61 +41,6 @@ bool same_elements(const Operand& a, const Operand& b) {
 }
 
 enum class Access { Read, ReadInPlace, Write };
-
-/// What one access makes of a cell's value, and whether the checks of that value found nothing.
-struct Known {
-  uint64_t value;
-  uint64_t result;
-  bool clean;
-};
-
-/// The values that one access has met so far: a hash table that is emptied at no cost.
-class KnownValues {
- public:
-  void reset() {
-    ++round_;
-    count_ = 0;
-  }
-
-  Known* find(uint64_t value) {
-    for (size_t i = slot(value);; i = (i + 1) & (entries_.size() - 1)) {
-      if (entries_[i].round != round_) return nullptr;
-      if (entries_[i].known.value == value) return &entries_[i].known;
-    }
-  }
-
-  void insert(const Known& known) {
-    if (++count_ * 2 > entries_.size()) grow();
-    size_t i = slot(known.value);
-    while (entries_[i].round == round_) i = (i + 1) & (entries_.size() - 1);
-    entries_[i] = {known, round_};
-  }
-
- private:
-  struct Entry {
-    Known known;
-    uint64_t round;
-  };
-
-  size_t slot(uint64_t value) const {
-    return static_cast<size_t>((value * 0x9E3779B97F4A7C15u) >> 32) & (entries_.size() - 1);
-  }
-
-  void grow() {
-    std::vector<Entry> old(entries_.size() * 2, Entry{});
-    old.swap(entries_);
-    for (const Entry& entry : old) {
-      if (entry.round != round_) continue;
-      size_t i = slot(entry.known.value);
-      while (entries_[i].round == round_) i = (i + 1) & (entries_.size() - 1);
-      entries_[i] = entry;
-    }
-  }
-
-  std::vector<Entry> entries_ = std::vector<Entry>(64, Entry{});
-  uint64_t round_ = 1;
-  size_t count_ = 0;
-};
 
 class Sanitizer {
  public:
@@ -168,24 +73,20 @@ class Sanitizer {
       g = std::gcd(std::gcd(g, io.address), io.nbytes);
     }
     for (const Space space : {Space::Ocm, Space::Input, Space::Output, Space::Swap}) {
-      const uint64_t bytes = program_.space_bytes[static_cast<size_t>(space)];
-      Shadow& shadow = shadows_[static_cast<size_t>(space)];
-      shadow.cell_bytes = std::max<uint64_t>(unit[static_cast<size_t>(space)], 1);
-      if (unit[static_cast<size_t>(space)] == 0) continue;  // nothing touches it
+      const auto index = static_cast<size_t>(space);
+      const uint64_t bytes = program_.space_bytes[index];
+      if (unit[index] == 0) continue;  // nothing touches it
       if (bytes > kMaxShadowBytes) {
         throw ProgramError(std::string("space ") + space_name(space) + " of " +
                            std::to_string(bytes) + " bytes is too large to check");
       }
-      shadow.count = bytes / shadow.cell_bytes + 1;
-      // Zero pages from the system: a large space that is hardly touched costs little.
-      shadow.cells.reset(static_cast<uint64_t*>(std::calloc(shadow.count, sizeof(uint64_t))));
-      if (!shadow.cells) throw std::bad_alloc();
+      shadows_[index].open(bytes, unit[index]);
     }
     for (const IoTensor& io : program_.ios) {
       if (io.is_output) continue;
-      Shadow& shadow = shadows_[static_cast<size_t>(Space::Input)];
-      std::fill_n(shadow.cells.get() + io.address / shadow.cell_bytes,
-                  io.nbytes / shadow.cell_bytes, kHost);
+      shadows_[static_cast<size_t>(Space::Input)].update(
+          io.address, io.address + io.nbytes,
+          [](uint64_t, uint64_t, uint64_t) { return Shadow::make(kHost, 0); });
     }
   }
 
@@ -229,19 +130,10 @@ class Sanitizer {
     space_ = operand.space;
     hits_.clear();
     known_.reset();
-    const uint64_t g = shadow.cell_bytes;
     footprint.for_each_run([&](uint64_t begin, uint64_t end) {
-      uint64_t* cell = shadow.cells.get() + begin / g;
-      uint64_t* const stop = shadow.cells.get() + end / g;
-      while (cell != stop) {
-        const uint64_t value = *cell;
-        uint64_t* next = cell + 1;
-        while (next != stop && *next == value) ++next;
-        const uint64_t at = static_cast<uint64_t>(cell - shadow.cells.get()) * g;
-        const uint64_t size = static_cast<uint64_t>(next - cell) * g;
-        std::fill(cell, next, resolve(value, mode, at, at + size));
-        cell = next;
-      }
+      shadow.update(begin, end, [&](uint64_t value, uint64_t from, uint64_t to) {
+        return resolve(value, mode, from, to);
+      });
     });
     for (const Hit& hit : hits_) add(hit.kind, hit.other, space_, hit.begin, hit.end);
   }
@@ -320,21 +212,19 @@ class Sanitizer {
   }
 
   void check_outputs() {
-    const Shadow& shadow = shadows_[static_cast<size_t>(Space::Output)];
+    Shadow& shadow = shadows_[static_cast<size_t>(Space::Output)];
     for (const IoTensor& io : program_.ios) {
       if (!io.is_output || findings_.size() >= limit_) continue;
-      uint64_t first = UINT64_MAX;
-      uint64_t last = 0;
-      const uint64_t stop = (io.address + io.nbytes) / shadow.cell_bytes;
-      for (uint64_t cell = io.address / shadow.cell_bytes; cell < stop; ++cell) {
-        if (Shadow::writer(shadow.cells.get()[cell]) != 0) continue;
-        first = std::min(first, cell);
-        last = cell;
-      }
-      if (first == UINT64_MAX) continue;
-      Finding finding{
-          FindingKind::OutputGap,         -1, -1, Space::Output, first * shadow.cell_bytes,
-          (last + 1) * shadow.cell_bytes, ""};
+      Finding finding{FindingKind::OutputGap, -1, -1, Space::Output, UINT64_MAX, 0, ""};
+      shadow.update(io.address, io.address + io.nbytes,
+                    [&](uint64_t value, uint64_t begin, uint64_t end) {
+                      if (Shadow::writer(value) == 0) {
+                        finding.begin = std::min(finding.begin, begin);
+                        finding.end = end;
+                      }
+                      return value;
+                    });
+      if (finding.end == 0) continue;
       finding.message =
           "output '" + io.name + "': bytes of " + range(finding) + " are never written";
       findings_.push_back(std::move(finding));

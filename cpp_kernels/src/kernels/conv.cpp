@@ -59,6 +59,7 @@ ConvProblem check_conv(const KernelCall& call) {
   p.group = c.group;
   p.parallel = call.parallel;
   p.state = call.state;
+  p.constant_weights = (call.constant_operands >> 1 & 1) != 0;
   p.isa = current_isa();
   if (c.stride_h <= 0 || c.stride_w <= 0) fail("conv: strides %d x %d", c.stride_h, c.stride_w);
   if (c.dil_h <= 0 || c.dil_w <= 0) fail("conv: dilations %d x %d", c.dil_h, c.dil_w);

@@ -22,6 +22,7 @@ struct ConvProblem {
   Requant requant;
   Parallel* parallel;
   std::unique_ptr<KernelState>* state;
+  bool constant_weights;  ///< the caller vouches that w has not changed since it gave `state`
   Isa isa;
 };
 
@@ -29,8 +30,8 @@ struct ConvProblem {
 /// if the job is not of that kind.
 bool conv_depthwise(const ConvProblem& p);
 
-/// 8-bit factors as a matrix product of pixels and output channels, group by group. Returns false
-/// if the job is not of that kind.
+/// A matrix product of pixels and output channels, group by group. Returns false for 8-bit factors
+/// whose sums do not fit s32.
 bool conv_gemm(const ConvProblem& p);
 
 /// Any integer types, strides and sizes; 64-bit sums.

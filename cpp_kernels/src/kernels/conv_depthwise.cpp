@@ -18,11 +18,11 @@ struct DepthwiseWeights : KernelState {
   PackedDepthwise packed;
 
   bool fits(const ConvProblem& p) const {
-    return isa == p.isa && zero == p.w_zero && snapshot.matches(p.w);
+    return isa == p.isa && zero == p.w_zero && snapshot.matches(p.w, p.constant_weights);
   }
 
   void pack(const ConvProblem& p) {
-    snapshot.take(p.w);
+    snapshot.take(p.w, p.constant_weights);
     zero = p.w_zero;
     isa = p.isa;
     MatrixSource source;
@@ -57,8 +57,7 @@ struct Plan {
 /// Runs lines on one thread.
 class LineRunner {
  public:
-  explicit LineRunner(const Plan& plan)
-      : plan_(plan), rows_(static_cast<size_t>(plan.p.kernel_h)) {
+  explicit LineRunner(const Plan& plan) : plan_(plan), rows_(static_cast<size_t>(plan.p.kernel_h)) {
     if (!plan.simple) raw_.resize(static_cast<size_t>(plan.p.out_w * plan.p.out_channels));
   }
 
@@ -67,9 +66,8 @@ class LineRunner {
     for (int64_t kh = 0; kh < p.kernel_h; ++kh) {
       const int64_t ih = oh * p.stride_h - p.pad_top + kh * p.dil_h;
       rows_[static_cast<size_t>(kh)] =
-          ih < 0 || ih >= p.in_h
-              ? nullptr
-              : p.x.data + image * p.x.strides[0] + ih * p.x.strides[2];
+          ih < 0 || ih >= p.in_h ? nullptr
+                                 : p.x.data + image * p.x.strides[0] + ih * p.x.strides[2];
     }
     DepthwiseLine line = plan_.line;
     line.rows = rows_.data();
@@ -119,9 +117,9 @@ bool prepare_channels(Plan& plan, const PackedDepthwise& packed) {
       const int32_t bias = p.requant.int_bias[i];
       const int64_t most = bound * packed.abs_sum[i] + std::llabs(bias);
       if (most > std::numeric_limits<int32_t>::max()) return false;
-      plan.offset[at] = static_cast<int32_t>(
-          static_cast<uint32_t>(bias) -
-          static_cast<uint32_t>(zero) * static_cast<uint32_t>(packed.sum[i]));
+      plan.offset[at] =
+          static_cast<int32_t>(static_cast<uint32_t>(bias) -
+                               static_cast<uint32_t>(zero) * static_cast<uint32_t>(packed.sum[i]));
       plan.mult[at] = p.requant.mult[i];
       // The line converts the product to s32 unclamped.
       plan.simple = plan.simple && static_cast<float>(most) * std::abs(plan.mult[at]) < 0x1p30f;

@@ -1,4 +1,4 @@
-// Convolution of 8-bit factors as a matrix product: a row of A is what one output position sees.
+// Convolution as a matrix product: a row of A is what one output position sees.
 
 #include <algorithm>
 
@@ -22,21 +22,25 @@ class ConvRows : public GemmRows {
     x_ = p.x.data + group * depth_ * p.x.strides[1];
     y_ = p.y.data + group * (p.out_channels / p.group) * p.y.strides[1];
     element_ = ops.a_bytes;
-    contiguous_ = p.x.strides[1] == 1 || depth_ == 1;
+    size_ = dtype_size(p.x.dtype);
+    contiguous_ = p.x.strides[1] == size_ || depth_ == 1;
     // One kernel row of neighbouring pixels is one run of memory.
-    const bool whole_lines = contiguous_ && p.dil_w == 1 && p.x.strides[3] == depth_;
+    const bool whole_lines = contiguous_ && p.dil_w == 1 && p.x.strides[3] == depth_ * size_;
     run_taps_ = whole_lines ? p.kernel_w : 1;
     const int64_t depth_all = p.kernel_h * p.kernel_w * depth_;
     const int64_t run = run_taps_ * depth_;
     // Short runs are written as blocks, the last of which may stick out of the row.
-    const int64_t overhang = run <= kPackSlack ? kPackSlack - run : 0;
+    const int64_t overhang = size_ == 1 && run <= kPackSlack ? kPackSlack - run : 0;
     row_bytes_ = (depth_all + overhang + ops.group - 1) / ops.group * ops.group * element_;
     if (p.kernel_h == 1 && p.kernel_w == 1 && depth_ % ops.group == 0 && overhang == 0) {
       row_bytes_ = depth_ * element_;
     }
-    // Padding of 16-bit elements is 0: their zero point is gone.
-    pad_value_ = element_ == 2 ? 0 : static_cast<uint8_t>(packed_a_zero(ops, p.x));
-    pad_.assign(static_cast<size_t>(depth_), pad_value_);
+    // Padding has the value that the tile takes for the zero point.
+    const int32_t zero = packed_a_zero(ops, p.x);
+    pad_.resize(static_cast<size_t>(depth_ * element_));
+    for (int64_t i = 0; i < depth_; ++i) {
+      std::memcpy(pad_.data() + i * element_, &zero, static_cast<size_t>(element_));
+    }
   }
 
   int64_t scratch_bytes() const override { return direct_ ? 0 : row_bytes_; }
@@ -109,8 +113,7 @@ class ConvRows : public GemmRows {
       for (int64_t kw = 0; kw < p_.kernel_w; ++kw, table += pitch) {
         const Range r = row_inside ? inside(ow, n, kw, 1) : Range{ow + n, ow + n};
         for (int64_t i = ow; i < r.begin; ++i) table[i - ow] = pad_.data();
-        const uint8_t* src =
-            x + ih * p_.x.strides[2] + in_column(r.begin, kw) * p_.x.strides[3];
+        const uint8_t* src = x + ih * p_.x.strides[2] + in_column(r.begin, kw) * p_.x.strides[3];
         for (int64_t i = r.begin; i < r.end; ++i, src += step) table[i - ow] = src;
         for (int64_t i = r.end; i < ow + n; ++i) table[i - ow] = pad_.data();
       }
@@ -157,7 +160,7 @@ class ConvRows : public GemmRows {
     runs.dst_step = row_bytes_;
     // What is described from the start of a run to the end of its line.
     const auto left = [&](int64_t i) {
-      return (p_.in_w - 1 - in_column(i, kw)) * p_.x.strides[3] + depth_;
+      return (p_.in_w - 1 - in_column(i, kw)) * p_.x.strides[3] + depth_ * size_;
     };
     const int64_t wanted = runs.n <= 16 ? 16 : kPackSlack;
     runs.readable = left(r.end - 1);
@@ -184,7 +187,7 @@ class ConvRows : public GemmRows {
     for (int64_t t = kw; t < kw + run_taps_; ++t, dst += depth_ * element_) {
       const int64_t iw = in_column(ow, t);
       if (line == nullptr || iw < 0 || iw >= p_.in_w) {
-        std::memset(dst, pad_value_, static_cast<size_t>(depth_ * element_));
+        std::memcpy(dst, pad_.data(), pad_.size());
         continue;
       }
       const uint8_t* src = line + iw * p_.x.strides[3];
@@ -204,21 +207,24 @@ class ConvRows : public GemmRows {
   /// One pixel whose channels are not contiguous.
   void gather_apart(const uint8_t* src, uint8_t* dst) const {
     constexpr int64_t kPart = 64;
-    uint8_t part[kPart];
+    uint8_t part[2 * kPart];
     PackRuns run = new_runs();
     run.src = part;
     run.count = 1;
     for (int64_t c = 0; c < depth_; c += kPart) {
       run.n = std::min(kPart, depth_ - c);
       run.dst = dst + c * element_;
-      for (int64_t i = 0; i < run.n; ++i) part[i] = src[(c + i) * p_.x.strides[1]];
+      for (int64_t i = 0; i < run.n; ++i) {
+        std::memcpy(part + i * size_, src + (c + i) * p_.x.strides[1], static_cast<size_t>(size_));
+      }
       ops_.pack_a(run);
     }
   }
 
   PackRuns new_runs() const {
     PackRuns runs;
-    runs.is_signed = p_.x.dtype == DType::S8;
+    runs.src_bytes = static_cast<int>(size_);
+    runs.is_signed = p_.x.dtype == DType::S8 || p_.x.dtype == DType::S16;
     runs.zero = p_.x.zero_point;
     return runs;
   }
@@ -229,12 +235,12 @@ class ConvRows : public GemmRows {
   const bool direct_;
   const uint8_t* x_;
   uint8_t* y_;
-  int64_t element_;
+  int64_t size_;     ///< bytes of an element of x
+  int64_t element_;  ///< bytes of an element of A
   int64_t row_bytes_;
   bool contiguous_;
-  int64_t run_taps_;  ///< taps that are one run of memory
-  uint8_t pad_value_;
-  std::vector<uint8_t> pad_;
+  int64_t run_taps_;          ///< taps that are one run of memory
+  std::vector<uint8_t> pad_;  ///< one pixel of padding as A has it
 };
 
 /// Packed weights of a job, and what they were packed from.
@@ -242,22 +248,21 @@ struct ConvWeights : KernelState {
   Snapshot snapshot;
   std::vector<int32_t> zero;
   int64_t group = 0;
-  GemmKind kind = GemmKind::Dot1;
+  const GemmOps* ops = nullptr;
   bool flat = false;
-  std::vector<PackedMatrix> matrices;  ///< one per group
+  std::vector<PackedFactor> factors;  ///< one per group
 
-  bool fits(const ConvProblem& p, GemmKind wanted_kind, bool wanted_flat) const {
-    return group == p.group && kind == wanted_kind && flat == wanted_flat && zero == p.w_zero &&
-           snapshot.matches(p.w);
+  bool fits(const ConvProblem& p, const GemmOps& wanted, bool wanted_flat) const {
+    return group == p.group && ops == &wanted && flat == wanted_flat && zero == p.w_zero &&
+           snapshot.matches(p.w, p.constant_weights);
   }
 
-  void pack(const ConvProblem& p, const GemmOps& ops, bool wanted_flat) {
-    snapshot.take(p.w);
+  void pack(const ConvProblem& p, const GemmOps& wanted, bool wanted_flat) {
+    snapshot.take(p.w, p.constant_weights);
     zero = p.w_zero;
     group = p.group;
-    kind = ops.kind;
+    ops = &wanted;
     flat = wanted_flat;
-    matrices.clear();
     const int64_t columns = p.out_channels / p.group;
     MatrixSource source;
     source.dtype = p.w.dtype;
@@ -272,7 +277,7 @@ struct ConvWeights : KernelState {
     for (int64_t g = 0; g < p.group; ++g) {
       source.data = p.w.data + g * columns * p.w.strides[0];
       source.zero = zero.data() + g * columns;
-      matrices.push_back(pack_matrix(source, ops, flat));
+      factors.push_back(pack_factor(source, wanted, flat));
     }
   }
 };
@@ -280,16 +285,16 @@ struct ConvWeights : KernelState {
 }  // namespace
 
 bool conv_gemm(const ConvProblem& p) {
-  if (!is_8bit(p.x.dtype) || !is_8bit(p.w.dtype)) return false;
-  const GemmOps& ops = gemm_ops(p.isa);
+  const bool narrow = is_8bit(p.x.dtype) && is_8bit(p.w.dtype);
+  const GemmOps& ops = narrow ? gemm_ops(p.isa) : wide_gemm_ops(p.isa);
   const int64_t depth = p.in_channels / p.group;
-  const bool direct = ops.kind == GemmKind::Dot4 && p.x.dtype == DType::U8 &&
-                      p.x.strides[1] == 1 && depth % 4 == 0;
+  const bool direct =
+      ops.kind == GemmKind::Dot4 && p.x.dtype == DType::U8 && p.x.strides[1] == 1 && depth % 4 == 0;
 
   std::unique_ptr<KernelState> fresh;
   std::unique_ptr<KernelState>& state = p.state != nullptr ? *p.state : fresh;
   auto* weights = dynamic_cast<ConvWeights*>(state.get());
-  if (weights == nullptr || !weights->fits(p, ops.kind, !direct)) {
+  if (weights == nullptr || !weights->fits(p, ops, !direct)) {
     auto packed = std::make_unique<ConvWeights>();
     packed->pack(p, ops, !direct);
     weights = packed.get();
@@ -297,14 +302,16 @@ bool conv_gemm(const ConvProblem& p) {
   }
   const int64_t columns = p.out_channels / p.group;
   const int64_t bound = factor_bound(p.x);
-  for (int64_t g = 0; g < p.group; ++g) {
-    const PackedMatrix& b = weights->matrices[static_cast<size_t>(g)];
-    if (!sums_fit(b, bound, p.requant, g * columns)) return false;
+  bool fit = is_8bit(p.w.dtype);
+  for (int64_t g = 0; g < p.group && fit; ++g) {
+    fit = sums_fit(weights->factors[static_cast<size_t>(g)].matrix, bound, p.requant, g * columns);
   }
+  if (narrow && !fit) return false;
   for (int64_t g = 0; g < p.group; ++g) {
     const ConvRows rows(p, ops, g, direct);
+    const PackedFactor& w = weights->factors[static_cast<size_t>(g)];
     Gemm gemm;
-    gemm.b = &weights->matrices[static_cast<size_t>(g)];
+    gemm.b = &w.matrix;
     gemm.rows = &rows;
     gemm.num_rows = p.batch * p.out_h * p.out_w;
     gemm.a_zero = packed_a_zero(ops, p.x);
@@ -312,8 +319,13 @@ bool conv_gemm(const ConvProblem& p) {
     gemm.first_channel = g * columns;
     gemm.column_stride = p.y.strides[1];
     gemm.parallel = p.parallel;
+    gemm.ops = &ops;
     gemm.isa = p.isa;
-    run_gemm(gemm, bound);
+    if (fit) {
+      run_gemm(gemm, bound);
+    } else {
+      run_wide_gemm(gemm, w.wide ? &w.high : nullptr, w.zero);
+    }
   }
   return true;
 }

@@ -24,30 +24,6 @@ struct Plan {
   std::vector<float> mult;
 };
 
-/// Rows of a block: as many as keep A within its share of L2, and all blocks alike.
-int64_t choose_block_rows(const Gemm& gemm, const GemmOps& ops) {
-  const int64_t bytes = gemm.b->taps * gemm.b->groups * ops.group * ops.a_bytes;
-  // A large B comes from beyond L2 once per block, so then larger blocks pay.
-  const bool large = gemm.b->panels() * gemm.b->panel_bytes > kLargeBytes;
-  const int64_t most =
-      std::min(kMaxBlockRows, std::max<int64_t>(24, kBlockBytes * (large ? 3 : 1) / bytes));
-  const int64_t blocks = (gemm.num_rows + most - 1) / most;
-  return (gemm.num_rows + blocks - 1) / blocks;
-}
-
-/// Buffers of one thread, kept from call to call.
-struct Workspace {
-  AlignedBuffer scratch;
-  std::vector<const uint8_t*> table;
-  std::vector<uint8_t*> y;
-  std::vector<int32_t> row_sum;
-};
-
-Workspace& workspace() {
-  static thread_local Workspace w;
-  return w;
-}
-
 /// Sums of the u8 elements of each row of A, without zero point.
 void sum_rows(const Plan& plan, const uint8_t* const* table, int64_t n, int32_t* sums) {
   const PackedMatrix& b = *plan.gemm.b;
@@ -57,8 +33,7 @@ void sum_rows(const Plan& plan, const uint8_t* const* table, int64_t n, int32_t*
       const uint8_t* p = table[t * plan.block_rows + r];
       for (int64_t i = 0; i < b.depth; ++i) total += p[i];
     }
-    sums[r] = static_cast<int32_t>(total -
-                                   static_cast<uint32_t>(plan.depth * plan.gemm.a_zero));
+    sums[r] = static_cast<int32_t>(total - static_cast<uint32_t>(plan.depth * plan.gemm.a_zero));
   }
 }
 
@@ -99,10 +74,10 @@ void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel
                int64_t last_panel) {
   const Gemm& gemm = plan.gemm;
   const PackedMatrix& b = *gemm.b;
-  Workspace& w = workspace();
+  GemmWorkspace& w = gemm_workspace();
   const int64_t pitch = plan.block_rows;
-  uint8_t* scratch = w.scratch.reserve(
-      static_cast<size_t>(pitch * gemm.rows->scratch_bytes() + kScratchSlack));
+  uint8_t* scratch =
+      w.scratch.reserve(static_cast<size_t>(pitch * gemm.rows->scratch_bytes() + kScratchSlack));
   w.table.resize(static_cast<size_t>(b.taps * pitch));
   w.y.resize(static_cast<size_t>(pitch));
   gemm.rows->fetch(begin, end, scratch, w.table.data(), pitch);
@@ -143,7 +118,24 @@ void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel
 
 }  // namespace
 
+GemmWorkspace& gemm_workspace() {
+  static thread_local GemmWorkspace w;
+  return w;
+}
+
+int64_t choose_block_rows(const Gemm& gemm) {
+  const int64_t bytes = gemm.b->taps * gemm.b->groups * gemm.ops->group * gemm.ops->a_bytes;
+  // A large B comes from beyond L2 once per block, so then larger blocks pay.
+  const bool large = gemm.b->panels() * gemm.b->panel_bytes > kLargeBytes;
+  const int64_t most =
+      std::min(kMaxBlockRows, std::max<int64_t>(24, kBlockBytes * (large ? 3 : 1) / bytes));
+  const int64_t blocks = (gemm.num_rows + most - 1) / most;
+  return (gemm.num_rows + blocks - 1) / blocks;
+}
+
 int32_t packed_a_zero(const GemmOps& ops, const View& a) {
+  if (a.dtype == DType::U16) return a.zero_point - 32768;
+  if (a.dtype == DType::S16) return a.zero_point;
   if (ops.kind != GemmKind::Dot4) return 0;
   return a.dtype == DType::S8 ? a.zero_point + 128 : a.zero_point;
 }
@@ -165,9 +157,9 @@ bool sums_fit(const PackedMatrix& b, int64_t a_bound, const Requant& requant,
 
 void run_gemm(const Gemm& gemm, int64_t a_bound) {
   const PackedMatrix& b = *gemm.b;
-  const GemmOps& ops = gemm_ops(gemm.isa);
-  Plan plan{gemm, ops, element_ops(gemm.isa), false, choose_block_rows(gemm, ops),
-            b.taps * b.depth, {}, {}};
+  Plan plan{
+      gemm, *gemm.ops, element_ops(gemm.isa), false, choose_block_rows(gemm), b.taps * b.depth,
+      {},   {}};
   const auto padded = static_cast<size_t>(b.panels() * kPanel);
   plan.offset.assign(padded, 0);
   plan.mult.assign(padded, 0.0f);
@@ -177,9 +169,9 @@ void run_gemm(const Gemm& gemm, int64_t a_bound) {
     const auto i = static_cast<size_t>(c);
     const auto channel = static_cast<size_t>(gemm.first_channel + c);
     const int32_t bias = gemm.requant->int_bias[channel];
-    plan.offset[i] = static_cast<int32_t>(
-        static_cast<uint32_t>(bias) -
-        static_cast<uint32_t>(gemm.a_zero) * static_cast<uint32_t>(b.sum[i]));
+    plan.offset[i] =
+        static_cast<int32_t>(static_cast<uint32_t>(bias) -
+                             static_cast<uint32_t>(gemm.a_zero) * static_cast<uint32_t>(b.sum[i]));
     plan.mult[i] = gemm.requant->mult[channel];
     const int64_t most = a_bound * b.abs_sum[i] + std::llabs(bias);
     // The tile converts the product to s32 unclamped.
@@ -199,8 +191,8 @@ void run_gemm(const Gemm& gemm, int64_t a_bound) {
       const int64_t block = item / splits;
       const int64_t split = item % splits;
       run_block(plan, block * plan.block_rows,
-                std::min(gemm.num_rows, (block + 1) * plan.block_rows),
-                b.panels() * split / splits, b.panels() * (split + 1) / splits);
+                std::min(gemm.num_rows, (block + 1) * plan.block_rows), b.panels() * split / splits,
+                b.panels() * (split + 1) / splits);
     }
   });
 }

@@ -37,11 +37,24 @@ struct Gemm {
   int64_t first_channel = 0;  ///< of the output; indexes requant
   int64_t column_stride = 1;  ///< of the output, in bytes
   Parallel* parallel = nullptr;
+  const GemmOps* ops = nullptr;  ///< that B is packed for
   Isa isa = Isa::Portable;
 };
 
-/// The zero point that A's elements have in a tile: S8 is read as U8 + 128 by Dot4, and 16-bit
-/// elements have none left.
+/// Buffers of one thread, kept from call to call.
+struct GemmWorkspace {
+  AlignedBuffer scratch;
+  std::vector<const uint8_t*> table;
+  std::vector<uint8_t*> y;
+  std::vector<int32_t> row_sum;
+};
+GemmWorkspace& gemm_workspace();
+
+/// Rows of a block: as many as keep A within its share of L2, and all blocks alike.
+int64_t choose_block_rows(const Gemm& gemm);
+
+/// The zero point that A's elements have in a tile: S8 is read as U8 + 128 by Dot4, U16 as
+/// S16 + 32768, and bytes that became 16-bit elements have none left.
 int32_t packed_a_zero(const GemmOps& ops, const View& a);
 
 /// The most that |a - zero point| can be.
@@ -51,6 +64,11 @@ int64_t factor_bound(const View& a);
 bool sums_fit(const PackedMatrix& b, int64_t a_bound, const Requant& requant,
               int64_t first_channel);
 
+/// The product in s32 sums, which must fit.
 void run_gemm(const Gemm& gemm, int64_t a_bound);
+
+/// The product in s64 sums, for 16-bit A. B is `gemm.b`, or 256 * high + b, where `b_zero` holds
+/// what is still to subtract from the elements of each column.
+void run_wide_gemm(const Gemm& gemm, const PackedMatrix* high, const std::vector<int32_t>& b_zero);
 
 }  // namespace pulsar2::kernels

@@ -64,7 +64,8 @@ extern const GemmOps kGemmOps;
 }
 namespace avx512 {
 extern const GemmOps kGemmOps;
-}
+extern const GemmOps kWideGemmOps;
+}  // namespace avx512
 
 const GemmOps& gemm_ops(Isa isa) {
 #if defined(__x86_64__)
@@ -78,6 +79,16 @@ const GemmOps& gemm_ops(Isa isa) {
     default:
       break;
   }
+#else
+  (void)isa;
+#endif
+  return portable::kGemmOps;
+}
+
+const GemmOps& wide_gemm_ops(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::Avx512) return avx512::kWideGemmOps;
+  if (isa != Isa::Portable) return avx2::kGemmOps;
 #else
   (void)isa;
 #endif

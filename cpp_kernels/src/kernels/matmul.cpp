@@ -51,6 +51,7 @@ MatmulProblem check_matmul(const KernelCall& call) {
                            call.params[2], true);
   p.parallel = call.parallel;
   p.state = call.state;
+  p.constant_b = (call.constant_operands >> 1 & 1) != 0;
   p.isa = current_isa();
   const bool floats = p.a.dtype == DType::F32 && p.b.dtype == DType::F32;
   if (floats && bias_mode == kIntBias) fail("matmul: an S32 bias beside F32 factors");

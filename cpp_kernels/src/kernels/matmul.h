@@ -19,6 +19,7 @@ struct MatmulProblem {
   Requant requant;
   Parallel* parallel;
   std::unique_ptr<KernelState>* state;
+  bool constant_b;  ///< the caller vouches that b has not changed since it gave `state`
   Isa isa;
 
   int64_t offset(const View& view, int64_t index) const {
@@ -31,7 +32,7 @@ struct MatmulProblem {
   }
 };
 
-/// 8-bit factors by tiles. Returns false if the job is not of that kind.
+/// The product by tiles. Returns false for 8-bit factors whose sums may not fit s32.
 bool matmul_gemm(const MatmulProblem& p);
 
 /// Any integer types and strides; 64-bit sums.

@@ -1,4 +1,4 @@
-// Matrix product of 8-bit factors by tiles.
+// Matrix product of integers by tiles.
 
 #include <algorithm>
 
@@ -17,8 +17,8 @@ class MatmulRows : public GemmRows {
     a_row_ = p.a.strides[rank - 2];
     a_step_ = p.a.strides[rank - 1];
     y_row_ = p.y.strides[rank - 2];
-    direct_ = ops.kind == GemmKind::Dot4 && p.a.dtype == DType::U8 && p.k % 4 == 0 &&
-              (a_step_ == 1 || p.k == 1);
+    size_ = dtype_size(p.a.dtype);
+    direct_ = ops.kind == GemmKind::Dot4 && p.a.dtype == DType::U8 && p.k % 4 == 0 && a_step_ == 1;
     row_bytes_ = (p.k + ops.group - 1) / ops.group * ops.group * ops.a_bytes;
   }
 
@@ -62,9 +62,10 @@ class MatmulRows : public GemmRows {
   void pack(const uint8_t* a, uint8_t* packed) const {
     PackRuns run;
     run.count = 1;
-    run.is_signed = p_.a.dtype == DType::S8;
+    run.src_bytes = static_cast<int>(size_);
+    run.is_signed = p_.a.dtype == DType::S8 || p_.a.dtype == DType::S16;
     run.zero = p_.a.zero_point;
-    if (a_step_ == 1) {
+    if (a_step_ == size_) {
       run.src = a;
       run.n = p_.k;
       run.dst = packed;
@@ -72,12 +73,14 @@ class MatmulRows : public GemmRows {
       return;
     }
     constexpr int64_t kPart = 64;
-    uint8_t part[kPart];
+    uint8_t part[2 * kPart];
     run.src = part;
     for (int64_t k = 0; k < p_.k; k += kPart) {
       run.n = std::min(kPart, p_.k - k);
       run.dst = packed + k * ops_.a_bytes;
-      for (int64_t i = 0; i < run.n; ++i) part[i] = a[(k + i) * a_step_];
+      for (int64_t i = 0; i < run.n; ++i) {
+        std::memcpy(part + i * size_, a + (k + i) * a_step_, static_cast<size_t>(size_));
+      }
       ops_.pack_a(run);
     }
   }
@@ -85,11 +88,11 @@ class MatmulRows : public GemmRows {
   const MatmulProblem& p_;
   const GemmOps& ops_;
   const int64_t first_image_;
-  int64_t a_row_, a_step_, y_row_, row_bytes_;
+  int64_t a_row_, a_step_, y_row_, size_, row_bytes_;
   bool direct_;
 };
 
-PackedMatrix pack_b(const MatmulProblem& p, const GemmOps& ops, int64_t image) {
+PackedFactor pack_b(const MatmulProblem& p, const GemmOps& ops, int64_t image) {
   const int rank = p.y.ndim;
   const std::vector<int32_t> zero(static_cast<size_t>(p.n), p.b.zero_point);
   MatrixSource source;
@@ -104,59 +107,65 @@ PackedMatrix pack_b(const MatmulProblem& p, const GemmOps& ops, int64_t image) {
   source.tap_h_stride = 0;
   source.tap_w_stride = 0;
   source.zero = zero.data();
-  return pack_matrix(source, ops, true);
+  return pack_factor(source, ops, true);
 }
 
 /// A packed B that all images share, and what it was packed from.
 struct MatmulWeights : KernelState {
   Snapshot snapshot;
   int32_t zero_point = 0;
-  GemmKind kind = GemmKind::Dot1;
-  PackedMatrix b;
+  const GemmOps* ops = nullptr;
+  PackedFactor b;
 
-  bool fits(const MatmulProblem& p, GemmKind wanted) const {
-    return kind == wanted && zero_point == p.b.zero_point && snapshot.matches(p.b);
+  bool fits(const MatmulProblem& p, const GemmOps& wanted) const {
+    return ops == &wanted && zero_point == p.b.zero_point && snapshot.matches(p.b, p.constant_b);
   }
 };
 
-bool run_images(const MatmulProblem& p, const GemmOps& ops, const PackedMatrix& b, int64_t first,
-                int64_t images, Parallel* parallel) {
-  const int64_t bound = factor_bound(p.a);
-  if (!sums_fit(b, bound, p.requant, 0)) return false;
+/// Images [first, first + images) by one B; `fit` says that its sums fit s32.
+void run_images(const MatmulProblem& p, const GemmOps& ops, const PackedFactor& b, bool fit,
+                int64_t first, int64_t images, Parallel* parallel) {
   const MatmulRows rows(p, ops, first);
   Gemm gemm;
-  gemm.b = &b;
+  gemm.b = &b.matrix;
   gemm.rows = &rows;
   gemm.num_rows = images * p.m;
   gemm.a_zero = packed_a_zero(ops, p.a);
   gemm.requant = &p.requant;
   gemm.column_stride = p.y.strides[p.y.ndim - 1];
   gemm.parallel = parallel;
+  gemm.ops = &ops;
   gemm.isa = p.isa;
-  run_gemm(gemm, bound);
-  return true;
+  if (fit) {
+    run_gemm(gemm, factor_bound(p.a));
+  } else {
+    run_wide_gemm(gemm, b.wide ? &b.high : nullptr, b.zero);
+  }
+}
+
+/// Whether sums fit s32 for any B of the job's type.
+bool always_fits(const MatmulProblem& p) {
+  if (factor_bound(p.a) * factor_bound(p.b) > (int64_t{1} << 30) / p.k) return false;
+  return std::all_of(p.requant.int_bias.begin(), p.requant.int_bias.end(),
+                     [](int32_t bias) { return bias < 1 << 30 && bias > -(1 << 30); });
 }
 
 }  // namespace
 
 bool matmul_gemm(const MatmulProblem& p) {
-  if (!is_8bit(p.a.dtype) || !is_8bit(p.b.dtype)) return false;
-  const GemmOps& ops = gemm_ops(p.isa);
+  const bool narrow = is_8bit(p.a.dtype) && is_8bit(p.b.dtype);
+  const GemmOps& ops = narrow ? gemm_ops(p.isa) : wide_gemm_ops(p.isa);
   bool shared = true;
   for (int d = 0; d < p.batch_dims; ++d) {
     shared = shared && (p.y.shape[d] == 1 || p.b.strides[d] == 0);
   }
   if (!shared) {
-    // The bound that decides is that of any weights, so that all images take one path.
-    if (factor_bound(p.a) * factor_bound(p.b) * p.k > (int64_t{1} << 30)) return false;
-    for (const int32_t bias : p.requant.int_bias) {
-      if (bias > 1 << 30 || bias < -(1 << 30)) return false;
-    }
-    const int64_t work = p.m * p.n * p.k;
-    const int64_t grain = std::max<int64_t>(1, (1 << 18) / work);
+    const bool fit = is_8bit(p.b.dtype) && always_fits(p);
+    if (narrow && !fit) return false;
+    const int64_t grain = std::max<int64_t>(1, (1 << 18) / (p.m * p.n * p.k));
     parallel_for(p.parallel, p.batch, grain, [&](int64_t begin, int64_t end) {
       for (int64_t image = begin; image < end; ++image) {
-        run_images(p, ops, pack_b(p, ops, image), image, 1, nullptr);
+        run_images(p, ops, pack_b(p, ops, image), fit, image, 1, nullptr);
       }
     });
     return true;
@@ -164,16 +173,20 @@ bool matmul_gemm(const MatmulProblem& p) {
   std::unique_ptr<KernelState> fresh;
   std::unique_ptr<KernelState>& state = p.state != nullptr ? *p.state : fresh;
   auto* weights = dynamic_cast<MatmulWeights*>(state.get());
-  if (weights == nullptr || !weights->fits(p, ops.kind)) {
+  if (weights == nullptr || !weights->fits(p, ops)) {
     auto packed = std::make_unique<MatmulWeights>();
-    packed->snapshot.take(p.b);
+    packed->snapshot.take(p.b, p.constant_b);
     packed->zero_point = p.b.zero_point;
-    packed->kind = ops.kind;
+    packed->ops = &ops;
     packed->b = pack_b(p, ops, 0);
     weights = packed.get();
     state = std::move(packed);
   }
-  return run_images(p, ops, weights->b, 0, p.batch, p.parallel);
+  const bool fit =
+      is_8bit(p.b.dtype) && sums_fit(weights->b.matrix, factor_bound(p.a), p.requant, 0);
+  if (narrow && !fit) return false;
+  run_images(p, ops, weights->b, fit, 0, p.batch, p.parallel);
+  return true;
 }
 
 }  // namespace pulsar2::kernels

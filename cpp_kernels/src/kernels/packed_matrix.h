@@ -53,20 +53,37 @@ struct PackedMatrix {
   int64_t panels() const { return (columns + kPanel - 1) / kPanel; }
 };
 
-/// Packs a matrix of 8-bit elements. With `flat`, the taps of A lie one after another, so that
-/// they are one run.
-PackedMatrix pack_matrix(const MatrixSource& source, const GemmOps& ops, bool flat);
+/// What of an element is packed. A 16-bit element v (U16: less 32768) is 256 * High + Low; its zero
+/// point is left to the caller.
+enum class Part : uint8_t { Byte, High, Low };
+
+/// Packs a matrix of 8-bit elements, or a part of one of 16-bit elements. With `flat`, the taps of
+/// A lie one after another, so that they are one run.
+PackedMatrix pack_matrix(const MatrixSource& source, const GemmOps& ops, bool flat,
+                         Part part = Part::Byte);
+
+/// B of one product: packed once for bytes, in two parts for 16-bit elements.
+struct PackedFactor {
+  PackedMatrix matrix;  ///< bytes, or the low parts
+  PackedMatrix high;
+  bool wide = false;          ///< there are high parts
+  std::vector<int32_t> zero;  ///< per column, what is still to subtract from 16-bit elements
+};
+
+PackedFactor pack_factor(const MatrixSource& source, const GemmOps& ops, bool flat);
 
 /// A copy of a view's elements, to tell whether they have changed.
 class Snapshot {
  public:
-  /// Whether the view has the shape, strides, type and elements of the copy.
-  bool matches(const View& view) const;
-  void take(const View& view);
+  /// Whether the view has the shape, strides, type and elements of the copy; with `constant`, the
+  /// caller vouches for the elements.
+  bool matches(const View& view, bool constant) const;
+  void take(const View& view, bool constant);
 
  private:
   View view_;
-  std::vector<uint8_t> bytes_;
+  bool taken_ = false;
+  std::vector<uint8_t> bytes_;  ///< empty if the elements are constant
 };
 
 }  // namespace pulsar2::kernels

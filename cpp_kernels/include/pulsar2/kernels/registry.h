@@ -22,7 +22,8 @@ enum class Opcode : uint16_t {
   Convert = 11,
 };
 
-/// One operand of an operation. Optional operands may be absent; a parameter says whether they are there.
+/// One operand of an operation. Optional operands may be absent; a parameter says whether they are
+/// there.
 struct OperandInfo {
   const char* name;
   bool output = false;
