@@ -1,7 +1,7 @@
 """The passes by name, and the named pipelines: data that the driver and `ax-opt` both run.
 
-A pass is loaded when it is first asked for. A pipeline is a list of pass specifications with places for
-its options; `ax-opt -p 'schedule{target=AX620E}'` runs one as if it were a pass.
+A pass is loaded when it is first asked for. A pipeline is a list of pass specifications with places
+for its options; `ax-opt -p 'schedule{target=AX620E}'` runs one as if it were a pass.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ PASSES: dict[str, str] = {
     # onnx
     "onnx-infer-shapes": f"{_ONNX}.infer_shapes:InferShapesPass",
     "onnx-fold-constants": f"{_ONNX}.fold_constants:FoldConstantsPass",
+    "onnx-fold-control-flow": f"{_ONNX}.fold_control_flow:FoldControlFlowPass",
     "onnx-eliminate-identity": f"{_ONNX}.eliminate_identity:EliminateIdentityPass",
     "onnx-eliminate-common": f"{_ONNX}.eliminate_common:EliminateCommonPass",
     "onnx-eliminate-dead": f"{_ONNX}.eliminate_dead:EliminateDeadPass",
@@ -83,6 +84,7 @@ PIPELINES: dict[str, Pipeline] = {
         "a float graph to its simplest form",
         (
             "onnx-infer-shapes",
+            "onnx-fold-control-flow",
             "onnx-eliminate-identity",
             "onnx-fold-constants",
             "onnx-eliminate-common",

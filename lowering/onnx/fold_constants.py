@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.dialects.builtin import LocationAttr, ModuleOp, NoneType
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 
 from pulsar2.context import AxContext
@@ -17,6 +18,7 @@ from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.locations import name_location, node_name, output_names
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.onnx.rewrite import update_signature
 from pulsar2.weights import AnyArray
 
 _KEPT = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
@@ -56,6 +58,8 @@ class FoldConstantsPass(AxPass):
             for region in function.regions:
                 for block in region.blocks:
                     folder.fold_block(block)
+            if isinstance(function, FuncOp):
+                update_signature(function)
 
 
 class _Folder:

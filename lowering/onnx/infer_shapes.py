@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import FunctionType, ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block
 
 from pulsar2.context import AxContext
@@ -14,6 +14,7 @@ from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.locations import place_of
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.onnx.rewrite import update_signature
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,22 @@ class InferShapesPass(AxPass):
         inference = ShapeInference(ctx.weights)
         for op in module.ops:
             if isinstance(op, FuncOp) and op.body.first_block is not None:
-                _infer_block(op.body.block, inference, diagnostics)
-                _update_signature(op)
+                _infer_block(op.body.block, inference, diagnostics, nested=False)
+                update_signature(op)
         diagnostics.raise_if_any()
 
 
-def _infer_block(block: Block, inference: ShapeInference, diagnostics: Diagnostics) -> None:
+def _infer_block(
+    block: Block, inference: ShapeInference, diagnostics: Diagnostics, *, nested: bool
+) -> None:
     for op in block.ops:
         for region in op.regions:
             if region.first_block is not None:
-                _infer_block(region.block, inference, diagnostics)
+                _infer_block(region.block, inference, diagnostics, nested=True)
         if isinstance(op, OnnxOp):
             try:
                 inference.update(op)
             except InferenceError as error:
-                diagnostics.error(f"{op.name}: {error}", place_of(op), source=op)
-
-
-def _update_signature(function: FuncOp) -> None:
-    last = function.body.block.last_op
-    if isinstance(last, ReturnOp):
-        function.function_type = FunctionType.from_lists(
-            function.function_type.inputs.data, last.operand_types
-        )
+                # What stands in a region may never run.
+                if not nested:
+                    diagnostics.error(f"{op.name}: {error}", place_of(op), source=op)

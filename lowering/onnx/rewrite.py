@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from xdsl.dialects.builtin import LocationAttr, ModuleOp
+from xdsl.dialects.builtin import FunctionType, LocationAttr, ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
@@ -110,3 +111,12 @@ def part_location(op: Operation) -> LocationAttr:
     """The location of a further operation that helps to carry out what `op` was."""
     name = node_name(op)
     return name_location(name) if name else op.location
+
+
+def update_signature(function: FuncOp) -> None:
+    """Makes the result types of a function those of the values that it returns."""
+    block = function.body.first_block
+    if block is not None and isinstance(block.last_op, ReturnOp):
+        function.function_type = FunctionType.from_lists(
+            function.function_type.inputs.data, block.last_op.operand_types
+        )

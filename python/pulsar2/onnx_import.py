@@ -66,6 +66,8 @@ def import_onnx(
             f"input_shapes changes {', '.join(changes)}, which the model may not allow"
         )
     diagnostics.raise_if_any()
+    if importer.doubtful:
+        logger.warning("{} can only fail when it runs", importer.doubtful[0])
     values = [v for v in outputs if v is not None]
     returns = ReturnOp(*values)
     block.add_op(returns)

@@ -49,7 +49,10 @@ class GraphImporter:
     folder: Path | None
     diagnostics: Diagnostics
     inference: ShapeInference = field(init=False)
+    doubtful: list[str] = field(default_factory=list[str])
+    """Nodes of subgraphs whose operands do not fit: they fail only if they ever run."""
     _labels: set[str] = field(default_factory=set[str])
+    _depth: int = 0
 
     def __post_init__(self) -> None:
         self.inference = ShapeInference(self.weights)
@@ -135,7 +138,10 @@ class GraphImporter:
             else:
                 made = self._custom(proto, operands, attributes, types, builder, location, scope)
         except InferenceError as error:
-            self.diagnostics.error(str(error), where)
+            if self._depth:
+                self.doubtful.append(f"{where}: {error}")
+            else:
+                self.diagnostics.error(str(error), where)
             made = block.last_op
         except ValueError as error:
             self.diagnostics.error(str(error), where)
@@ -304,7 +310,9 @@ class GraphImporter:
         for round_ in range(_BODY_ROUNDS):
             self._labels = set(labels)
             block = Block(arg_types=types)
+            self._depth += 1
             values = self.fill(graph, block, scope)
+            self._depth -= 1
             block.add_op(Yield([v for v in values if v is not None]))
             carried = len(operands) - 2 if op_type == "Loop" else 0
             yields = [v.type for v in values[1 : 1 + carried] if v is not None]

@@ -36,5 +36,14 @@ func.func @main(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>, %c: tensor<i1>
   %g = onnx.Custom(%i) {attrs = {alpha = 1.0 : f32}, domain = "com.microsoft", function = "Gelu", version = 1 : i64} : (tensor<1x3x4x4xf32>) -> tensor<1x3x4x4xf32>
   // CHECK-NEXT: %m = onnx.Normalize(%g) {axis = 1 : i64, mean = [1.000000e+00 : f32, 2.000000e+00 : f32, 3.000000e+00 : f32], std = [1.000000e+00 : f32, 1.000000e+00 : f32, 2.000000e+00 : f32]}
   %m = onnx.Normalize(%g) {axis = 1 : i64, mean = [1.0 : f32, 2.0 : f32, 3.0 : f32], std = [1.0 : f32, 1.0 : f32, 2.0 : f32]} : (tensor<1x3x4x4xf32>) -> tensor<1x3x4x4xf32>
+  // CHECK-NEXT: %p = onnx.GlobalMaxPool(%m) : (tensor<1x3x4x4xf32>) -> tensor<1x3x1x1xf32>
+  %p = onnx.GlobalMaxPool(%m) : (tensor<1x3x4x4xf32>) -> tensor<1x3x1x1xf32>
+  // CHECK-NEXT: %total, %running = onnx.Scan(%six, %p) ({
+  %total, %running = onnx.Scan(%six, %p) ({
+  // CHECK-NEXT: ^bb0(%sum: tensor<f32>, %slice: tensor<3x1x1xf32>):
+  ^bb0(%sum: tensor<f32>, %slice: tensor<3x1x1xf32>):
+    onnx.Yield(%sum, %slice) : (tensor<f32>, tensor<3x1x1xf32>) -> ()
+  // CHECK: }) {num_scan_inputs = 1 : i64} : (tensor<f32>, tensor<1x3x1x1xf32>) -> (tensor<f32>, tensor<1x3x1x1xf32>)
+  }) {num_scan_inputs = 1 : i64} : (tensor<f32>, tensor<1x3x1x1xf32>) -> (tensor<f32>, tensor<1x3x1x1xf32>)
   func.return %m : tensor<1x3x4x4xf32>
 }
