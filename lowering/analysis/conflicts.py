@@ -8,7 +8,6 @@ already imply.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -51,46 +50,43 @@ def _box(access: Access) -> _Box:
     return _Box(access.address, access.address + reach + run, run, tuple(dims))
 
 
-def _spans(box: _Box, strides: Sequence[int], origin: int) -> list[tuple[int, int]] | None:
-    """The box as one range per stride (wide to narrow, then bytes), None where it is not so."""
-    units = [*strides, 1]
-    sizes = dict(box.dims)
-    if len(sizes) != len(box.dims):
-        return None
-    counts = [sizes.get(stride, 1) for stride in strides] + [box.run]
-    # A run that fills whole steps of a stride is that many steps of it.
-    for level in range(len(units) - 1, 0, -1):
-        extent = counts[level] * units[level]
-        wide = units[level - 1]
-        if extent > wide and counts[level - 1] == 1 and extent % wide == 0:
-            counts[level - 1], counts[level] = extent // wide, wide // units[level]
-    spans: list[tuple[int, int]] = []
-    rest = box.low - origin
-    for level, (unit, count) in enumerate(zip(units, counts, strict=True)):
-        begin, rest = divmod(rest, unit)
-        if level and begin + count > units[level - 1] // unit:
-            return None
-        spans.append((begin, begin + count))
-    return spans
-
-
 def boxes_meet(a: _Box, b: _Box) -> bool:
-    """Whether two boxes share a byte. Exact for boxes cut from one lattice, else never too few."""
+    """Whether two boxes share a byte."""
     if a.high <= b.low or b.high <= a.low:
         return False
     if not a.dims and not b.dims:
         return True
-    strides = sorted({s for s, _ in a.dims} | {s for s, _ in b.dims}, reverse=True)
-    if any(wide % narrow for wide, narrow in itertools.pairwise(strides)):
-        return True
-    # Coordinates count from the nearer start, so that a tensor's own offset does not matter.
-    origin = min(a.low, b.low)
-    for start in (origin, origin // strides[0] * strides[0]):
-        spans_a, spans_b = _spans(a, strides, start), _spans(b, strides, start)
-        if spans_a is not None and spans_b is not None:
-            pairs = zip(spans_a, spans_b, strict=True)
-            return all(x[0] < y[1] and y[0] < x[1] for x, y in pairs)
-    return True
+    # They do when a sum of steps, so many of each stride forwards in `a` or backwards in `b`, and
+    # of bytes within the runs, makes up the distance between them.
+    steps: dict[int, tuple[int, int]] = {}
+    for stride, size in a.dims:
+        low, high = steps.get(stride, (0, 0))
+        steps[stride] = (low, high + size - 1)
+    for stride, size in b.dims:
+        low, high = steps.get(stride, (0, 0))
+        steps[stride] = (low - size + 1, high)
+    low, high = 1 - b.run, a.run - 1
+    terms: list[_Term] = []
+    for stride in sorted(steps):
+        least, most = steps[stride]
+        terms.append((stride, least, most, low, high))
+        low, high = low + stride * least, high + stride * most
+    return _makes_up(b.low - a.low, terms, len(terms) - 1)
+
+
+_Term = tuple[int, int, int, int, int]
+"""A stride, the least and most steps of it, the least and most that narrower steps make up."""
+
+
+def _makes_up(distance: int, terms: Sequence[_Term], level: int) -> bool:
+    stride, least, most, low, high = terms[level]
+    first = max(least, -((high - distance) // stride))
+    last = min(most, (distance - low) // stride)
+    if level == 0:
+        return first <= last
+    return any(
+        _makes_up(distance - count * stride, terms, level - 1) for count in range(first, last + 1)
+    )
 
 
 def _covers(a: _Box, b: _Box) -> bool:

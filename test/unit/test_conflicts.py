@@ -35,16 +35,6 @@ def lattice_accesses(draw: st.DrawFn) -> list[Access]:
     return accesses
 
 
-@given(lattice_accesses())
-@settings(max_examples=400, deadline=None)
-def test_tiles_of_one_tensor_conflict_exactly_when_they_share_a_byte(
-    accesses: list[Access],
-) -> None:
-    a, b = accesses
-    expected = bool(touched(a) & touched(b)) and (a.writes or b.writes)
-    assert (conflict_waits([[a], [b]]) == [[], [0]]) == expected
-
-
 any_access = st.builds(
     lambda address, dims, itemsize, writes: Access(
         0, address, tuple(d[0] for d in dims), tuple(d[1] for d in dims), itemsize, writes
@@ -54,6 +44,16 @@ any_access = st.builds(
     st.sampled_from([1, 2, 4]),
     st.booleans(),
 )
+
+
+@given(lattice_accesses() | st.lists(any_access, min_size=2, max_size=2))
+@settings(max_examples=600, deadline=None)
+def test_jobs_conflict_exactly_when_they_share_a_byte(
+    accesses: list[Access],
+) -> None:
+    a, b = accesses
+    expected = bool(touched(a) & touched(b)) and (a.writes or b.writes)
+    assert (conflict_waits([[a], [b]]) == [[], [0]]) == expected
 
 
 def reachable(waits: list[list[int]]) -> list[set[int]]:
