@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from loguru import logger
 from rich.console import Console
 
 from .accuracy import measure_accuracy, prepare
@@ -27,6 +28,7 @@ from .startup import measure_startup
 from .targets import Measured, targets
 
 _THREADS = (1, 2)
+_WIDTH = 160
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -53,7 +55,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 when a target is missed."""
     arguments = _arguments(words)
     prepare()
-    console = Console()
+    logger.remove()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     report = Report(machine())
     console.print(", ".join(f"{key} {value}" for key, value in report.machine.items()))
     console.print(f"medians of {arguments.repeats} runs; both sides of a ratio take turns\n")

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,16 @@ def build_network(name: str, folder: Path, npu_mode: str = "NPU1") -> Build:
     return build
 
 
-def build_section(builds: Iterable[Build]) -> Section:
-    stages = list(dict.fromkeys(stage for build in builds for stage in build.stages))
-    columns = ("network", "s", "peak MiB", *(f"{stage} s" for stage in stages))
-    section = Section("Builds with 32 calibration images, AX650 NPU1", columns)
+def build_section(builds: Sequence[Build]) -> Section:
+    """One column per network that was built, one row per stage."""
+    done = [build for build in builds if not build.error]
+    columns = ("", *(build.name for build in done))
+    section = Section("Builds with 32 calibration images, AX650 NPU1, seconds", columns)
+    section.add("whole process", *(build.seconds for build in done))
+    for stage in dict.fromkeys(stage for build in done for stage in build.stages):
+        section.add(f"- {stage}", *(build.stages.get(stage) for build in done))
+    section.add("peak memory, MiB", *(round(build.peak_bytes / _MIB) for build in done))
     for build in builds:
         if build.error:
-            section.notes.append(f"{build.name} is not built: {build.error.splitlines()[0]}")
-            continue
-        times = [build.stages.get(stage) for stage in stages]
-        section.add(build.name, build.seconds, round(build.peak_bytes / _MIB), *times)
-    section.notes.append("The first column is the whole process, start-up included.")
+            section.notes.append(f"{build.name} is not built. {build.error}")
     return section
