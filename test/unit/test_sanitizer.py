@@ -181,7 +181,9 @@ def _bytes(operand: Operand) -> set[tuple[int, int]]:
     return {(operand.space, operand.address + o + b) for o in offsets for b in range(size)}
 
 
-def _random_program(rng: random.Random) -> Program:
+def _random_program(rng: random.Random, inner: int = 1) -> Program:
+    """Copies and fills of random views, of elements that are runs of `inner` bytes."""
+
     def view() -> Operand:
         rank = rng.randint(1, 3)
         shape = tuple(rng.randint(1, 4) for _ in range(rank))
@@ -191,7 +193,11 @@ def _random_program(rng: random.Random) -> Program:
             strides[d] = step
             step *= shape[d] + rng.choice((0, 0, 1))
         space = rng.choice((Space.OCM, Space.OCM, Space.OCM, Space.SWAP))
-        return Operand(space, DType.U8, rng.randrange(0, 100), shape, tuple(strides))
+        address = rng.randrange(0, 100) * inner + (rng.choice((0, 0, 1)) if inner > 1 else 0)
+        if inner == 1:
+            return Operand(space, DType.U8, address, shape, tuple(strides))
+        wide = tuple(s * inner for s in strides)
+        return Operand(space, DType.U8, address, (*shape, inner), (*wide, 1))
 
     jobs: list[Job] = []
     for index in range(rng.randint(2, 12)):
@@ -203,9 +209,11 @@ def _random_program(rng: random.Random) -> Program:
             jobs.append(copy(eu, x, y._replace(shape=x.shape, strides=x.strides), *waits))
         else:
             jobs.append(fill(eu, y, 0, *waits))
-    return program(
+    p = program(
         [copy(SDMA, X, Y), *(dataclasses.replace(j, waits=[w + 1 for w in j.waits]) for j in jobs)]
     )
+    p.ocm_bytes = p.swap_bytes = 1 << 20
+    return p
 
 
 def _brute_force(p: Program) -> tuple[set[tuple[int, int]], set[int], set[int]]:
@@ -241,11 +249,12 @@ def _brute_force(p: Program) -> tuple[set[tuple[int, int]], set[int], set[int]]:
     return races, unwritten, overlapping
 
 
-def test_random_programs_against_brute_force() -> None:
+@pytest.mark.parametrize(("inner", "count"), [(1, 1500), (97, 200), (256, 100)])
+def test_random_programs_against_brute_force(inner: int, count: int) -> None:
     rng = random.Random(7)
     clean = 0
-    for _ in range(1500):
-        p = _random_program(rng)
+    for _ in range(count):
+        p = _random_program(rng, inner)
         races, unwritten, overlapping = _brute_force(p)
         found = _kernels.sanitize(p.encode())
         named = {(f.job, f.other) for f in found if f.kind == "race"}
@@ -254,7 +263,7 @@ def test_random_programs_against_brute_force() -> None:
         assert {f.job for f in found if f.kind == "unwritten"} == unwritten
         assert {f.job for f in found if f.kind == "self-overlap"} == overlapping
         clean += not races
-    assert 100 < clean < 1400
+    assert count / 15 < clean < count * 14 / 15
 
 
 def test_useless_waits_against_brute_force() -> None:

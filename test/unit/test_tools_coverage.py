@@ -34,12 +34,14 @@ def test_lit_file_checks_what_it_runs(file: Path) -> None:
     runs = _runs(file)
     assert runs, "no RUN line"
     prefixes = {"RUN"}
-    for run in runs:
+    for index, run in enumerate(runs):
         found = "filecheck" in run
         expected = "--verify-diagnostics" in run
-        assert found or expected or "diff" in run or run.startswith("not "), (
-            f"checks nothing: {run}"
-        )
+        compares = "diff " in run or "test " in run or run.startswith("not ")
+        made = [
+            word for word in re.findall(r"%t\.[\w.]+", run) if word in " ".join(runs[index + 1 :])
+        ]
+        assert found or expected or compares or made, f"checks nothing: {run}"
         prefixes |= set(re.findall(r"--check-prefix(?:es)?[= ](\S+)", run)) if found else set()
         if found and "--check-prefix" not in run:
             prefixes.add("CHECK")
@@ -139,10 +141,12 @@ def test_every_option_of_the_tools_is_given_in_a_lit_file() -> None:
         for run in re.findall(r"#\s*RUN:\s*(.*)", file.read_text())
     )
     missing = [
-        f"{tool.__name__}: {option}"
+        f"{tool.__name__}: {action.option_strings[-1]}"
         for tool in (ax_opt, ax_translate)
         for action in tool._parser()._actions  # pyright: ignore[reportPrivateUsage]
-        for option in action.option_strings[-1:]
-        if not re.search(rf"(?<![\w-]){option}(?![\w-])", text)
+        if action.option_strings
+        and not any(
+            re.search(rf"(?<![\w-]){option}(?![\w-])", text) for option in action.option_strings
+        )
     ]
     assert missing == []

@@ -1,5 +1,6 @@
 // RUN: ax-opt -p convert-onnx-to-quant --split-input-file --mlir-print-debuginfo %s | filecheck %s
 // RUN: ax-opt -p 'convert-onnx-to-quant{activation=S8 bias=FP32}' --split-input-file %s | filecheck %s --check-prefix=OPTIONS
+// RUN: ax-opt -p 'convert-onnx-to-quant{weight-threshold=1.5}' --split-input-file %s | filecheck %s --check-prefix=THRESHOLD
 
 // Conv with Relu: the range after the Relu, per-channel weights, an S32 bias of scale s_x * s_w. The
 // node's name is the Conv's, the tensor's the Relu's. An output stays FP32.
@@ -14,6 +15,8 @@
 // OPTIONS-NEXT: quant.qcast %x : {{.*}} -> tensor<1x1x2x2x!quant.uniform<i8:f32, 0.01:-28>>
 // OPTIONS: quant.constant dense<[1.000000e+00, -1.000000e+00]> : tensor<2xf32> : tensor<2xf32>
 // OPTIONS-NEXT: quant.conv {{.*}} -> tensor<1x2x2x2x!quant.uniform<i8:f32, 0.02:-128>>
+// THRESHOLD-LABEL: func.func @conv_relu
+// THRESHOLD: quant.constant dense<{{\[+}}108{{\]+}}, {{\[+}}-127{{\]+}}> : {{.*}} {0.0118110{{[0-9]*}}, 0.02}>>
 func.func @conv_relu(%x: tensor<1x1x2x2xf32> {quant.range = array<f32: -1.0, 1.55>} loc("x")) -> (tensor<1x2x2x2xf32>) {
   %w = onnx.Constant {value = dense<[[[[1.27]]], [[[-2.54]]]]> : tensor<2x1x1x1xf32>} : tensor<2x1x1x1xf32> loc("w"("w"))
   %b = onnx.Constant {value = dense<[1.0, -1.0]> : tensor<2xf32>} : tensor<2xf32> loc("b"("b"))

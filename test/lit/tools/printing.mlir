@@ -45,6 +45,10 @@
 // RUN: not ls %t.c
 // FAIL: error:
 
+// Verifying after every pass changes nothing of what is printed.
+// RUN: ax-opt %s -p onnx-eliminate-identity,onnx-eliminate-dead -o %t.d
+// RUN: ax-opt %s -p onnx-eliminate-identity,onnx-eliminate-dead --verify-each | diff %t.d -
+
 // RUN: ax-opt %s -o /dev/null && test -c /dev/null
 // RUN: not ax-opt %s -o %S 2>&1 | filecheck %s --check-prefix=WRITE
 // WRITE: error: {{.*}}: cannot write:

@@ -69,8 +69,13 @@ def test_integer_model_is_the_golden_and_near_the_float_model(
     for one, other in zip(expected, got, strict=True):
         np.testing.assert_array_equal(other, one)
     session = ort.InferenceSession(model.SerializeToString())
-    for one, other in zip(session.run(None, inputs), got, strict=True):
-        assert signal_to_noise(one, other) > 12 or np.abs(one).max() < 1e-3
+    runs = [session.run(None, sample.inputs) for sample in samples]
+    for index, other in enumerate(got):
+        # An output may be a difference that all but cancels, so noise is judged by what the output
+        # takes on over all samples.
+        peak = max(float(np.abs(run[index]).max(initial=0)) for run in runs)
+        noise = np.sqrt(np.square((runs[0][index] - other).astype(np.float64)).mean())
+        assert noise <= 0.15 * peak + 1e-3
 
 
 @settings(max_examples=25)
