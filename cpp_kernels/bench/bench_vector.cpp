@@ -26,7 +26,8 @@ int size_of(DType dtype) {
   return dtype == DType::F32 || dtype == DType::S32 ? 4 : dtype == DType::U16 ? 2 : 1;
 }
 
-/// A tensor with its storage, which the view is told of when the tensor stands still; `order` lists dimensions from the slowest to the fastest.
+/// A tensor with its storage, which the view is told of when the tensor stands still; `order` lists
+/// dimensions from the slowest to the fastest.
 struct Tensor {
   std::vector<uint8_t> data;
   View view;
@@ -120,8 +121,13 @@ std::vector<Case> cases() {
     row.view.strides[2] = row.view.strides[3] = 0;
     add("mul by channel " + type, Opcode::Eltwise,
         {Tensor(t, image, nhwc), row, Tensor(t, image, nhwc)}, {2, kLo, kHi});
-    for (const auto& [fn, name] : {std::pair{1, "relu"}, {3, "sigmoid"}, {6, "tanh"}, {5, "hard_swish"},
-                                   {11, "gelu"}, {22, "sin"}, {8, "log"}}) {
+    for (const auto& [fn, name] : {std::pair{1, "relu"},
+                                   {3, "sigmoid"},
+                                   {6, "tanh"},
+                                   {5, "hard_swish"},
+                                   {11, "gelu"},
+                                   {22, "sin"},
+                                   {8, "log"}}) {
       add(std::string(name) + " " + type, Opcode::Unary,
           {Tensor(t, image, nhwc), Tensor(t, image, nhwc)}, {fn, 0, 0, kLo, kHi});
     }
@@ -149,10 +155,12 @@ std::vector<Case> cases() {
         {Tensor(t, {3, 197, 197}), Tensor(t, {3, 197, 197}, {}, 1 / 256.f, 0)}, {2});
   }
   add("lut u8", Opcode::Lut,
-      {Tensor(DType::U8, image, nhwc), Tensor(DType::U8, {256}), Tensor(DType::U8, image, nhwc)}, {-1});
+      {Tensor(DType::U8, image, nhwc), Tensor(DType::U8, {256}), Tensor(DType::U8, image, nhwc)},
+      {-1});
   add("lut by channel, C = 3 u8", Opcode::Lut,
       {Tensor(DType::U8, {1, 3, 224, 224}, nhwc), Tensor(DType::U8, {3, 256}),
-       Tensor(DType::U8, {1, 3, 224, 224}, nhwc)}, {1});
+       Tensor(DType::U8, {1, 3, 224, 224}, nhwc)},
+      {1});
   add("quantize f32 to u8", Opcode::Convert,
       {Tensor(DType::F32, image, nhwc), Tensor(DType::U8, image, nhwc)}, {kLo, kHi});
   add("requantize u8 to u8", Opcode::Convert,
@@ -165,7 +173,10 @@ std::vector<Case> cases() {
     tensors.emplace_back(t, std::vector<int>{batch, k, n});
     tensors.emplace_back(t, std::vector<int>{batch, m, n});
     tensors.emplace_back(DType::F32, std::vector<int>{1});
-    out.push_back({name, Opcode::Matmul, std::move(tensors), {0, kLo, kHi},
+    out.push_back({name,
+                   Opcode::Matmul,
+                   std::move(tensors),
+                   {0, kLo, kHi},
                    static_cast<double>(batch) * m * k * n});
   };
   product("matmul u8 3 x 197 x 64 x 197 (MAC)", DType::U8, 3, 197, 64, 197);

@@ -168,8 +168,8 @@ py::list kernel_table() {
 
 std::vector<std::string> supported_isas() {
   std::vector<std::string> names;
-  for (const auto isa : {pulsar2::Isa::Portable, pulsar2::Isa::Avx2, pulsar2::Isa::AvxVnni,
-                         pulsar2::Isa::Avx512}) {
+  for (const auto isa :
+       {pulsar2::Isa::Portable, pulsar2::Isa::Avx2, pulsar2::Isa::AvxVnni, pulsar2::Isa::Avx512}) {
     if (pulsar2::isa_supported(isa)) names.emplace_back(pulsar2::isa_name(isa));
   }
   return names;

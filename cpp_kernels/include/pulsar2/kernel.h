@@ -1,13 +1,26 @@
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace pulsar2 {
 
 /// Element types, numbered as in the program format.
-enum class DType : uint8_t { U8 = 0, S8 = 1, U16 = 2, S16 = 3, S32 = 4, F32 = 5, U32 = 6, S64 = 7, F16 = 8, BOOL = 9, S4 = 10, U4 = 11 };
+enum class DType : uint8_t {
+  U8 = 0,
+  S8 = 1,
+  U16 = 2,
+  S16 = 3,
+  S32 = 4,
+  F32 = 5,
+  U32 = 6,
+  S64 = 7,
+  F16 = 8,
+  BOOL = 9,
+  S4 = 10,
+  U4 = 11
+};
 
 constexpr int kMaxDims = 6;
 
@@ -18,7 +31,7 @@ struct View {
   int32_t ndim = 0;
   int32_t shape[kMaxDims] = {};
   int32_t strides[kMaxDims] = {};
-  float scale = 1.0f;       ///< affine quantization of the elements; 1 and 0 where there is none
+  float scale = 1.0f;  ///< affine quantization of the elements; 1 and 0 where there is none
   int32_t zero_point = 0;
 };
 
@@ -26,7 +39,8 @@ struct View {
 class Parallel {
  public:
   virtual ~Parallel() = default;
-  virtual void run(int64_t n, int64_t grain, void (*body)(void* context, int64_t begin, int64_t end), void* context) = 0;
+  virtual void run(int64_t n, int64_t grain,
+                   void (*body)(void* context, int64_t begin, int64_t end), void* context) = 0;
 };
 
 /// State that a kernel may keep between calls for the same job, such as repacked weights.

@@ -95,7 +95,8 @@ Clamp make_clamp(DType dtype, int32_t lo, int32_t hi) {
   if (is_float(dtype)) {
     clamp.flo = float_from_bits(lo);
     clamp.fhi = float_from_bits(hi);
-    if (!(clamp.flo <= clamp.fhi)) fail("clamp bounds %g and %g are no range", clamp.flo, clamp.fhi);
+    if (!(clamp.flo <= clamp.fhi))
+      fail("clamp bounds %g and %g are no range", clamp.flo, clamp.fhi);
   } else {
     clamp.lo = std::max<int64_t>(clamp.lo, lo);
     clamp.hi = std::min<int64_t>(clamp.hi, hi);

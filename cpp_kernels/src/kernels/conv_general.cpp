@@ -22,8 +22,8 @@ std::vector<int32_t> unpack_weights(const ConvProblem& p) {
           for (int64_t o = g * out; o < (g + 1) * out; ++o) {
             const uint8_t* src = p.w.data + o * p.w.strides[0] + i * p.w.strides[1] +
                                  kh * p.w.strides[2] + kw * p.w.strides[3];
-            *q++ = static_cast<int32_t>(load_int(src, p.w.dtype)) -
-                   p.w_zero[static_cast<size_t>(o)];
+            *q++ =
+                static_cast<int32_t>(load_int(src, p.w.dtype)) - p.w_zero[static_cast<size_t>(o)];
           }
         }
       }
@@ -46,8 +46,7 @@ void sum_position(const ConvProblem& p, const int32_t* w, int64_t image, int64_t
       if (iw < 0 || iw >= p.in_w) continue;
       const uint8_t* src = p.x.data + image * p.x.strides[0] + g * in * p.x.strides[1] +
                            ih * p.x.strides[2] + iw * p.x.strides[3];
-      const int32_t* tap =
-          w + ((g * p.kernel_h + kh) * p.kernel_w + kw) * in * out + first;
+      const int32_t* tap = w + ((g * p.kernel_h + kh) * p.kernel_w + kw) * in * out + first;
       for (int64_t i = 0; i < in; ++i) {
         const int64_t v = load_int(src + i * p.x.strides[1], p.x.dtype) - p.x.zero_point;
         const int32_t* row = tap + i * out;

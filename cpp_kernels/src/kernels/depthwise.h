@@ -18,7 +18,8 @@ namespace pulsar2::kernels {
 /// Pairs and Quads first interleave the bytes of their rows, for each input column once; every
 /// output position that sees the column then multiplies it without further shuffles. S8 inputs are
 /// read as U8 + 128. Weights are packed as [block of channels][kernel column][group of rows]
-/// [channel in packed order][row of the group] (Plain: [block][kernel row][kernel column][channel]).
+/// [channel in packed order][row of the group] (Plain: [block][kernel row][kernel
+/// column][channel]).
 enum class DepthwiseKind : uint8_t { Plain, Pairs, Quads };
 
 /// One line of outputs.
@@ -27,8 +28,8 @@ struct DepthwiseLine {
   int64_t channels = 0;
   int64_t kernel_h = 0;
   int64_t kernel_w = 0;
-  int64_t stride = 1;    ///< input columns from one output to the next
-  int64_t dilation = 1;  ///< input columns from one tap to the next
+  int64_t stride = 1;                    ///< input columns from one output to the next
+  int64_t dilation = 1;                  ///< input columns from one tap to the next
   const uint8_t* const* rows = nullptr;  ///< per kernel row: column 0 of x; nullptr is padding
   int64_t first_column = 0;              ///< of x, that tap 0 of output 0 sees; may be outside
   int64_t in_w = 0;
@@ -85,9 +86,8 @@ PackedDepthwise pack_depthwise(const MatrixSource& source, const DepthwiseOps& o
 /// The first channel of a block.
 inline int64_t first_channel(const DepthwiseOps& ops, int64_t channels, int64_t block) {
   const int64_t first = block * ops.block;
-  return ops.overlap && channels >= ops.block && channels - first < ops.block
-             ? channels - ops.block
-             : first;
+  return ops.overlap && channels >= ops.block && channels - first < ops.block ? channels - ops.block
+                                                                              : first;
 }
 
 /// Where channel c of a block stands in the packed order: the in-lane unpacks leave each of four

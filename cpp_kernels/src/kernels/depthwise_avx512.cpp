@@ -25,9 +25,7 @@ struct Wide {
   static Ints load(const uint8_t* p, Mask m) { return _mm512_maskz_loadu_epi8(m, p); }
   static Ints load_ints(const void* p) { return _mm512_loadu_si512(p); }
   static void store_ints(void* p, Ints v) { _mm512_storeu_si512(p, v); }
-  static void store(uint8_t* p, Ints v, Mask m, int64_t /*n*/) {
-    _mm512_mask_storeu_epi8(p, m, v);
-  }
+  static void store(uint8_t* p, Ints v, Mask m, int64_t /*n*/) { _mm512_mask_storeu_epi8(p, m, v); }
   static Ints dot(Ints acc, Ints x, Ints w) { return _mm512_dpbusd_epi32(acc, x, w); }
   static Ints scale(Ints acc, const float* mult) {
     return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(mult)));
@@ -61,9 +59,7 @@ struct Narrow {
   using Mask = __mmask32;
   static Mask mask(int64_t n) { return n >= 32 ? ~Mask{0} : (Mask{1} << n) - 1; }
   static Ints load(const uint8_t* p, Mask m) { return _mm256_maskz_loadu_epi8(m, p); }
-  static void store(uint8_t* p, Ints v, Mask m, int64_t /*n*/) {
-    _mm256_mask_storeu_epi8(p, m, v);
-  }
+  static void store(uint8_t* p, Ints v, Mask m, int64_t /*n*/) { _mm256_mask_storeu_epi8(p, m, v); }
   static Ints dot(Ints acc, Ints x, Ints w) { return _mm256_dpbusd_epi32(acc, x, w); }
 #include "depthwise_quads256.inc"
 };

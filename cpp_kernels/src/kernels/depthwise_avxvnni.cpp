@@ -15,9 +15,7 @@ struct Narrow {
   static constexpr int kRows = 4;
 #include "depthwise_vector256.inc"
 #include "depthwise_partial256.inc"
-  static Ints dot(Ints acc, Ints x, Ints w) {
-    return _mm256_dpbusd_avx_epi32(acc, x, w);
-  }
+  static Ints dot(Ints acc, Ints x, Ints w) { return _mm256_dpbusd_avx_epi32(acc, x, w); }
 #include "depthwise_quads256.inc"
 };
 

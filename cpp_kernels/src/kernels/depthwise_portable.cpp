@@ -58,9 +58,7 @@ void run_line(const DepthwiseLine& t) {
   }
 }
 
-void line(const DepthwiseLine& t) {
-  t.x_signed ? run_line<int8_t>(t) : run_line<uint8_t>(t);
-}
+void line(const DepthwiseLine& t) { t.x_signed ? run_line<int8_t>(t) : run_line<uint8_t>(t); }
 
 }  // namespace
 

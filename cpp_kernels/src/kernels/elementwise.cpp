@@ -16,8 +16,7 @@ void run_unary_fn(const KernelCall& call, const char* op, UnaryFn fn, float alph
   check_view(x, op, "x");
   check_view(y, op, "y");
   check_same_shape(x, y, op, "x", "y");
-  const Clamp clamp =
-      make_clamp(y.dtype, call.params[clamp_index], call.params[clamp_index + 1]);
+  const Clamp clamp = make_clamp(y.dtype, call.params[clamp_index], call.params[clamp_index + 1]);
   const ElementOps& ops = element_ops(current_isa());
   const LoopNest<2> nest(y.ndim, y.shape, {{y.data, y.strides}, {x.data, x.strides}});
   nest.run(call.parallel, kBlock, kGrain, [&](uint8_t* const* p, int64_t n) {

@@ -144,8 +144,8 @@ void Folder::finish_sum(int64_t valid, int64_t divisor, int64_t n) {
   if (float_) {
     const auto& a = acc_.f32;
     for (int64_t i = 0; i < n; ++i) {
-      const float sum = ((a[0][i] + a[4][i]) + (a[2][i] + a[6][i])) +
-                        ((a[1][i] + a[5][i]) + (a[3][i] + a[7][i]));
+      const float sum =
+          ((a[0][i] + a[4][i]) + (a[2][i] + a[6][i])) + ((a[1][i] + a[5][i]) + (a[3][i] + a[7][i]));
       out_[i] = sum / count;
     }
     return;
@@ -160,8 +160,7 @@ void Folder::finish_sum(int64_t valid, int64_t divisor, int64_t n) {
 }
 
 void Folder::finish_extreme(uint8_t* y, int64_t stride, int64_t n) {
-  const bool same =
-      x_.dtype == y_.dtype && x_.scale == y_.scale && x_.zero_point == y_.zero_point;
+  const bool same = x_.dtype == y_.dtype && x_.scale == y_.scale && x_.zero_point == y_.zero_point;
   if (float_) {
     ops_.store(acc_.f32[0], y, stride, y_.dtype, y_.scale, y_.zero_point, clamp_, n);
   } else if (!same) {

@@ -28,7 +28,7 @@ uint16_t float_to_half(float value) {
   std::memcpy(&bits, &value, sizeof bits);
   const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);  // NaN
+  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);   // NaN
   if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds to 2^16
   if (magnitude < 0x38800000u) {
     // Subnormal: adding 0.5 leaves the rounded multiple of 2^-24 in the low bits.

@@ -11,7 +11,8 @@ namespace pulsar2::kernels {
 
 /// The common iteration space of N operands of one shape, for work whose order does not matter:
 /// dimensions of size 1 are gone, the rest is ordered so that the first operand (the output) is
-/// walked as contiguously as possible, and neighbours that are one run for every operand are merged.
+/// walked as contiguously as possible, and neighbours that are one run for every operand are
+/// merged.
 template <int N>
 struct LoopNest {
   int ndim = 0;                  ///< outer dimensions, slowest first

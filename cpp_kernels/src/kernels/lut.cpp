@@ -56,9 +56,8 @@ void run_lut(const KernelCall& call) {
   const int64_t rows = nest.inner_stride[2];
   if (size == 1 && ys == 1 && xs == 1 && rows == 0 && entry == 1) {
     const ByteOps& ops = byte_ops(current_isa());
-    nest.run(call.parallel, kLutBlock, kLutBlock, [&](uint8_t* const* p, int64_t n) {
-      ops.lut(p[2], p[1], p[0], n);
-    });
+    nest.run(call.parallel, kLutBlock, kLutBlock,
+             [&](uint8_t* const* p, int64_t n) { ops.lut(p[2], p[1], p[0], n); });
     return;
   }
   nest.run(call.parallel, kLutBlock, kLutBlock, [&](uint8_t* const* p, int64_t n) {

@@ -32,8 +32,7 @@ Taps taps_at(int64_t out, int64_t size, int64_t kernel, int64_t stride, int64_t 
   t.end = t.first >= size ? 0 : std::min(kernel, (size - 1 - t.first) / dilation + 1);
   t.end = std::max(t.end, t.begin);
   const int64_t limit = size + pad_end;
-  t.counted =
-      t.first >= limit ? 0 : std::min(kernel, (limit - 1 - t.first) / dilation + 1);
+  t.counted = t.first >= limit ? 0 : std::min(kernel, (limit - 1 - t.first) / dilation + 1);
   return t;
 }
 
@@ -160,8 +159,8 @@ void run_pool(const KernelCall& call) {
     fail("pool: x is [%d, %d, ..], y is [%d, %d, ..]", x.shape[0], x.shape[1], y.shape[0],
          y.shape[1]);
   }
-  const PoolProblem problem{x, y, p, make_clamp(y.dtype, p.clamp_lo, p.clamp_hi), current_isa(),
-                            p.kind == 1};
+  const PoolProblem problem{
+      x, y, p, make_clamp(y.dtype, p.clamp_lo, p.clamp_hi), current_isa(), p.kind == 1};
   const int64_t rows = y.shape[2];
   const int64_t window = static_cast<int64_t>(p.kh) * p.kw;
   const int64_t row_work = x.shape[1] * y.shape[3] * window;

@@ -20,24 +20,30 @@ constexpr OperandInfo kMatmulOperands[] = {
     {"a"}, {"b"}, {"y", true}, {"mult"}, {"bias", false, true}};
 
 constexpr ParamInfo kFillParams[] = {{"value"}};
-constexpr ParamInfo kConvParams[] = {
-    {"stride_h"}, {"stride_w"}, {"pad_top"},   {"pad_left"}, {"dil_h"},    {"dil_w"},
-    {"group"},    {"bias_mode"}, {"has_wzp"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kConvParams[] = {{"stride_h"}, {"stride_w"}, {"pad_top"}, {"pad_left"},
+                                     {"dil_h"},    {"dil_w"},    {"group"},   {"bias_mode"},
+                                     {"has_wzp"},  {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kMatmulParams[] = {{"bias_mode"}, {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kEltwiseParams[] = {{"fn"}, {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kAxisParams[] = {{"axis"}};
 constexpr ParamInfo kUnaryParams[] = {
     {"fn"}, {"alpha", true}, {"beta", true}, {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kPoolParams[] = {
-    {"kind"},       {"kh"},        {"kw"},    {"stride_h"}, {"stride_w"},          {"pad_top"}, {"pad_left"},
-    {"pad_bottom"}, {"pad_right"}, {"dil_h"}, {"dil_w"},    {"count_include_pad"}, {"clamp_lo"}, {"clamp_hi"}};
+    {"kind"},     {"kh"},         {"kw"},        {"stride_h"}, {"stride_w"}, {"pad_top"},
+    {"pad_left"}, {"pad_bottom"}, {"pad_right"}, {"dil_h"},    {"dil_w"},    {"count_include_pad"},
+    {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kReduceParams[] = {{"kind"}, {"axes_mask"}, {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kClampParams[] = {{"clamp_lo"}, {"clamp_hi"}};
 
 template <size_t N, size_t M>
 constexpr KernelEntry entry(Opcode opcode, const char* name, KernelFn fn,
                             const OperandInfo (&operands)[N], const ParamInfo (&params)[M]) {
-  return {static_cast<uint16_t>(opcode), name,  fn, operands, count_of(operands), params,
+  return {static_cast<uint16_t>(opcode),
+          name,
+          fn,
+          operands,
+          count_of(operands),
+          params,
           count_of(params)};
 }
 

@@ -48,8 +48,8 @@ Requant make_requant(const char* op, const View& y, int64_t channels, const View
   return r;
 }
 
-void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, int64_t n,
-                    uint8_t* y, int64_t stride) const {
+void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, int64_t n, uint8_t* y,
+                    int64_t stride) const {
   alignas(64) float v[kBlock];
   const float* m = mult.data() + first;
   const int32_t* b = int_bias.data() + first;

@@ -14,16 +14,17 @@ enum BiasMode : int32_t { kNoBias = 0, kIntBias = 1, kFloatBias = 2 };
 ///
 ///   integer y, no bias or S32 bias:  y = clamp(rne(f32(acc + bias) * mult) + zero_point)
 ///   integer y, F32 bias:             y = clamp(rne((f32(acc) * mult + bias) / scale) + zero_point)
-///   F32 y:                           y = clamp(f32(acc + bias) * mult), then + bias where it is F32
+///   F32 y:                           y = clamp(f32(acc + bias) * mult), then + bias where it is
+///   F32
 struct Requant {
   DType dtype = DType::U8;
   float divisor = 1.0f;  ///< of the value before rounding; 1 where mult holds the scale of y
   int32_t zero_point = 0;
   int32_t bias_mode = kNoBias;
   Clamp clamp;
-  std::vector<float> mult;         ///< per output channel
-  std::vector<int32_t> int_bias;   ///< per output channel, zeros where there is none
-  std::vector<float> float_bias;   ///< per output channel where bias_mode is kFloatBias
+  std::vector<float> mult;        ///< per output channel
+  std::vector<int32_t> int_bias;  ///< per output channel, zeros where there is none
+  std::vector<float> float_bias;  ///< per output channel where bias_mode is kFloatBias
 
   /// Writes outputs of channels [first, first + n), n at most kBlock. `acc` has no bias yet.
   void apply(const ElementOps& ops, const int64_t* acc, int64_t first, int64_t n, uint8_t* y,

@@ -28,7 +28,8 @@
 #else
 // _Pragma takes one literal, not several side by side.
 #define PULSAR2_TARGET_BEGIN \
-  _Pragma("clang attribute push(__attribute__((target(\"avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni\"))), apply_to = function)")
+  _Pragma(                   \
+      "clang attribute push(__attribute__((target(\"avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni\"))), apply_to = function)")
 #endif
 #define PULSAR2_TARGET_END _Pragma("clang attribute pop")
 #else
@@ -37,7 +38,7 @@
 #elif PULSAR2_TARGET_ID == 2
 #define PULSAR2_TARGET_BEGIN _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,avxvnni\")")
 #else
-#define PULSAR2_TARGET_BEGIN   \
+#define PULSAR2_TARGET_BEGIN           \
   _Pragma("GCC push_options") _Pragma( \
       "GCC target(\"avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,prefer-vector-width=512\")")
 #endif

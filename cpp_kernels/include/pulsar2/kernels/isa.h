@@ -19,7 +19,8 @@ Isa best_isa();
 /// Whether this processor can run the path.
 bool isa_supported(Isa isa);
 
-/// The path that kernels called from this thread take: best_isa() unless an IsaScope says otherwise.
+/// The path that kernels called from this thread take: best_isa() unless an IsaScope says
+/// otherwise.
 Isa current_isa();
 
 const char* isa_name(Isa isa);
