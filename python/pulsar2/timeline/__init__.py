@@ -5,7 +5,8 @@
 """
 
 from pulsar2.timeline.html import report_html
-from pulsar2.timeline.model import KINDS, OcmBlock, OperatorCost, Timeline
+from pulsar2.timeline.model import KINDS, OperatorCost, Timeline
+from pulsar2.timeline.occupancy import OcmBlock
 from pulsar2.timeline.picture import picture
 from pulsar2.timeline.trace import trace_json
 
