@@ -31,7 +31,7 @@ from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
 from pulsar2.weights import AnyArray
 
 _DTYPES = {"U8": np.uint8, "S8": np.int8, "U16": np.uint16, "S16": np.int16, "FP32": np.float32}
-_OPTION = re.compile(r"\s+(dtype|layout|model-layout|mean|std)=(\S*)$")
+_OPTION = re.compile(r"\s+(dtype|layout|model-layout|mean|std|slice|pad|pad-value)=(\S*)$")
 _LAYOUTS = ("NCHW", "NHWC")
 
 
@@ -45,23 +45,29 @@ class _Input:
     model_layout: str = "NCHW"
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    cuts: tuple[int, ...] = ()
+    pads: tuple[int, ...] = ()
+    pad_value: float = 0.0
 
 
 @dataclass(frozen=True)
 class InsertPreprocessPass(AxPass):
     """Makes the graph's inputs the runtime's: what a camera or decoder delivers.
 
-    Each input that is named gets the runtime's element type and layout, and before the model are
-    inserted, where there is something to do, DequantizeLinear (of scale 1), Normalize, and
-    Transpose. They are named `<input>_DequantizeLinear` and so on. Where the input has an observed
-    range (`quant.range`), the inserted operations get theirs: of an integer input the range that
-    its type can reach, of a float one what the observed range was before normalization.
+    Each input that is named gets the runtime's element type, extent and layout, and before the
+    model are inserted, where there is something to do, DequantizeLinear (of scale 1), Slice, Pad,
+    Normalize, and Transpose. They are named `<input>_DequantizeLinear` and so on. Where the input
+    has an observed range (`quant.range`), the inserted operations get theirs: of an integer input
+    the range that its type can reach (from normalization on only where that has 8 bits), of a
+    float one what the observed range was before normalization.
 
     Options:
     - `inputs`: one text per input, the name and then any of ` dtype=U8|S8|U16|S16|FP32`,
       ` layout=NCHW|NHWC` (at run time), ` model-layout=NCHW|NHWC`, ` mean=a,b,c` and ` std=a,b,c`
-      (one number, or one per channel). The defaults are FP32, NCHW, NCHW, nothing subtracted or
-      divided.
+      (one number, or one per channel), ` slice=b,e,b,e,..` (how much is cut off at the begin and
+      end of each axis of the runtime's layout), then ` pad=b,e,b,e,..` (how much is put there, of
+      the value ` pad-value=v` before normalization). The defaults are FP32, NCHW, NCHW, nothing
+      subtracted, divided, cut or put.
 
     Precondition: `@main` is a float graph, calibrated or not. Postcondition: its arguments have the
     runtime's types; the names of its inputs are the same.
@@ -130,7 +136,21 @@ def _parse(text: str, diagnostics: Diagnostics) -> _Input:
             numbers.append(())
     if 0 in numbers[1]:
         diagnostics.error("a standard deviation is 0", where)
-    return _Input(rest, dtype, layouts[0], layouts[1], numbers[0], numbers[1])
+    edges = [_edges(key, values.get(key, ""), where, diagnostics) for key in ("slice", "pad")]
+    try:
+        value = float(values.get("pad-value", 0))
+    except ValueError:
+        diagnostics.error(f"pad-value={values['pad-value']} is not a number", where)
+        value = 0.0
+    return _Input(rest, dtype, *layouts, *numbers, *edges, value)
+
+
+def _edges(key: str, text: str, where: str, diagnostics: Diagnostics) -> tuple[int, ...]:
+    words = [v for v in text.split(",") if v]
+    if any(not v.isdecimal() for v in words) or len(words) % 2:
+        diagnostics.error(f"{key}={text} is not a begin and an end for each axis", where)
+        return ()
+    return tuple(int(v) for v in words)
 
 
 def _check(item: _Input, argument: BlockArgument, diagnostics: Diagnostics) -> None:
@@ -148,6 +168,33 @@ def _check(item: _Input, argument: BlockArgument, diagnostics: Diagnostics) -> N
             diagnostics.error(
                 f"it has {channels} channels, but {key} has {len(values)} numbers", where
             )
+    fits = True
+    for key, edges in (("slice", item.cuts), ("pad", item.pads)):
+        if len(edges) not in (0, 2 * len(shape)):
+            fits = False
+            diagnostics.error(
+                f"it has {len(shape)} axes, but {key} has {len(edges)} numbers",
+                where,
+                f"a begin and an end for each axis: {2 * len(shape)} numbers",
+            )
+    if fits and min(_extent(item, shape)[1], default=1) < 1:
+        diagnostics.error(
+            f"of its {list(_extent(item, shape)[0])} elements padding leaves none", where
+        )
+
+
+def _extent(
+    item: _Input, shape: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The model's shape in the runtime's layout, that before padding, that before slicing too."""
+    perm = _permutation(item)
+    model = tuple(shape if perm is None else (shape[perm.index(i)] for i in range(len(perm))))
+    inner = _widened(model, [-n for n in item.pads])
+    return model, inner, _widened(inner, item.cuts)
+
+
+def _widened(shape: Sequence[int], edges: Sequence[int]) -> tuple[int, ...]:
+    return tuple(n + sum(edges[2 * axis : 2 * axis + 2], start=0) for axis, n in enumerate(shape))
 
 
 def _channel_axis(layout: str, rank: int) -> int:
@@ -169,9 +216,9 @@ class _Preprocess:
         perm = _permutation(item)
         shape = static_shape_of(argument.type)
         assert shape is not None
-        extent = shape if perm is None else tuple(shape[perm.index(i)] for i in range(len(perm)))
+        extent, _, outer = _extent(item, shape)
         dtype = np.dtype(_DTYPES[item.dtype])
-        source = self._retype(argument, tensor_type(element_type_of_dtype(dtype), extent))
+        source = self._retype(argument, tensor_type(element_type_of_dtype(dtype), outer))
         users = [(use.operation, use.index) for use in source.uses]
 
         axis = _channel_axis(item.layout, len(extent))
@@ -179,6 +226,8 @@ class _Preprocess:
         before = _range_before(dtype, observed, mean, std)
         ends = [(v - m) / s for m, s in zip(mean, std, strict=True) for v in before or ()]
         after = (min(ends), max(ends)) if ends else None
+        if dtype.itemsize == 2 and dtype.kind in "iu" and observed is not None:
+            after = observed  # data rarely fill 16 bits
         if before is not None:
             self._ranges[source] = before
         logger.info("preprocess tensor [{}]", item.name)
@@ -187,11 +236,29 @@ class _Preprocess:
             one = self._constant(np.array(1, np.float32), "scale")
             zero = self._constant(np.array(0, dtype), "zero_point")
             value = self._put("DequantizeLinear", before, [value, one, zero])
+        value = self._cut_and_pad(value, outer, before)
         if any(mean) or any(s != 1 for s in std):
             value = self._normalize(value, axis, mean, std, after)
         if perm is not None:
             value = self._put("Transpose", after, [value], {"perm": perm})
         self._finish(users, value, annotate=observed is not None)
+
+    def _cut_and_pad(self, value: SSAValue, outer: Sequence[int], range_: Range | None) -> SSAValue:
+        item = self._item
+        if any(item.cuts):
+            starts = item.cuts[::2]
+            ends = [n - cut for n, cut in zip(outer, item.cuts[1::2], strict=True)]
+            bounds = [np.array(v, np.int64) for v in (starts, ends, range(len(outer)))]
+            names = ("starts", "ends", "axes")
+            constants = [self._constant(v, n) for v, n in zip(bounds, names, strict=True)]
+            value = self._put("Slice", range_, [value, *constants])
+        if any(item.pads):
+            pads = self._constant(np.array(item.pads[::2] + item.pads[1::2], np.int64), "pads")
+            filler = self._constant(np.array(item.pad_value, np.float32), "pad_value")
+            if range_ is not None:
+                range_ = min(range_[0], item.pad_value), max(range_[1], item.pad_value)
+            value = self._put("Pad", range_, [value, pads, filler])
+        return value
 
     def _retype(self, argument: BlockArgument, type_: TypeAttribute) -> BlockArgument:
         location, hint = argument.location, argument.name_hint

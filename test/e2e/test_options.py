@@ -17,6 +17,7 @@ from pulsar2.context import AxContext, make_context
 from pulsar2.dialects.quant import ConvOp
 from pulsar2.dialects.quant.types import UniformPerAxisType, element_type
 from pulsar2.quant_axmodel import read_quant_axmodel
+from pulsar2.runtime import InferenceSession
 
 
 @pytest.fixture
@@ -105,3 +106,44 @@ def test_explicit_mean_and_std_embed_nothing(built: Path, build: Any, tmp_path: 
     assert "preprocess tensor" not in outcome.err
     (tensor,) = read_axmodel(tmp_path / "out" / "compiled.axmodel").inputs
     assert (tensor.dtype, tensor.shape) == (np.float32, (1, 3, 16, 16))
+
+
+def test_slicing_and_padding(built: Path, build: Any, tmp_path: Path) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["input_processors"][0] |= {
+        "slicing": [0, 0, 2, 3, 0, 1, 0, 0],
+        "padding": [0, 0, 1, 0, 0, 2, 0, 0],
+        "padding_constant_value": 114,
+    }
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    session = InferenceSession(tmp_path / "out" / "compiled.axmodel")
+    (given,) = session.get_inputs()
+    assert tuple(given.shape) == (1, 20, 15, 3)
+    image = np.random.default_rng(5).integers(0, 256, given.shape, dtype=np.uint8)
+    inner = image[:, 2:17, :14]
+    framed = np.pad(inner, ((0, 0), (1, 0), (0, 2), (0, 0)), constant_values=114)
+    plain = InferenceSession(built / "out" / "compiled.axmodel")
+    (expected,) = plain.run(None, {given.name: framed})
+    (got,) = session.run(None, {given.name: image})
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("S8", np.int8), ("U16", np.uint16), ("S16", np.int16)]
+)
+def test_src_dtype(built: Path, tmp_path: Path, name: str, dtype: type[np.integer[Any]]) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["input_processors"][0] |= {"src_dtype": name}
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    session = InferenceSession(tmp_path / "out" / "compiled.axmodel")
+    (given,) = session.get_inputs()
+    assert given.dtype == np.dtype(dtype).name
+    image = np.random.default_rng(6).integers(0, 128, given.shape)
+    plain = InferenceSession(built / "out" / "compiled.axmodel")
+    (expected,) = plain.run(None, {given.name: image.astype(np.uint8)})
+    (got,) = session.run(None, {given.name: image.astype(dtype)})
+    np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 0.1)

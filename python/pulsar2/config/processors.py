@@ -35,7 +35,7 @@ class InputProcessor(Message):
     src_dtype: Literal["U8", "S8", "U16", "S16", "U32", "S32", "FP16", "FP32"] = option(
         "FP32",
         "element type at run time",
-        not_built_values=dict.fromkeys(("S8", "U16", "S16", "U32", "S32", "FP16"), ""),
+        not_built_values=dict.fromkeys(("U32", "S32", "FP16"), ""),
     )
     src_extra_shapes: list[ExtraShape] = option(
         list, "further sizes of this input, each compiled into a group of its own", built=False
@@ -60,12 +60,18 @@ class InputProcessor(Message):
         limits="not 0",
     )
     padding: Repeated[int] = option(
-        list, "begin and end padding of each axis, by turns", built=False
+        list,
+        "how much is put at begin and end of each runtime axis, after slicing",
+        limits="a begin and an end for each axis, 0 and more",
     )
     padding_mode: Literal["constant"] = option("constant", "what padding is filled with")
-    padding_constant_value: int = option(0, "the value that padding is filled with", built=False)
+    padding_constant_value: int = option(
+        0, "the value that padding is filled with, before mean and std"
+    )
     slicing: Repeated[int] = option(
-        list, "elements cut off at begin and end of each axis, by turns", built=False
+        list,
+        "how much is cut off at begin and end of each runtime axis",
+        limits="a begin and an end for each axis, 0 and more",
     )
 
 

@@ -78,7 +78,9 @@ class InputPlan:
         said = self.processor
         mean = any(self.mean)
         std = any(s != 1 for s in self.std)
-        if said.src_dtype == "FP32" and said.src_layout == said.tensor_layout and not (mean or std):
+        edges = any(said.padding) or any(said.slicing)
+        same = said.src_dtype == "FP32" and said.src_layout == said.tensor_layout
+        if same and not (mean or std or edges):
             return ""
         words = [
             self.model.name,
@@ -87,6 +89,9 @@ class InputPlan:
             f"model-layout={said.tensor_layout}",
             f"mean={_numbers(self.mean)}" if mean else "",
             f"std={_numbers(self.std)}" if std else "",
+            f"slice={_numbers(said.slicing)}" if any(said.slicing) else "",
+            f"pad={_numbers(said.padding)}" if any(said.padding) else "",
+            f"pad-value={said.padding_constant_value}" if any(said.padding) else "",
         ]
         return " ".join(w for w in words if w)
 
@@ -155,7 +160,10 @@ def _entry(entries: Sequence[E], name: str) -> E | None:
 
 def _plan(model: ModelInput, entry: InputQuantConfig, said: InputProcessor | None) -> InputPlan:
     processor = said or InputProcessor(tensor_name=model.name)
-    calibration = tuple(entry.calibration_mean), tuple(entry.calibration_std)
+    calibration = (
+        tuple(map(float, entry.calibration_mean)),
+        tuple(map(float, entry.calibration_std)),
+    )
     data = InputData(
         name=model.name,
         shape=model.shape,
@@ -168,8 +176,8 @@ def _plan(model: ModelInput, entry: InputQuantConfig, said: InputProcessor | Non
         mean=calibration[0],
         std=calibration[1],
     )
-    mean = tuple(processor.mean) or calibration[0]
-    std = tuple(processor.std) or calibration[1]
+    mean = tuple(map(float, processor.mean)) or calibration[0]
+    std = tuple(map(float, processor.std)) or calibration[1]
     return InputPlan(model, data, processor, mean, std)
 
 
@@ -201,4 +209,4 @@ def _tell(config: BuildConfig, plans: Sequence[InputPlan], interface: Interface)
 
 
 def _numbers(values: Sequence[float]) -> str:
-    return ",".join(repr(float(v)) for v in values)
+    return ",".join(repr(v) for v in values)

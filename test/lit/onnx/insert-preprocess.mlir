@@ -1,9 +1,11 @@
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC mean=127 std=128"}' --mlir-print-debuginfo %s | filecheck %s
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2,3 std=2,2,4"}' %s | filecheck %s --check-prefix=FLOAT
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image layout=NHWC model-layout=NHWC"}' %s | filecheck %s --check-prefix=SAME
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC slice=0,0,1,2,0,1,0,0 pad=0,0,2,0,0,1,0,0 pad-value=114"}' %s | filecheck %s --check-prefix=EDGES
 // RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="imgae dtype=U8"}' %s 2>&1 | filecheck %s --check-prefix=NAME
 // RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U9 layout=CHW mean=x std=0"}' %s 2>&1 | filecheck %s --check-prefix=VALUE
 // RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2","row layout=NHWC"}' %s 2>&1 | filecheck %s --check-prefix=FIT
+// RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image slice=1,2,3 pad=-1,0 pad-value=x","row slice=1,1 pad=0,0,4,4"}' %s 2>&1 | filecheck %s --check-prefix=EDGE
 
 // CHECK: func.func @main(%image: tensor<1x4x4x3xui8> {quant.range = array<f32: 0.000000e+00, 2.550000e+02>} loc("image"), %row: tensor<1x8xf32> loc("row")) -> (tensor<1x3x4x4xf32>, tensor<1x8xf32>) attributes {ax.input_names = ["image", "row"]}
 // CHECK: [[ONE:%\w+]] = onnx.Constant {value = dense<1.000000e+00> : tensor<f32>}
@@ -18,6 +20,16 @@
 // FLOAT-NEXT: onnx.Relu([[N]])
 
 // SAME: onnx.Relu(%image)
+
+// EDGES: func.func @main(%image: tensor<1x5x4x3xui8>
+// EDGES: [[D:%\w+]] = onnx.DequantizeLinear(%image
+// EDGES: [[S:%\w+]] = onnx.Slice([[D]], {{.*}} -> tensor<1x2x3x3xf32>
+// EDGES: [[P:%\w+]] = onnx.Pad([[S]], {{.*}} -> tensor<1x4x4x3xf32>
+// EDGES: onnx.Transpose([[P]])
+
+// EDGE: slice=1,2,3 is not a begin and an end for each axis
+// EDGE: pad=-1,0 is not a begin and an end for each axis
+// EDGE: pad-value=x is not a number
 
 // NAME: 'imgae' is not an input of the graph (did you mean 'image'?)
 // VALUE: dtype 'U9' is not supported (one of U8, S8, U16, S16, FP32)
