@@ -37,6 +37,7 @@ PASSES: dict[str, str] = {
     "onnx-fold-pad": f"{_ONNX}.fold_pad:FoldPadPass",
     "onnx-fuse-activations": f"{_ONNX}.fuse_activations:FuseActivationsPass",
     "onnx-insert-preprocess": f"{_ONNX}.insert_preprocess:InsertPreprocessPass",
+    "onnx-insert-postprocess": f"{_ONNX}.insert_postprocess:InsertPostprocessPass",
     # onnx -> quant
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
     "convert-onnx-to-quant": f"{_QUANT}.convert_onnx_to_quant:ConvertOnnxToQuant",
@@ -105,9 +106,12 @@ PIPELINES: dict[str, Pipeline] = {
         ),
     ),
     "preprocess": Pipeline(
-        "the inputs of a calibrated float graph become those at run time",
-        ("onnx-insert-preprocess{{inputs={inputs}}}",),
-        {"inputs": '""'},
+        "the inputs and outputs of a calibrated float graph become those at run time",
+        (
+            "onnx-insert-preprocess{{inputs={inputs}}}",
+            "onnx-insert-postprocess{{outputs={outputs}}}",
+        ),
+        {"inputs": '""', "outputs": '""'},
     ),
     "quantize": Pipeline(
         "a calibrated float graph to quantized numbers",

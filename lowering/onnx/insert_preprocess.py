@@ -91,7 +91,7 @@ class InsertPreprocessPass(AxPass):
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         diagnostics = Diagnostics()
-        described = [_parse(text, diagnostics) for text in self.inputs]
+        described = [_parse(text, diagnostics) for text in self.inputs if text]
         for op in module.ops:
             if isinstance(op, FuncOp) and op.sym_name.data == "main":
                 names = {location_name(a.location): a for a in op.body.block.args}
@@ -136,13 +136,13 @@ def _parse(text: str, diagnostics: Diagnostics) -> _Input:
             numbers.append(())
     if 0 in numbers[1]:
         diagnostics.error("a standard deviation is 0", where)
-    edges = [_edges(key, values.get(key, ""), where, diagnostics) for key in ("slice", "pad")]
+    cuts, pads = (_edges(k, values.get(k, ""), where, diagnostics) for k in ("slice", "pad"))
     try:
         value = float(values.get("pad-value", 0))
     except ValueError:
         diagnostics.error(f"pad-value={values['pad-value']} is not a number", where)
         value = 0.0
-    return _Input(rest, dtype, *layouts, *numbers, *edges, value)
+    return _Input(rest, dtype, layouts[0], layouts[1], numbers[0], numbers[1], cuts, pads, value)
 
 
 def _edges(key: str, text: str, where: str, diagnostics: Diagnostics) -> tuple[int, ...]:

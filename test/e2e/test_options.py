@@ -147,3 +147,43 @@ def test_src_dtype(built: Path, tmp_path: Path, name: str, dtype: type[np.intege
     (expected,) = plain.run(None, {given.name: image.astype(np.uint8)})
     (got,) = session.run(None, {given.name: image.astype(dtype)})
     np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 0.1)
+
+
+def test_output_axes(built: Path, tmp_path: Path) -> None:
+    model = onnx.load(built / "model.onnx")
+    (conv,) = (n for n in model.graph.node if n.op_type == "Conv")
+    features = next(n for n in model.graph.node if n.input[0] == conv.output[0]).output[0]
+    model.graph.output.append(onnx.ValueInfoProto(name=features))
+    onnx.save(model, tmp_path / "model.onnx")
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["input"] = str(tmp_path / "model.onnx")
+
+    def outputs(name: str, **said: Any) -> list[Any]:
+        value["output_processors"] = [{"tensor_name": features, **said}] if said else []
+        (tmp_path / "c.json").write_text(json.dumps(value))
+        outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / name)
+        assert outcome.code == 0, outcome.err
+        session = InferenceSession(tmp_path / name / "compiled.axmodel")
+        (given,) = session.get_inputs()
+        image = np.random.default_rng(5).integers(0, 256, given.shape, dtype=np.uint8)
+        results = session.run(None, {given.name: image})
+        assert [r.shape for r in results] == [tuple(o.shape) for o in session.get_outputs()]
+        assert [o.name for o in session.get_outputs()][1] == features
+        return list(results)
+
+    plain = outputs("plain")
+    last = outputs("nhwc", tensor_layout="NHWC")
+    np.testing.assert_array_equal(last[0], plain[0])
+    np.testing.assert_array_equal(last[1], plain[1].transpose(0, 2, 3, 1))
+    other = outputs("perm", dst_perm=[0, 3, 1, 2])
+    np.testing.assert_array_equal(other[1], plain[1].transpose(0, 3, 1, 2))
+
+
+def test_output_axes_that_do_not_fit(built: Path, tmp_path: Path) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["output_processors"] = [{"tensor_name": "DEFAULT", "dst_perm": [0, 1, 2, 3]}]
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
+    assert outcome.code == 1
+    assert "does not fit its 2 axes" in outcome.err
+    assert not (tmp_path / "out" / "compiled.axmodel").exists()

@@ -80,9 +80,11 @@ class OutputProcessor(Message):
 
     tensor_name: str = option("", "output of the model, or DEFAULT for every output", required=True)
     tensor_layout: Layout | None = option(
-        None, "layout of the model's output", default_text="as it is", built=False
+        None, "NHWC moves the channels of a 4-d output to its end", default_text="as it is"
     )
-    dst_perm: Repeated[int] = option(list, "axes of the output in their new order", built=False)
+    dst_perm: Repeated[int] = option(
+        list, "axes of the output in their new order", limits="each axis once"
+    )
     output_dtype: Literal["FP32", "U8"] = option(
         "FP32", "element type at run time", not_built_values={"U8": ""}
     )

@@ -27,6 +27,19 @@ def check_build(config: BuildConfig, report: Report) -> None:
     _check_quant(config.quant, report)
     for index, processor in enumerate(config.input_processors):
         _check_input_processor(processor, ("input_processors", index), report)
+    for index, output in enumerate(config.output_processors):
+        if sorted(output.dst_perm) != list(range(len(output.dst_perm))):
+            report.error(
+                ("output_processors", index, "dst_perm"),
+                f"{output.dst_perm} is not an order of axes",
+                "each axis once",
+            )
+        if output.dst_perm and output.tensor_layout is not None:
+            report.error(
+                ("output_processors", index, "dst_perm"),
+                "dst_perm and tensor_layout both order the axes",
+                "one of the two",
+            )
     extra = {len(p.src_extra_shapes) for p in config.input_processors}
     if len(extra) > 1:
         report.error(

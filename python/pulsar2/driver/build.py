@@ -24,7 +24,7 @@ from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
-from pulsar2.driver.inputs import InputPlan, Interface, plan_inputs
+from pulsar2.driver.inputs import InputPlan, Interface, output_options, plan_inputs
 from pulsar2.driver.report import (
     print_layer_config,
     print_quant_config,
@@ -144,9 +144,12 @@ class _Build:
         self._timed("calibrate", lambda: self._calibrate(module, dataset))
         if stages.dump is not None:
             stages.dump.write_calibrated(module)
-        inserted = [p.preprocess_option() for p in plans]
-        if any(inserted):
-            stages.run("preprocess", {"inputs": quoted(*filter(None, inserted))})
+        inserted = {
+            "inputs": quoted(*filter(None, (p.preprocess_option() for p in plans))),
+            "outputs": quoted(*output_options(config, Interface.of(module).outputs)),
+        }
+        if any(inserted.values()):
+            stages.run("preprocess", {k: v for k, v in inserted.items() if v})
         # Below 0 the threshold is off; a pass option is a plain decimal.
         threshold = max(config.quant.refine_weight_threshold, 0.0)
         stages.run(

@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import ModuleOp
 from pulsar2.calibration.dataset import InputData
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where
-from pulsar2.config.processors import InputProcessor
+from pulsar2.config.processors import InputProcessor, OutputProcessor
 from pulsar2.config.quant import InputQuantConfig
 from pulsar2.config.tree import Path as KeyPath
 from pulsar2.config.tree import path_text
@@ -24,7 +24,7 @@ from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 
 DEFAULT = "DEFAULT"
-E = TypeVar("E", InputProcessor, InputQuantConfig)
+E = TypeVar("E", InputProcessor, OutputProcessor, InputQuantConfig)
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,18 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
     problems.raise_if_any()
     _tell(config, plans, interface)
     return plans
+
+
+def output_options(config: BuildConfig, outputs: Sequence[str]) -> list[str]:
+    """What `onnx-insert-postprocess` is told: a text for each output that changes."""
+    perms = {name: _output_perm(_entry(config.output_processors, name)) for name in outputs}
+    return [f"{name} perm={','.join(map(str, perm))}" for name, perm in perms.items() if perm]
+
+
+def _output_perm(said: OutputProcessor | None) -> Sequence[int]:
+    if said is None:
+        return ()
+    return said.dst_perm or ((0, 2, 3, 1) if said.tensor_layout == "NHWC" else ())
 
 
 _INPUT_CONFIGS: KeyPath = ("quant", "input_configs")
