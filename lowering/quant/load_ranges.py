@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,7 +16,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.ranges import Range, write_ranges
+from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ class QuantLoadRanges(AxPass):
         names: set[str] = set()
         for op in module.ops:
             if isinstance(op, FuncOp) and not op.is_declaration:
-                values = _named_values(op)
-                names |= set(values)
-                write_ranges(op, {v: ranges[n] for n, v in values.items() if n in ranges})
+                names |= set(_named_values(op))
+                apply_ranges(op, ranges)
         errors = Diagnostics()
         for name in sorted(set(ranges) - names):
             errors.error(f"the module has no tensor '{name}'", self.file, nearest(name, names))
@@ -77,6 +77,21 @@ def read_ranges(path: str) -> dict[str, Range]:
             errors.error(f"'{name}' has no range of two ordered finite numbers", path, accepted)
     errors.raise_if_any()
     return ranges
+
+
+def ranges_by_name(func: FuncOp) -> dict[str, Range] | None:
+    """The observed ranges of `func` by tensor name; None where a name does not tell one tensor."""
+    named = _named_values(func)
+    values = [*func.args, *(r for op in func.body.block.ops for r in op.results)]
+    ranges = {v: pair for v in values if (pair := range_of(v)) is not None}
+    found = {name: ranges[v] for name, v in named.items() if v in ranges}
+    return found if len(found) == len(ranges) else None
+
+
+def apply_ranges(func: FuncOp, ranges: Mapping[str, Range]) -> None:
+    """Gives the tensors of `func` their ranges; those that it lacks have no effect."""
+    values = _named_values(func)
+    write_ranges(func, {v: ranges[n] for n, v in values.items() if n in ranges})
 
 
 def _named_values(func: FuncOp) -> dict[str, SSAValue]:

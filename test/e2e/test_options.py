@@ -187,3 +187,30 @@ def test_output_axes_that_do_not_fit(built: Path, tmp_path: Path) -> None:
     assert outcome.code == 1
     assert "does not fit its 2 axes" in outcome.err
     assert not (tmp_path / "out" / "compiled.axmodel").exists()
+
+
+def test_the_second_build_skips_calibration(built: Path, tmp_path: Path) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+
+    def build(*words: str) -> tuple[bool, bytes]:
+        (tmp_path / "c.json").write_text(json.dumps(value))
+        outcome = run(
+            "build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out", *words
+        )
+        assert outcome.code == 0, outcome.err
+        skipped = "an earlier build with the same model and data" in outcome.err
+        assert skipped == ("Calibration Progress" not in outcome.out + outcome.err)
+        return skipped, (tmp_path / "out" / "compiled.axmodel").read_bytes()
+
+    first = build()
+    assert not first[0]
+    assert build() == (True, first[1])
+    assert build("--no_cache") == (False, first[1])
+    assert build("--npu_mode", "NPU2")[0]
+    (kept,) = (tmp_path / "out" / "quant" / "cache").iterdir()
+    kept.write_text("{ damaged")
+    assert build() == (False, first[1])
+    assert not build("--quant.calibration_method", "KL")[0]
+    value["quant"]["input_configs"][0]["calibration_size"] = 3
+    assert not build()[0]
+    assert build()[0]

@@ -25,6 +25,9 @@ class BuildConfig(Message):
     output_dir: str = option("", "folder for the results", required=True)
     output_name: str = option("compiled.axmodel", "file name of the compiled model in output_dir")
     work_dir: str = option("", "folder for intermediate results", default_text="output_dir")
+    no_cache: bool = option(
+        False, "calibrate anew, even if work_dir holds the ranges of the same model and data"
+    )
     model_type: Literal["ONNX", "QuantAxModel", "QuantONNX"] = option(
         "ONNX",
         "what the model file is: float ONNX, quant_axmodel.onnx of an earlier build, or ONNX with "

@@ -20,6 +20,7 @@ from pulsar2.config.shapes import parse_input_shapes
 from pulsar2.console.log import Log
 from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
+from pulsar2.driver.cache import CalibrationCache
 from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
@@ -183,9 +184,13 @@ class _Build:
             logger.info("save quant_axmodel to [{}]", folder / name)
 
     def _calibrate(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
+        method = self._config.quant.calibration_method
+        cache = CalibrationCache(self._workspace.cache, module, dataset, method)
+        if not self._config.no_cache and cache.load():
+            return
         with calibration_bar(len(dataset)) as advance:
-            method = self._config.quant.calibration_method
             calibrate(module, self._ctx, dataset, method, advance=advance)
+        cache.store()
 
 
 def _show_stage(label: str, stages: Stages, stage: str) -> None:

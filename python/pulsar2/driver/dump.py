@@ -8,13 +8,11 @@ from pathlib import Path
 
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp
 
 from pulsar2.context import AxContext
 from pulsar2.files import make_folder, write_text
 from pulsar2.ir.text import print_module, weight_keys
-from pulsar2.locations import tensor_name
-from pulsar2.lowering.quant.ranges import range_of
+from pulsar2.lowering.quant.load_ranges import ranges_by_name
 from pulsar2.onnx_export import main_function
 from pulsar2.pass_text import quote_word
 
@@ -50,7 +48,8 @@ class Dump:
     def write_calibrated(self, module: ModuleOp) -> None:
         """As `write` after calibration, with the ranges in a file that a pass can read."""
         path = self._folder / f"{self._count + 1}_calibrate.json"
-        write_text(path, json.dumps(_ranges(main_function(module)), indent=1) + "\n")
+        ranges = ranges_by_name(main_function(module)) or {}
+        write_text(path, json.dumps(ranges, indent=1) + "\n")
         self.write("calibrate", module, f"quant-load-ranges{{file={quote_word(str(path))}}}")
 
     def _path(self, stage: str, suffix: str) -> Path:
@@ -66,10 +65,3 @@ class Dump:
 def save_weights(ctx: AxContext, text: str, path: Path) -> None:
     """Writes the weights that the text of a module refers to."""
     ctx.weights.save(path, weight_keys(text))
-
-
-def _ranges(function: FuncOp) -> dict[str, tuple[float, float]]:
-    """Observed ranges by the names of their tensors."""
-    values = [*function.args, *(r for op in function.body.block.ops for r in op.results)]
-    found = ((tensor_name(v), range_of(v)) for v in values)
-    return {name: pair for name, pair in found if pair is not None}

@@ -54,6 +54,11 @@ class Workspace:
         return self.quant / "dataset"
 
     @property
+    def cache(self) -> Path:
+        """What earlier builds found out and later ones may use."""
+        return self.quant / "cache"
+
+    @property
     def ir(self) -> Path:
         return self.work / "ir"
 
