@@ -83,7 +83,7 @@ def ranges_by_name(func: FuncOp) -> dict[str, Range] | None:
     """The observed ranges of `func` by tensor name; None where a name does not tell one tensor."""
     named = _named_values(func)
     values = [*func.args, *(r for op in func.body.block.ops for r in op.results)]
-    ranges = {v: pair for v in values if (pair := range_of(v)) is not None}
+    ranges: dict[SSAValue, Range] = {v: pair for v in values if (pair := range_of(v)) is not None}
     found = {name: ranges[v] for name, v in named.items() if v in ranges}
     return found if len(found) == len(ranges) else None
 
