@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from loguru import logger
-from xdsl.dialects.builtin import FunctionType, LocationAttr, ModuleOp, f32
+from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import BlockArgument, Operation, SSAValue, TypeAttribute
 from xdsl.rewriter import InsertPoint, Rewriter
@@ -18,36 +17,21 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.attributes import AttributeValue
 from pulsar2.dialects.onnx.builder import OpBuilder
-from pulsar2.dialects.onnx.preprocess import Normalize
-from pulsar2.dialects.onnx.types import (
-    element_of,
-    element_type_of_dtype,
-    static_shape_of,
-    tensor_type,
-)
+from pulsar2.dialects.onnx.op import OnnxOp
+from pulsar2.dialects.onnx.preprocess import ColorMatrix, Normalize
+from pulsar2.dialects.onnx.types import element_type_of_dtype, static_shape_of, tensor_type
 from pulsar2.locations import location_name, name_location
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.onnx.rewrite import update_signature
+from pulsar2.lowering.onnx.runtime_input import (
+    DTYPES,
+    YUV420,
+    RuntimeInput,
+    check_runtime_input,
+    parse_runtime_input,
+)
 from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
 from pulsar2.weights import AnyArray
-
-_DTYPES = {"U8": np.uint8, "S8": np.int8, "U16": np.uint16, "S16": np.int16, "FP32": np.float32}
-_OPTION = re.compile(r"\s+(dtype|layout|model-layout|mean|std|slice|pad|pad-value)=(\S*)$")
-_LAYOUTS = ("NCHW", "NHWC")
-
-
-@dataclass(frozen=True)
-class _Input:
-    """What is said of one runtime input."""
-
-    name: str
-    dtype: str = "FP32"
-    layout: str = "NCHW"
-    model_layout: str = "NCHW"
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    cuts: tuple[int, ...] = ()
-    pads: tuple[int, ...] = ()
-    pad_value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,19 +39,22 @@ class InsertPreprocessPass(AxPass):
     """Makes the graph's inputs the runtime's: what a camera or decoder delivers.
 
     Each input that is named gets the runtime's element type, extent and layout, and before the
-    model are inserted, where there is something to do, DequantizeLinear (of scale 1), Slice, Pad,
-    Normalize, and Transpose. They are named `<input>_DequantizeLinear` and so on. Where the input
-    has an observed range (`quant.range`), the inserted operations get theirs: of an integer input
-    the range that its type can reach (from normalization on only where that has 8 bits), of a
-    float one what the observed range was before normalization.
+    model are inserted, where there is something to do, DequantizeLinear (of scale 1), what turns
+    YUV into RGB or BGR (ending in ColorMatrix), Slice, Pad, Normalize, and Transpose. They are
+    named `<input>_DequantizeLinear` and so on. Where the input has an observed range
+    (`quant.range`), the inserted operations get theirs: of an integer input the range that its type
+    can reach (from normalization on only where that has 8 bits), of a float one what the observed
+    range was before normalization.
 
     Options:
     - `inputs`: one text per input, the name and then any of ` dtype=U8|S8|U16|S16|FP32`,
       ` layout=NCHW|NHWC` (at run time), ` model-layout=NCHW|NHWC`, ` mean=a,b,c` and ` std=a,b,c`
       (one number, or one per channel), ` slice=b,e,b,e,..` (how much is cut off at the begin and
       end of each axis of the runtime's layout), then ` pad=b,e,b,e,..` (how much is put there, of
-      the value ` pad-value=v` before normalization). The defaults are FP32, NCHW, NCHW, nothing
-      subtracted, divided, cut or put.
+      the value ` pad-value=v` before normalization), ` format=YUV420SP|YVU420SP|YUYV422|UYVY422`
+      with ` color=` and 12 numbers (for each colour of the model what Y, U and V are multiplied by,
+      and what is added). The defaults are FP32, NCHW, NCHW, nothing subtracted, divided, cut or
+      put, and the model's colours.
 
     Precondition: `@main` is a float graph, calibrated or not. Postcondition: its arguments have the
     runtime's types; the names of its inputs are the same.
@@ -91,7 +78,7 @@ class InsertPreprocessPass(AxPass):
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         diagnostics = Diagnostics()
-        described = [_parse(text, diagnostics) for text in self.inputs if text]
+        described = [parse_runtime_input(text, diagnostics) for text in self.inputs if text]
         for op in module.ops:
             if isinstance(op, FuncOp) and op.sym_name.data == "main":
                 names = {location_name(a.location): a for a in op.body.block.args}
@@ -103,125 +90,35 @@ class InsertPreprocessPass(AxPass):
                             nearest(item.name, names) or f"its inputs are {', '.join(names)}",
                         )
                     else:
-                        _check(item, names[item.name], diagnostics)
+                        check_runtime_input(item, names[item.name], diagnostics)
                 diagnostics.raise_if_any()
                 for item in described:
                     _Preprocess(ctx, op, item).insert(names[item.name])
         diagnostics.raise_if_any()
 
 
-def _parse(text: str, diagnostics: Diagnostics) -> _Input:
-    values: dict[str, str] = {}
-    rest = text
-    while (match := _OPTION.search(rest)) is not None:
-        values[match.group(1)] = match.group(2)
-        rest = rest[: match.start()]
-    where = f"input '{rest}'"
-    dtype = values.get("dtype", "FP32")
-    if dtype not in _DTYPES:
-        diagnostics.error(
-            f"dtype '{dtype}' is not supported", where, f"one of {', '.join(_DTYPES)}"
-        )
-        dtype = "FP32"
-    layouts = [values.get(key, "NCHW") for key in ("layout", "model-layout")]
-    for layout in layouts:
-        if layout not in _LAYOUTS:
-            diagnostics.error(f"layout '{layout}' is not known", where, "NCHW or NHWC")
-    numbers: list[tuple[float, ...]] = []
-    for key in ("mean", "std"):
-        try:
-            numbers.append(tuple(float(v) for v in values.get(key, "").split(",") if v))
-        except ValueError:
-            diagnostics.error(f"{key}={values[key]} is not a list of numbers", where)
-            numbers.append(())
-    if 0 in numbers[1]:
-        diagnostics.error("a standard deviation is 0", where)
-    cuts, pads = (_edges(k, values.get(k, ""), where, diagnostics) for k in ("slice", "pad"))
-    try:
-        value = float(values.get("pad-value", 0))
-    except ValueError:
-        diagnostics.error(f"pad-value={values['pad-value']} is not a number", where)
-        value = 0.0
-    return _Input(rest, dtype, layouts[0], layouts[1], numbers[0], numbers[1], cuts, pads, value)
-
-
-def _edges(key: str, text: str, where: str, diagnostics: Diagnostics) -> tuple[int, ...]:
-    words = [v for v in text.split(",") if v]
-    if any(not v.isdecimal() for v in words) or len(words) % 2:
-        diagnostics.error(f"{key}={text} is not a begin and an end for each axis", where)
-        return ()
-    return tuple(int(v) for v in words)
-
-
-def _check(item: _Input, argument: BlockArgument, diagnostics: Diagnostics) -> None:
-    where = f"input '{item.name}'"
-    shape = static_shape_of(argument.type)
-    if shape is None or element_of(argument.type) != f32:
-        diagnostics.error(f"it is a {argument.type}, not a tensor of f32 of known shape", where)
-        return
-    if item.layout != item.model_layout and len(shape) != 4:
-        diagnostics.error(f"it has {len(shape)} axes; another layout needs four", where)
-        return
-    channels = shape[_channel_axis(item.model_layout, len(shape))] if shape else 0
-    for key, values in (("mean", item.mean), ("std", item.std)):
-        if len(values) not in (0, 1, channels):
-            diagnostics.error(
-                f"it has {channels} channels, but {key} has {len(values)} numbers", where
-            )
-    fits = True
-    for key, edges in (("slice", item.cuts), ("pad", item.pads)):
-        if len(edges) not in (0, 2 * len(shape)):
-            fits = False
-            diagnostics.error(
-                f"it has {len(shape)} axes, but {key} has {len(edges)} numbers",
-                where,
-                f"a begin and an end for each axis: {2 * len(shape)} numbers",
-            )
-    if fits and min(_extent(item, shape)[1], default=1) < 1:
-        diagnostics.error(
-            f"of its {list(_extent(item, shape)[0])} elements padding leaves none", where
-        )
-
-
-def _extent(
-    item: _Input, shape: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """The model's shape in the runtime's layout, that before padding, that before slicing too."""
-    perm = _permutation(item)
-    model = tuple(shape if perm is None else (shape[perm.index(i)] for i in range(len(perm))))
-    inner = _widened(model, [-n for n in item.pads])
-    return model, inner, _widened(inner, item.cuts)
-
-
-def _widened(shape: Sequence[int], edges: Sequence[int]) -> tuple[int, ...]:
-    return tuple(n + sum(edges[2 * axis : 2 * axis + 2], start=0) for axis, n in enumerate(shape))
-
-
-def _channel_axis(layout: str, rank: int) -> int:
-    return rank - 1 if layout == "NHWC" else min(1, rank - 1)
-
-
 class _Preprocess:
     """Inserts the operations of one input at the begin of a function."""
 
-    def __init__(self, ctx: AxContext, function: FuncOp, item: _Input):
+    def __init__(self, ctx: AxContext, function: FuncOp, item: RuntimeInput):
         self._function = function
         self._item = item
         self._made: list[Operation] = []
         self._builder = OpBuilder(ctx.weights, self._made.append)
         self._ranges: dict[SSAValue, Range] = {}
+        self._labels: set[str] = set()
 
     def insert(self, argument: BlockArgument) -> None:
         item, observed = self._item, range_of(argument)
-        perm = _permutation(item)
         shape = static_shape_of(argument.type)
         assert shape is not None
-        extent, _, outer = _extent(item, shape)
-        dtype = np.dtype(_DTYPES[item.dtype])
-        source = self._retype(argument, tensor_type(element_type_of_dtype(dtype), outer))
+        extent, outer = item.model_extent(shape), item.outer_extent(shape)
+        dtype = np.dtype(DTYPES[item.dtype])
+        stored = tensor_type(element_type_of_dtype(dtype), item.stored_extent(shape))
+        source = self._retype(argument, stored)
         users = [(use.operation, use.index) for use in source.uses]
 
-        axis = _channel_axis(item.layout, len(extent))
+        axis = item.channel_axis(len(extent))
         mean, std = (_spread(v, extent[axis]) for v in (item.mean or (0.0,), item.std or (1.0,)))
         before = _range_before(dtype, observed, mean, std)
         ends = [(v - m) / s for m, s in zip(mean, std, strict=True) for v in before or ()]
@@ -236,22 +133,58 @@ class _Preprocess:
             one = self._constant(np.array(1, np.float32), "scale")
             zero = self._constant(np.array(0, dtype), "zero_point")
             value = self._put("DequantizeLinear", before, [value, one, zero])
+        if item.format:
+            value = self._convert_colors(value, outer, before)
         value = self._cut_and_pad(value, outer, before)
         if any(mean) or any(s != 1 for s in std):
-            value = self._normalize(value, axis, mean, std, after)
-        if perm is not None:
-            value = self._put("Transpose", after, [value], {"perm": perm})
+            location = self._named("Normalize", value)
+            normalize = Normalize(value, axis, mean, std, location=location)
+            value = self._ranged(self._builder.add(normalize), after)
+        if item.permutation is not None:
+            value = self._put("Transpose", after, [value], {"perm": item.permutation})
         self._finish(users, value, annotate=observed is not None)
+
+    def _convert_colors(
+        self, value: SSAValue, picture: Sequence[int], range_: Range | None
+    ) -> SSAValue:
+        """RGB or BGR [N, H, W, 3] of semi-planar [N, 3H/2, W, 1] or packed [N, H, W, 2] YUV.
+
+        Each pixel has the U and V of its pair or of its block of four.
+        """
+        item = self._item
+        n, height, width, _ = picture
+        color = np.array(item.color, np.float64).reshape(3, 4)
+        if item.format in YUV420:
+            y = self._slice(value, {1: slice(0, height)}, range_)
+            rest = self._slice(value, {1: slice(height, height * 3 // 2)}, range_)
+            pairs = self._reshape(rest, (n, height // 2, 1, width // 2, 1, 2), range_)
+            for axis in (4, 2):
+                pairs = self._put("Concat", range_, [pairs, pairs], {"axis": axis})
+        else:
+            first = 0 if item.format == "YUYV422" else 1
+            y = self._slice(value, {3: slice(first, first + 1)}, range_)
+            quads = self._reshape(value, (n, height, width // 2, 4), range_)
+            pairs = self._slice(quads, {3: slice(1 - first, 4, 2)}, range_)
+            pairs = self._reshape(pairs, (n, height, width // 2, 1, 2), range_)
+            pairs = self._put("Concat", range_, [pairs, pairs], {"axis": 3})
+        if item.format == "YVU420SP":
+            color = color[:, [0, 2, 1, 3]]
+        chroma = self._reshape(pairs, (n, height, width, 2), range_)
+        pixels = self._put("Concat", range_, [y, chroma], {"axis": 3})
+        matrix = ColorMatrix(
+            pixels,
+            color[:, :3].ravel().tolist(),
+            color[:, 3].tolist(),
+            location=self._named("ColorMatrix", pixels),
+        )
+        return self._ranged(self._builder.add(matrix), range_)
 
     def _cut_and_pad(self, value: SSAValue, outer: Sequence[int], range_: Range | None) -> SSAValue:
         item = self._item
         if any(item.cuts):
-            starts = item.cuts[::2]
-            ends = [n - cut for n, cut in zip(outer, item.cuts[1::2], strict=True)]
-            bounds = [np.array(v, np.int64) for v in (starts, ends, range(len(outer)))]
-            names = ("starts", "ends", "axes")
-            constants = [self._constant(v, n) for v, n in zip(bounds, names, strict=True)]
-            value = self._put("Slice", range_, [value, *constants])
+            ends = zip(outer, item.cuts[::2], item.cuts[1::2], strict=True)
+            bounds = {axis: slice(b, size - e) for axis, (size, b, e) in enumerate(ends) if b or e}
+            value = self._slice(value, bounds, range_)
         if any(item.pads):
             pads = self._constant(np.array(item.pads[::2] + item.pads[1::2], np.int64), "pads")
             filler = self._constant(np.array(item.pad_value, np.float32), "pad_value")
@@ -259,6 +192,23 @@ class _Preprocess:
                 range_ = min(range_[0], item.pad_value), max(range_[1], item.pad_value)
             value = self._put("Pad", range_, [value, pads, filler])
         return value
+
+    def _slice(
+        self, value: SSAValue, bounds: Mapping[int, slice], range_: Range | None
+    ) -> SSAValue:
+        """The parts of some axes."""
+        rows = {
+            "starts": [s.start for s in bounds.values()],
+            "ends": [s.stop for s in bounds.values()],
+            "axes": list(bounds),
+            "steps": [s.step or 1 for s in bounds.values()],
+        }
+        constants = [self._constant(np.array(v, np.int64), k) for k, v in rows.items()]
+        return self._put("Slice", range_, [value, *constants])
+
+    def _reshape(self, value: SSAValue, shape: Sequence[int], range_: Range | None) -> SSAValue:
+        constant = self._constant(np.array(shape, np.int64), "shape")
+        return self._put("Reshape", range_, [value, constant])
 
     def _retype(self, argument: BlockArgument, type_: TypeAttribute) -> BlockArgument:
         location, hint = argument.location, argument.name_hint
@@ -268,7 +218,7 @@ class _Preprocess:
         return changed
 
     def _constant(self, array: AnyArray, part: str) -> SSAValue:
-        label = f"{self._item.name}_{part}"
+        label = self._label(part)
         return self._builder.constant(array, name_location(label, [label]))
 
     def _put(
@@ -278,31 +228,30 @@ class _Preprocess:
         operands: Sequence[SSAValue],
         attributes: Mapping[str, AttributeValue] | None = None,
     ) -> SSAValue:
-        made = self._builder.op(
-            op_type, operands, attributes, location=self._named(op_type, operands[0])
+        location = self._named(op_type, operands[0])
+        return self._ranged(
+            self._builder.op(op_type, operands, attributes, location=location), range_
         )
-        if range_ is not None:
-            self._ranges[made.result] = range_
-        return made.result
 
-    def _normalize(
-        self,
-        value: SSAValue,
-        axis: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        range_: Range | None,
-    ) -> SSAValue:
-        location = self._named("Normalize", value)
-        made = self._builder.add(Normalize(value, axis, mean, std, location=location))
+    def _ranged(self, made: OnnxOp, range_: Range | None) -> SSAValue:
         if range_ is not None:
             self._ranges[made.result] = range_
         return made.result
 
     def _named(self, op_type: str, value: SSAValue) -> LocationAttr:
         logger.info("op: Ax{}, {}", op_type, value.type)
-        label = f"{self._item.name}_{op_type}"
+        label = self._label(op_type)
         return name_location(label, [label])
+
+    def _label(self, part: str) -> str:
+        """A name that nothing else of this input has."""
+        label = base = f"{self._item.name}_{part}"
+        number = 1
+        while label in self._labels:
+            number += 1
+            label = f"{base}_{number}"
+        self._labels.add(label)
+        return label
 
     def _finish(
         self, users: Sequence[tuple[Operation, int]], value: SSAValue, *, annotate: bool
@@ -315,18 +264,9 @@ class _Preprocess:
             Rewriter.insert_op(self._made, InsertPoint.before(first))
             for user, index in users:
                 user.operands[index] = value
-        last = block.last_op
-        assert last is not None
-        self._function.function_type = FunctionType.from_lists(block.arg_types, last.operand_types)
+        update_signature(self._function)
         if annotate:
             write_ranges(self._function, self._ranges)
-
-
-def _permutation(item: _Input) -> tuple[int, ...] | None:
-    """What a Transpose from the runtime's layout to the model's permutes."""
-    if item.layout == item.model_layout:
-        return None
-    return (0, 3, 1, 2) if item.layout == "NHWC" else (0, 2, 3, 1)
 
 
 def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

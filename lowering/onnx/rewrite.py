@@ -114,9 +114,9 @@ def part_location(op: Operation) -> LocationAttr:
 
 
 def update_signature(function: FuncOp) -> None:
-    """Makes the result types of a function those of the values that it returns."""
+    """Makes a function's type that of its arguments and of the values that it returns."""
     block = function.body.first_block
     if block is not None and isinstance(block.last_op, ReturnOp):
         function.function_type = FunctionType.from_lists(
-            function.function_type.inputs.data, block.last_op.operand_types
+            block.arg_types, block.last_op.operand_types
         )

@@ -1,17 +1,19 @@
-"""Preprocessing of inputs: the DequantizeLinear and Normalize that are put behind one."""
+"""Preprocessing: the DequantizeLinear, Normalize and ColorMatrix that are put behind an input."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from xdsl.dialects.builtin import f32
 from xdsl.ir import BlockArgument, Operation
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
-from pulsar2.dialects.onnx.preprocess import Normalize
+from pulsar2.dialects.onnx.preprocess import ColorMatrix, Normalize
 from pulsar2.dialects.onnx.types import dtype_of, element_of
-from pulsar2.dialects.quant.types import UniformType
+from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType
+from pulsar2.locations import node_name
 from pulsar2.lowering.quant.rules.base import Rule, constant_of
 from pulsar2.weights import WeightStore
 
@@ -65,4 +67,28 @@ class NormalizeRule(Rule):
         to.finish(op, made)
 
 
-PREPROCESS_RULES: tuple[Rule, ...] = (InputDequantizeRule(), NormalizeRule())
+class ColorMatrixRule(Rule):
+    """A product with 16-bit weights, which an 8-bit result cannot tell from the real matrix."""
+
+    op_types = ("ColorMatrix",)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, ColorMatrix)
+        columns = np.array(op.matrix, np.float32).reshape(3, 3).T
+        greatest = np.abs(columns).max(axis=0)
+        scales = (np.where(greatest > 0, greatest, 1) / _GREATEST_S16).astype(np.float32)
+        stored = np.rint(columns / scales).astype(np.int16)
+        type_ = UniformPerAxisType.of("i16", 1, scales, None, to.weights)
+        name = node_name(op)
+        made = quant.MatMulOp(
+            to.quantized(op.operands[0]),
+            to.constant(stored, type_, f"{name}/matrix"),
+            to.constant(np.array(op.bias, np.float32), f32, f"{name}/bias"),
+            to.type_of(op.result),
+        )
+        to.finish(op, made)
+
+
+_GREATEST_S16 = 32767
+
+PREPROCESS_RULES: tuple[Rule, ...] = (InputDequantizeRule(), NormalizeRule(), ColorMatrixRule())

@@ -29,7 +29,6 @@ class InputProcessor(Message):
     ] = option(
         "AutoColorSpace",
         "colour format at run time; a YUV format is converted to tensor_format on the NPU",
-        not_built_values=dict.fromkeys(YUV_FORMATS, ""),
     )
     src_layout: Layout = option("NCHW", "layout at run time; a YUV format makes it NHWC")
     src_dtype: Literal["U8", "S8", "U16", "S16", "U32", "S32", "FP16", "FP32"] = option(
@@ -42,8 +41,7 @@ class InputProcessor(Message):
     )
     csc_mode: Literal["NoCSC", "Matrix", "FullRange", "LimitedRange"] = option(
         "NoCSC",
-        "how YUV becomes RGB or BGR",
-        not_built_values=dict.fromkeys(("Matrix", "FullRange", "LimitedRange"), ""),
+        "how YUV becomes RGB or BGR: by csc_mat, or as BT.601 has it",
     )
     csc_mat: Repeated[float] = option(
         list,

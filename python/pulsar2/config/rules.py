@@ -169,6 +169,12 @@ def _check_input_processor(processor: InputProcessor, path: Path, report: Report
             f"src_format {processor.src_format} with csc_mode NoCSC",
             "FullRange, LimitedRange or Matrix",
         )
+    if yuv and processor.src_dtype != "U8":
+        report.error(
+            (*path, "src_dtype"),
+            f"src_format {processor.src_format} with src_dtype {processor.src_dtype}",
+            "U8",
+        )
     if yuv and processor.tensor_format not in ("RGB", "BGR"):
         report.error(
             (*path, "tensor_format"),

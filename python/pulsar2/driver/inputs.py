@@ -14,12 +14,13 @@ from xdsl.dialects.builtin import ModuleOp
 from pulsar2.calibration.dataset import InputData
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where
-from pulsar2.config.processors import InputProcessor, OutputProcessor
+from pulsar2.config.processors import YUV_FORMATS, InputProcessor, OutputProcessor
 from pulsar2.config.quant import InputQuantConfig
 from pulsar2.config.tree import Path as KeyPath
 from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.types import dtype_of, element_of, static_shape_of
+from pulsar2.driver.color import color_option
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 
@@ -79,13 +80,15 @@ class InputPlan:
         mean = any(self.mean)
         std = any(s != 1 for s in self.std)
         edges = any(said.padding) or any(said.slicing)
-        same = said.src_dtype == "FP32" and said.src_layout == said.tensor_layout
+        yuv = said.src_format in YUV_FORMATS
+        layout = "NHWC" if yuv else said.src_layout
+        same = said.src_dtype == "FP32" and layout == said.tensor_layout
         if same and not (mean or std or edges):
             return ""
         words = [
             self.model.name,
             f"dtype={said.src_dtype}",
-            f"layout={said.src_layout}",
+            f"layout={layout}",
             f"model-layout={said.tensor_layout}",
             f"mean={_numbers(self.mean)}" if mean else "",
             f"std={_numbers(self.std)}" if std else "",
@@ -93,6 +96,8 @@ class InputPlan:
             f"pad={_numbers(said.padding)}" if any(said.padding) else "",
             f"pad-value={said.padding_constant_value}" if any(said.padding) else "",
         ]
+        if yuv:
+            words += color_option(said.src_format, said.csc_mode, said.tensor_format, said.csc_mat)
         return " ".join(w for w in words if w)
 
 

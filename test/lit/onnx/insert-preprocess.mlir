@@ -2,6 +2,10 @@
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2,3 std=2,2,4"}' %s | filecheck %s --check-prefix=FLOAT
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image layout=NHWC model-layout=NHWC"}' %s | filecheck %s --check-prefix=SAME
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC slice=0,0,1,2,0,1,0,0 pad=0,0,2,0,0,1,0,0 pad-value=114"}' %s | filecheck %s --check-prefix=EDGES
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC format=YVU420SP color=1,2,3,4,5,6,7,8,9,10,11,12"}' %s | filecheck %s --check-prefix=YUV
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC format=UYVY422 color=1,2,3,4,5,6,7,8,9,10,11,12"}' %s | filecheck %s --check-prefix=PACKED
+// RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC format=YUYV422 color=1","row"}' %s 2>&1 | filecheck %s --check-prefix=COLOR
+// RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC pad=0,0,1,0,0,1,0,0 format=YUV420SP color=1,2,3,4,5,6,7,8,9,10,11,12"}' %s 2>&1 | filecheck %s --check-prefix=EVEN
 // RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="imgae dtype=U8"}' %s 2>&1 | filecheck %s --check-prefix=NAME
 // RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U9 layout=CHW mean=x std=0"}' %s 2>&1 | filecheck %s --check-prefix=VALUE
 // RUN: not ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2","row layout=NHWC"}' %s 2>&1 | filecheck %s --check-prefix=FIT
@@ -29,11 +33,26 @@
 
 // EDGE: slice=1,2,3 is not a begin and an end for each axis
 // EDGE: pad=-1,0 is not a begin and an end for each axis
-// EDGE: pad-value=x is not a number
+// EDGE: pad-value=x is not a list of numbers
+
+// YUV: func.func @main(%image: tensor<1x6x4x1xui8>
+// YUV: [[Y:%\w+]] = onnx.Slice({{.*}} -> tensor<1x4x4x1xf32>
+// YUV: [[C:%\w+]] = onnx.Slice({{.*}} -> tensor<1x2x4x1xf32>
+// YUV: onnx.Reshape([[C]], {{.*}} -> tensor<1x2x1x2x1x2xf32>
+// YUV: [[U:%\w+]] = onnx.Reshape({{.*}} -> tensor<1x4x4x2xf32>
+// YUV: [[P:%\w+]] = onnx.Concat([[Y]], [[U]]) {axis = 3 : i64
+// YUV: [[M:%\w+]] = onnx.ColorMatrix([[P]]) {bias = [4.000000e+00 : f32, 8.000000e+00 : f32, 1.200000e+01 : f32], matrix = [1.000000e+00 : f32, 3.000000e+00 : f32, 2.000000e+00 : f32, 5.000000e+00 : f32, {{.*}} quant.ranges = [array<f32: 0.000000e+00, 2.550000e+02>]
+// YUV: onnx.Transpose([[M]])
+
+// PACKED: func.func @main(%image: tensor<1x4x4x2xui8>
+// PACKED: onnx.ColorMatrix
 
 // NAME: 'imgae' is not an input of the graph (did you mean 'image'?)
-// VALUE: dtype 'U9' is not supported (one of U8, S8, U16, S16, FP32)
-// VALUE: layout 'CHW' is not known (NCHW or NHWC)
+// COLOR: format=YUYV422 needs dtype=U8, layout=NHWC and color= with 12 numbers
+// EVEN: YUV420SP needs an even width, not 3
+// EVEN: YUV420SP needs an even height, not 3
+// VALUE: dtype 'U9' is not known (one of U8, S8, U16, S16, FP32)
+// VALUE: layout 'CHW' is not known (one of NCHW, NHWC)
 // VALUE: mean=x is not a list of numbers
 // VALUE: a standard deviation is 0
 // FIT: it has 3 channels, but mean has 2 numbers

@@ -368,3 +368,27 @@ func.func @main(%x: tensor<1x2x4x4xf32>) {
   }) : (none, none, tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
   func.return
 }
+
+// -----
+
+func.func @color_channels(%x: tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32> {
+  // expected-error@+1 {{onnx.ColorMatrix takes a tensor of f32 with 3 colours innermost}}
+  %y = onnx.ColorMatrix(%x) {matrix = [1.0 : f32, 0.0 : f32, 0.0 : f32, 0.0 : f32, 1.0 : f32, 0.0 : f32, 0.0 : f32, 0.0 : f32, 1.0 : f32], bias = [0.0 : f32, 0.0 : f32, 0.0 : f32]} : (tensor<1x4x4x2xf32>) -> tensor<1x4x4x2xf32>
+  func.return %y : tensor<1x4x4x2xf32>
+}
+
+// -----
+
+func.func @color_numbers(%x: tensor<1x4x4x3xf32>) -> tensor<1x4x4x3xf32> {
+  // expected-error@+1 {{the matrix of onnx.ColorMatrix has 9 numbers}}
+  %y = onnx.ColorMatrix(%x) {matrix = [1.0 : f32], bias = [0.0 : f32, 0.0 : f32, 0.0 : f32]} : (tensor<1x4x4x3xf32>) -> tensor<1x4x4x3xf32>
+  func.return %y : tensor<1x4x4x3xf32>
+}
+
+// -----
+
+func.func @color_bias(%x: tensor<1x4x4x3xf32>) -> tensor<1x4x4x3xf32> {
+  // expected-error@+1 {{onnx.ColorMatrix needs the attribute 'bias' (FLOATS)}}
+  %y = onnx.ColorMatrix(%x) {matrix = [1.0 : f32, 0.0 : f32, 0.0 : f32, 0.0 : f32, 1.0 : f32, 0.0 : f32, 0.0 : f32, 0.0 : f32, 1.0 : f32]} : (tensor<1x4x4x3xf32>) -> tensor<1x4x4x3xf32>
+  func.return %y : tensor<1x4x4x3xf32>
+}

@@ -198,6 +198,14 @@ def test_refusals(value: dict[str, Any], expected: str) -> None:
             "src_format YUYV422 with csc_mode NoCSC",
         ),
         (
+            {"input_processors": [{"tensor_name": "x", "src_format": "YUYV422"}]},
+            "src_format YUYV422 with src_dtype FP32 (U8)",
+        ),
+        (
+            {"output_processors": [{"tensor_name": "x", "dst_perm": [0, 2]}]},
+            "[0, 2] is not an order of axes (each axis once)",
+        ),
+        (
             {"input_processors": [{"tensor_name": "x", "padding": [1]}]},
             "needs a begin and an end for each axis",
         ),
