@@ -40,9 +40,11 @@ PASSES: dict[str, str] = {
     "onnx-insert-postprocess": f"{_ONNX}.insert_postprocess:InsertPostprocessPass",
     # onnx -> quant
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
+    "quant-assign-precision": f"{_QUANT}.assign_precision:QuantAssignPrecision",
     "convert-onnx-to-quant": f"{_QUANT}.convert_onnx_to_quant:ConvertOnnxToQuant",
     "quant-eliminate-casts": f"{_QUANT}.eliminate_casts:QuantEliminateCasts",
     "quant-fold-requantize": f"{_QUANT}.fold_requantize:QuantFoldRequantize",
+    "quant-verify-types": f"{_QUANT}.verify_types:QuantVerifyTypes",
     "quant-partition": f"{_QUANT}.partition:QuantPartition",
     # quant -> sched
     "convert-quant-to-sched": f"{_SCHED}.convert_quant_to_sched:ConvertQuantToSched",
@@ -80,6 +82,17 @@ class Pipeline:
     options: dict[str, str] = field(default_factory=dict[str, str])
 
 
+_TO_QUANT = (
+    "convert-onnx-to-quant{{activation={activation} bias={bias}"
+    " weight-threshold={weight_threshold} refine-scales={refine_scales} fuse={fuse}}}"
+)
+_TO_QUANT_OPTIONS = {
+    "activation": "U8",
+    "bias": "S32",
+    "weight_threshold": "0.000001",
+    "refine_scales": "true",
+}
+
 PIPELINES: dict[str, Pipeline] = {
     "optimize": Pipeline(
         "a float graph to its simplest form",
@@ -105,6 +118,11 @@ PIPELINES: dict[str, Pipeline] = {
             "onnx-eliminate-dead",
         ),
     ),
+    "precision": Pipeline(
+        "the data types of the operators of a float graph",
+        ("quant-assign-precision{{layers={layers} highest={highest}}}",),
+        {"layers": '""', "highest": "false"},
+    ),
     "preprocess": Pipeline(
         "the inputs and outputs of a calibrated float graph become those at run time",
         (
@@ -116,13 +134,22 @@ PIPELINES: dict[str, Pipeline] = {
     "quantize": Pipeline(
         "a calibrated float graph to quantized numbers",
         (
-            "convert-onnx-to-quant{{activation={activation} bias={bias}"
-            " weight-threshold={weight_threshold}}}",
+            _TO_QUANT,
             "quant-eliminate-casts",
             "quant-fold-requantize",
             "quant-eliminate-casts",
         ),
-        {"activation": "U8", "bias": "S32", "weight_threshold": "0.000001"},
+        _TO_QUANT_OPTIONS | {"fuse": "true"},
+    ),
+    "quantize-plainly": Pipeline(
+        "a calibrated float graph to quantized numbers, operator by operator",
+        (_TO_QUANT,),
+        _TO_QUANT_OPTIONS | {"fuse": "false"},
+    ),
+    "check-types": Pipeline(
+        "the types of a quantized graph, held against the chip",
+        ("quant-verify-types{{target={target}}}",),
+        {"target": "AX650"},
     ),
     "partition": Pipeline("a quantized graph to NPU subgraphs", ("quant-partition",)),
     "schedule": Pipeline(

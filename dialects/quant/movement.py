@@ -147,7 +147,7 @@ class ConcatOp(IRDLOperation):
 
 @irdl_op_definition
 class PadOp(IRDLOperation):
-    """Pads with a stored integer (or an f32's zero). `pads` holds the begins, then the ends.
+    """Pads with a stored integer, or the bits of an f32. `pads` holds the begins, then the ends.
 
     ```
     %y = quant.pad %x pads [0, 0, 1, 1, 0, 0, 1, 1] value 128 : tensor<..> -> tensor<..>
@@ -178,7 +178,7 @@ class PadOp(IRDLOperation):
 
     @property
     def value(self) -> int:
-        """The stored integer that is put in."""
+        """The stored integer that is put in; of an f32 tensor its bits, as an i32."""
         return self.value_attr.value.data
 
     def verify_(self) -> None:
@@ -194,8 +194,8 @@ class PadOp(IRDLOperation):
         type_ = uniform_of(self.y)
         if type_ is not None and not type_.bounds[0] <= self.value <= type_.bounds[1]:
             raise VerifyException(f"value {self.value} is outside {list(type_.bounds)}")
-        if element_type(self.y) == f32 and self.value != 0:
-            raise VerifyException("an f32 tensor is padded with 0")
+        if element_type(self.y) == f32 and not -(2**31) <= self.value < 2**31:
+            raise VerifyException(f"value {self.value} is not the bits of an f32")
 
 
 @irdl_op_definition

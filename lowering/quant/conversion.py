@@ -10,12 +10,12 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
-from pulsar2.dialects.onnx.elementwise import Clip
+from pulsar2.dialects.onnx.elementwise import Clip, Relu
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of
 from pulsar2.locations import name_location, node_name, tensor_name
 from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number
 from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
-from pulsar2.lowering.quant.rules.base import constant_of
+from pulsar2.lowering.quant.rules.base import constant_of, is_constant
 from pulsar2.weights import AnyArray, WeightStore
 
 
@@ -23,8 +23,11 @@ class Conversion:
     """Builds the quantized block of one function.
 
     `bias_type` is the data type of biases, S32 or FP32; `weight_threshold` is the least magnitude
-    that the weights of a channel are quantized for.
+    that the weights of a channel are quantized for; with `refines_scales` the scales of weights are
+    made large enough for an S32 bias. `op` is the operator that is being converted.
     """
+
+    op: OnnxOp
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Conversion:
         *,
         bias_type: str = "S32",
         weight_threshold: float = 1e-6,
+        refines_scales: bool = True,
         renamed: dict[SSAValue, str] | None = None,
     ):
         self.plan = plan
@@ -40,6 +44,7 @@ class Conversion:
         self.block = block
         self.bias_type = bias_type
         self.weight_threshold = weight_threshold
+        self.refines_scales = refines_scales
         self._renamed = renamed or {}
         self._bound: dict[SSAValue, SSAValue] = {}
         self._cast: dict[tuple[SSAValue, Attribute], SSAValue] = {}
@@ -76,9 +81,32 @@ class Conversion:
         return op.results[0]
 
     def finish(self, op: OnnxOp, made: Operation, value: SSAValue | None = None) -> None:
-        """Adds the operation that computes `value` (by default the result) for `op`."""
+        """Adds the operation that computes `value` (by default the result) for `op`.
+
+        An activation that is fused into `op` bounds stored integers, so on an FP32 result it is an
+        operation of its own.
+        """
         value = self.plan.result(op) if value is None else value
-        self.bind(value, self.emit(made, self.location(op, value)))
+        fusion = self.plan.fusion(op)
+        activation = fusion.activation
+        if activation is None or element_type(made.results[0]) != f32:
+            self.bind(value, self.emit(made, self.location(op, value)))
+            return
+        linear = self.emit(made, self.location(op, (fusion.bias or op).results[0]))
+        low, high = self._bounds(activation)
+        fn = quant.UnaryFn.RELU if isinstance(activation, Relu) else quant.UnaryFn.CLIP
+        bounds = {} if fn is quant.UnaryFn.RELU else {"alpha": low, "beta": high}
+        clipped = quant.UnaryOp(fn, linear, linear.type, **bounds)
+        self.bind(value, self.emit(clipped, self.location(activation, value)))
+
+    def _bounds(self, activation: Relu | Clip) -> tuple[float, float]:
+        """The numbers between which a fused activation keeps its result."""
+        if isinstance(activation, Relu):
+            return 0.0, float("inf")
+        low, high = clip_bounds(activation, self.weights)
+        assert low is not None
+        assert high is not None
+        return low, high
 
     def type_of(self, value: SSAValue) -> TensorType:
         """The tensor type of the quantized form of `value`."""
@@ -86,11 +114,15 @@ class Conversion:
 
     def operand(self, value: SSAValue) -> SSAValue:
         """The quantized (or FP32) form of a tensor or constant, in its own quantization."""
+        if is_constant(value):
+            return self.operand_as(value, self.plan.constant_type(value, self.op))
         return self.operand_as(value, self.plan.element_type(value))
 
-    def quantized(self, value: SSAValue) -> SSAValue:
-        """The quantized form of a tensor that may be FP32 elsewhere."""
-        return self.operand_as(value, self.plan.uniform_type(value))
+    def factor(self, value: SSAValue) -> SSAValue:
+        """The form of a tensor (or constant) that the operator, a sum of products, reads."""
+        if is_constant(value):
+            return self.operand(value)
+        return self.operand_as(value, self.plan.factor_type(value, self.op))
 
     def operand_as(self, value: SSAValue, type_: Attribute) -> SSAValue:
         """The form of a tensor or constant with elements of `type_`, cast where it is another."""
@@ -128,7 +160,8 @@ class Conversion:
         values = np.asarray(array, np.float32)
         if like is not None and isinstance(element_type(like), Float32Type):
             return self.constant(values, f32, name)
-        type_ = constant_type(values, STORAGES.get(self.plan.data_type, "u8"))
+        asked = self.plan.op_data_type(self.op)
+        type_ = constant_type(values, STORAGES.get(asked, "u8"))
         return self.constant(quantize(values, type_), type_, name)
 
     def _constant_form(self, value: SSAValue, array: AnyArray, type_: Attribute) -> SSAValue:
@@ -148,20 +181,21 @@ class Conversion:
         type_ = self.plan.element_type(value)
         if activation is None or not isinstance(type_, UniformType):
             return None
-        low: float | None = 0.0
-        high: float | None = float("inf")
-        if isinstance(activation, Clip):
-            low, high = clip_bounds(activation, self.weights)
-        assert low is not None
-        assert high is not None
+        low, high = self._bounds(activation)
         clamp = quantize_number(low, type_), quantize_number(high, type_)
         return None if clamp == type_.bounds else clamp
+
+    def output(self, value: SSAValue) -> SSAValue:
+        """A tensor that the graph gives out; a constant as it is."""
+        if is_constant(value):
+            return self.operand_as(value, f32)
+        return self.operand_as(value, self.plan.element_type(value))
 
     def outputs(self, values: Sequence[SSAValue], names: Sequence[str]) -> list[SSAValue]:
         """The graph's outputs as FP32, dequantized by `<name>_DequantizeLinear` where need be."""
         results: list[SSAValue] = []
         for value, name in zip(values, names, strict=True):
-            bound = self.operand(value)
+            bound = self.output(value)
             if not isinstance(element_type(bound), Float32Type):
                 made = quant.DCastOp(bound, TensorType(f32, shape_of(bound)))
                 bound = self.emit(made, name_location(f"{name}_DequantizeLinear", [name]))

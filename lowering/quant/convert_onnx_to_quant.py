@@ -48,9 +48,15 @@ class ConvertOnnxToQuant(AxPass):
     operation, `quant.range` of an argument) wherever a tensor is computed. Leaves: no `onnx`
     operation. Operators without a quantized form are all reported, with their nodes, in one error.
 
+    A tensor has the most precise data type that an operator reading it has, or, as an output of the
+    graph, that of the operator that computes it; what reads a wider one than it has itself reads it
+    as it is, but a sum of products requantizes it first.
+
     Options: `activation`, the data type where an operation has no attribute `quant.data_type`;
     `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a weight channel is quantized
-    for (0 or less: whatever it has).
+    for (0 or less: whatever it has); `refine-scales`, whether the scale of a weight channel grows
+    where an S32 bias would overflow; `fuse`, whether an operator carries out a
+    Relu, Clip or bias behind it.
 
     ```
     %y = onnx.Conv(%x, %w, %b) {quant.ranges = [array<f32: 0.0, 0.0>]} : ..
@@ -67,6 +73,8 @@ class ConvertOnnxToQuant(AxPass):
     activation: Literal["U8", "S8", "U16", "S16"] = "U8"
     bias: Literal["S32", "FP32"] = "S32"
     weight_threshold: float = 1e-6
+    refine_scales: bool = True
+    fuse: bool = True
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         for op in list(module.ops):
@@ -74,18 +82,21 @@ class ConvertOnnxToQuant(AxPass):
                 self._convert(ctx, op)
 
     def _convert(self, ctx: AxContext, func: FuncOp) -> None:
-        plan = QuantPlan(func, ctx.weights, self.activation)
+        plan = QuantPlan(func, ctx.weights, self.activation, fuses=self.fuse)
         old = func.body.block
         terminator = old.last_op
         assert isinstance(terminator, ReturnOp)
         names = _output_names(func, terminator.operands)
         block = Block(arg_types=[_argument_type(a, plan) for a in old.args])
-        renamed = {v: f"{tensor_name(v)}_quantized" for v in terminator.operands}
+        renamed = {
+            v: f"{tensor_name(v)}_quantized" for v in terminator.operands if not plan.is_plain(v)
+        }
         to = Conversion(
             plan,
             block,
             bias_type=self.bias,
             weight_threshold=self.weight_threshold,
+            refines_scales=self.refine_scales,
             renamed=renamed,
         )
         for before, after in zip(old.args, block.args, strict=True):
@@ -94,6 +105,7 @@ class ConvertOnnxToQuant(AxPass):
         for op in old.ops:
             if isinstance(op, OnnxOp):
                 if not isinstance(op, Constant | NoValue) and not plan.is_absorbed(op):
+                    to.op = op
                     plan.rule(op).convert(op, to)
             elif op is not terminator:
                 raise PassFailedException(f"'{op.name}' is not an operation of the onnx dialect")

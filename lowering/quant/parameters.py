@@ -15,8 +15,11 @@ from pulsar2.dialects.quant.types import (
 )
 from pulsar2.weights import AnyArray
 
-WEIGHT_MAX = 127
-"""Greatest magnitude of an S8 weight: symmetric, so -128 is not used."""
+
+def weight_max(bits: int) -> int:
+    """Greatest magnitude of a symmetric weight of 4 or 8 bits: -8 and -128 are not used."""
+    return 2 ** (bits - 1) - 1
+
 
 _BIAS_LIMIT = 2**30
 """Greatest magnitude of an S32 bias that leaves the accumulator room for the products."""
@@ -65,8 +68,10 @@ def quantize_number(value: float, type_: UniformType) -> int:
     return int(min(max(step + type_.zero_point, least), greatest))
 
 
-def weight_scales(weight: npt.NDArray[np.float32], axis: int, threshold: float) -> F32Array:
-    """Scales of symmetric S8 weights along `axis`, f32 [size of the axis].
+def weight_scales(
+    weight: npt.NDArray[np.float32], axis: int, threshold: float, bits: int = 8
+) -> F32Array:
+    """Scales of symmetric weights of `bits` bits along `axis`, f32 [size of the axis].
 
     A channel whose weights are all below `threshold` in magnitude is quantized as if its greatest
     were `threshold`. With a threshold of 0 or less, a channel of zeros has scale 1.
@@ -74,7 +79,7 @@ def weight_scales(weight: npt.NDArray[np.float32], axis: int, threshold: float) 
     others = tuple(i for i in range(weight.ndim) if i != axis)
     greatest = np.max(np.abs(weight), axis=others, initial=0.0)
     greatest = np.maximum(greatest, np.float32(max(threshold, 0.0)))
-    scales = (greatest / np.float32(WEIGHT_MAX)).astype(np.float32)
+    scales = (greatest / np.float32(weight_max(bits))).astype(np.float32)
     return np.where(scales > 0, scales, np.float32(1))
 
 
@@ -87,13 +92,14 @@ def widen_for_bias(
 
 
 def quantize_weight(
-    weight: npt.NDArray[np.float32], scales: F32Array, axis: int
+    weight: npt.NDArray[np.float32], scales: F32Array, axis: int, bits: int = 8
 ) -> npt.NDArray[np.int8]:
-    """S8 weights `rne(weight / scale)` within [-127, 127], scales along `axis`."""
+    """Weights `rne(weight / scale)`, symmetric in `bits` bits, scales along `axis`."""
     shape = [1] * weight.ndim
     shape[axis] = scales.size
     steps = np.rint(weight / scales.reshape(shape))
-    return np.clip(steps, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    limit = weight_max(bits)
+    return np.clip(steps, -limit, limit).astype(np.int8)
 
 
 def bias_scales(input_scale: np.float32, scales: F32Array) -> F32Array:
@@ -106,3 +112,8 @@ def quantize_bias(bias: npt.NDArray[np.float32], scales: F32Array) -> I32Array:
     steps = np.rint(bias.astype(np.float64) / scales.astype(np.float64))
     limits = np.iinfo(np.int32)
     return np.clip(steps, limits.min, limits.max).astype(np.int32)
+
+
+def saturated_biases(bias: npt.NDArray[np.float32], scales: F32Array) -> int:
+    """How many biases lie outside what S32 holds at their scales."""
+    return int(np.count_nonzero(np.abs(bias.astype(np.float64)) > 2.0**31 * scales))

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from xdsl.dialects.builtin import Float32Type, StringAttr, f32
+from xdsl.dialects.builtin import f32
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError
 from pulsar2.dialects.onnx import OnnxOp
@@ -24,15 +24,18 @@ from pulsar2.dialects.onnx.matmul import MatMul
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.locations import node_name, tensor_name
+from pulsar2.lowering.quant.attributes import (
+    DATA_TYPE,
+    OUTPUT_DATA_TYPE,
+    WEIGHT_DATA_TYPE,
+    text_attribute,
+)
 from pulsar2.lowering.quant.parameters import activation_type, constant_type
 from pulsar2.lowering.quant.ranges import range_of
 from pulsar2.lowering.quant.rules import RULES
-from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float
+from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float, kind_of
 from pulsar2.lowering.quant.rules.preprocess import fixed_type
 from pulsar2.weights import WeightStore
-
-DATA_TYPE = "quant.data_type"
-"""Attribute of an onnx operation: the data type of its results, as in a layer configuration."""
 
 STORAGES = {"U8": "u8", "S8": "i8", "U16": "u16", "S16": "i16"}
 """The storage of each integer data type; FP32 is the one data type beside them."""
@@ -69,17 +72,22 @@ class Fusion:
 class QuantPlan:
     """The plan of one function; see the module."""
 
-    def __init__(self, func: FuncOp, weights: WeightStore, data_type: str = "U8"):
+    def __init__(
+        self, func: FuncOp, weights: WeightStore, data_type: str = "U8", *, fuses: bool = True
+    ):
         """Plans `func`, whose operations have `data_type` unless their attribute says otherwise.
 
+        With `fuses` False no operator carries out a Relu, Clip or bias behind it.
         Raises `UserError` with every operator that has no quantized form.
         """
         self.func = func
         self.weights = weights
         self.data_type = data_type
+        self.fuses = fuses
         self.fusions: dict[Operation, Fusion] = {}
         self._absorbed: dict[Operation, OnnxOp] = {}
-        self._types: dict[int, Attribute] = {}
+        self._types: dict[tuple[int, str], Attribute] = {}
+        self._data_types: dict[int, str] = {}
         self._refuse_unsupported()
         for op in self.ops():
             self._fuse(op)
@@ -118,44 +126,84 @@ class QuantPlan:
         return [
             value
             for group in self.groups()
-            if group.fixed is None
+            if group.fixed is None and self._needs_range(group)
             for value in group.sources
             if not is_constant(value)
         ]
 
     def element_type(self, value: SSAValue) -> Attribute:
-        """The element type that `value` has in the quantized graph.
+        """The element type that a tensor has in the quantized graph.
 
         Raises `UserError` when a tensor that decides it was not calibrated.
         """
-        group = self._groups.get(value)
-        if group is None:
-            return constant_element_type(value, self.weights, STORAGES.get(self.data_type, "u8"))
+        group = self._groups[value]
         if group.fixed is not None:
             return group.fixed
-        if id(group) not in self._types:
-            data_type = self._group_data_type(group)
-            if data_type == "FP32":
-                self._types[id(group)] = f32
-            else:
-                low, high = self._group_range(group)
-                self._types[id(group)] = activation_type(low, high, STORAGES[data_type])
-        return self._types[id(group)]
+        return self._typed(group, self._group_data_type(group))
+
+    def constant_type(self, value: SSAValue, op: OnnxOp) -> Attribute:
+        """The element type of a constant that `op` reads beside its other operands."""
+        asked = self.op_data_type(op)
+        if asked == "FP32":
+            return f32
+        array = constant_of(value, self.weights)
+        assert array is not None
+        return constant_type(array, STORAGES[asked])
+
+    def factor_type(self, value: SSAValue, op: OnnxOp) -> Attribute:
+        """The element type in which `op`, a sum of products, reads a tensor.
+
+        It is the tensor's own unless that is FP32 or wider than `op` asks for.
+        """
+        present = self.element_type(value)
+        asked = self.op_data_type(op)
+        if asked == "FP32":
+            return f32
+        group = self._groups[value]
+        if isinstance(present, UniformType):
+            own = present.storage.width.data
+            if group.fixed is not None or own <= _BITS[asked]:
+                return present
+        return self._typed(group, asked)
+
+    def weight_bits(self, op: OnnxOp) -> int:
+        """Bits of the constant weights of `op`."""
+        return 4 if text_attribute(op, WEIGHT_DATA_TYPE) == "S4" else 8
+
+    def op_data_type(self, op: Operation) -> str:
+        """The data type of the tensors that `op` reads, or that of the operator that absorbs it."""
+        return text_attribute(self._absorbed.get(op, op), DATA_TYPE) or self.data_type
 
     def bits(self, value: SSAValue) -> int:
         """The bits that the numbers of `value` are stored in; 32 for FP32. Needs no ranges."""
         group = self._groups[value]
+        if group.fixed is not None:
+            return group.fixed.storage.width.data
         return _BITS[self._group_data_type(group)]
 
-    def uniform_type(self, value: SSAValue) -> UniformType:
-        """The quantization that `value` has, or would have if it were not FP32."""
-        type_ = self.element_type(value)
-        if isinstance(type_, UniformType):
-            return type_
-        assert isinstance(type_, Float32Type)
-        group = self._groups.get(value)
-        low, high = (0.0, 0.0) if group is None else self._group_range(group)
-        return activation_type(low, high, "u8")
+    def is_plain(self, value: SSAValue) -> bool:
+        """Whether a tensor is FP32 in the quantized graph too, or a constant."""
+        return value not in self._groups or self.bits(value) == 32
+
+    def _typed(self, group: Group, data_type: str) -> Attribute:
+        """The type of that data type over the group's range."""
+        if data_type == "FP32":
+            return f32
+        key = id(group), data_type
+        if key not in self._types:
+            low, high = self._group_range(group)
+            self._types[key] = activation_type(low, high, STORAGES[data_type])
+        return self._types[key]
+
+    def _needs_range(self, group: Group) -> bool:
+        """Whether the group is quantized, or a sum of products reads it quantized."""
+        if self._group_data_type(group) != "FP32":
+            return True
+        readers = (use.operation for member in group.members for use in member.uses)
+        return any(
+            isinstance(op, OnnxOp) and self.rule(op).has_weights and self.op_data_type(op) != "FP32"
+            for op in readers
+        )
 
     def _group_range(self, group: Group) -> tuple[float, float]:
         low = min(group.held, default=float("inf"))
@@ -178,23 +226,48 @@ class QuantPlan:
         return low, high
 
     def _group_data_type(self, group: Group) -> str:
-        """The most precise data type that an operator computing a member asks for.
+        """The data type of a group's tensors.
 
-        An input of the graph has no such operator; those that use it speak for it.
+        It is what a computing operator has for its output; else the most precise that a reader asks
+        for, so that one tensor serves all who can read it as it is, and no reader gets less than it
+        asks for; else, of outputs of the graph, what the computing operators themselves have.
+        Operators that only move data ask for something only where they were configured.
         """
-        asked: list[str] = []
-        for value in group.sources:
-            if isinstance(value, BlockArgument):
-                asked += [self._op_data_type(use.operation) for use in value.uses]
-            elif not is_constant(value):
-                asked.append(self._op_data_type(value.owner))
+        if id(group) not in self._data_types:
+            self._data_types[id(group)] = self._find_data_type(group)
+        return self._data_types[id(group)]
+
+    def _find_data_type(self, group: Group) -> str:
+        computing = [
+            self._absorbed.get(v.owner, v.owner)
+            for v in group.sources
+            if isinstance(v.owner, Operation) and not is_constant(v)
+        ]
+        given = [text_attribute(op, OUTPUT_DATA_TYPE) for op in computing]
+        asked = [data_type for data_type in given if data_type is not None]
+        if not asked:
+            asked = list(self._asked_by_readers(group, computing))
+        if not asked:
+            asked = [self.op_data_type(op) for op in computing]
         return max(asked, key=_PRECISION.index, default=self.data_type)
 
-    def _op_data_type(self, op: Operation | object) -> str:
-        assert isinstance(op, Operation)
-        op = self._absorbed.get(op, op)
-        found = op.attributes.get(DATA_TYPE)
-        return found.data if isinstance(found, StringAttr) else self.data_type
+    def _asked_by_readers(self, group: Group, computing: Sequence[Operation]) -> Iterator[str]:
+        for member in group.members:
+            mover = member.owner
+            if member not in group.sources and isinstance(mover, Operation):
+                configured = text_attribute(mover, DATA_TYPE)
+                if configured is not None:
+                    yield configured
+            for use in member.uses:
+                reader = use.operation
+                if isinstance(reader, ReturnOp):
+                    yield from (self.op_data_type(op) for op in computing)
+                elif isinstance(reader, OnnxOp) and not self._moves(reader, member):
+                    yield self.op_data_type(reader)
+
+    def _moves(self, op: OnnxOp, value: SSAValue) -> bool:
+        """Whether `op` hands `value` on with the quantization that it has."""
+        return value in self.rule(op).shared(op)
 
     def _refuse_unsupported(self) -> None:
         errors: list[Diagnostic] = []
@@ -254,7 +327,7 @@ class QuantPlan:
                 )
 
     def _fuse(self, op: OnnxOp) -> None:
-        if op in self._absorbed or not self.rule(op).fuses_activation:
+        if not self.fuses or op in self._absorbed or not self.rule(op).fuses_activation:
             return
         fusion = Fusion()
         last: OnnxOp = op
@@ -264,7 +337,7 @@ class QuantPlan:
             follower = _only_user(last)
         if isinstance(follower, Relu | Clip) and is_activation(follower, self.weights):
             asked = follower.attributes.get(DATA_TYPE)
-            if asked is None or asked == op.attributes.get(DATA_TYPE):
+            if asked in (None, op.attributes.get(DATA_TYPE)):
                 fusion.activation = follower
         for absorbed in (fusion.bias, fusion.activation):
             if absorbed is not None:
@@ -338,11 +411,6 @@ class QuantPlan:
         return result
 
 
-def kind_of(op: OnnxOp) -> str:
-    """The name of the operator: ONNX's, or the dialect's own."""
-    return op.op_type or op.name.removeprefix("onnx.")
-
-
 def _only_user(op: OnnxOp) -> OnnxOp | None:
     """The operator that alone uses the single result of `op`, or None."""
     if len(op.results) != 1 or not op.results[0].has_one_use():
@@ -369,10 +437,3 @@ def clip_bounds(op: Clip, weights: WeightStore) -> tuple[float | None, float | N
         else:
             bounds.append(None if array is None else float(array.reshape(-1)[0]))
     return bounds[0], bounds[1]
-
-
-def constant_element_type(value: SSAValue, weights: WeightStore, storage: str) -> UniformType:
-    """The quantization of a constant operand of an elementwise operator."""
-    array = constant_of(value, weights)
-    assert array is not None
-    return constant_type(array, storage)

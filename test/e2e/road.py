@@ -88,14 +88,19 @@ def run(pipeline: str, module: ModuleOp, context: AxContext) -> None:
     run_passes(context, module, parse_passes(pipeline))
 
 
-def quantize(model: onnx.ModelProto, samples: Sequence[Tensors], options: str = "") -> Quantized:
+def quantize(
+    model: onnx.ModelProto, samples: Sequence[Tensors], options: str = "", precision: str = ""
+) -> Quantized:
     """Import, optimize, calibrate on ``samples`` and quantize; inputs and outputs stay f32.
 
-    ``options`` are those of the pipeline ``quantize``, as in ``activation=U16 bias=FP32``.
+    ``options`` are those of the pipeline ``quantize``, as in ``activation=U16 bias=FP32``, and
+    ``precision`` those of the pipeline ``precision``.
     """
     context = make_context()
     module = import_onnx(model, context)
     run("optimize", module, context)
+    if precision:
+        run(f"precision{{{precision}}}", module, context)
     named = [Sample(f"sample {index}", sample) for index, sample in enumerate(samples)]
     calibrate(module, context, named, threads=1)
     run(f"quantize{{{options}}}" if options else "quantize", module, context)

@@ -30,6 +30,13 @@ class Rule(ABC):
     needs_finite: ClassVar[bool] = True
     """Whether a NaN or infinity among the constant operands is a mistake."""
 
+    has_weights: ClassVar[bool] = False
+    """Whether constant weights may have a type of their own, and the result another one."""
+
+    def takes_float(self, op: OnnxOp) -> bool:
+        """Whether the operator can compute with FP32 operands."""
+        return True
+
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         """Why this operator, with these attributes and operands, has no quantized form, or ''."""
         return ""
@@ -45,6 +52,11 @@ class Rule(ABC):
     @abstractmethod
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         """Emits the `quant` operations of `op` and binds its results."""
+
+
+def kind_of(op: OnnxOp) -> str:
+    """The name of the operator: ONNX's, or the dialect's own."""
+    return op.op_type or op.name.removeprefix("onnx.")
 
 
 def constant_of(value: SSAValue | None, weights: WeightStore) -> AnyArray | None:

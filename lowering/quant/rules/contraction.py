@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import Float32Type, TensorType, f32
+from loguru import logger
+from xdsl.dialects.builtin import TensorType, f32
 from xdsl.ir import SSAValue
 
 from pulsar2.dialects import quant
@@ -19,6 +20,7 @@ from pulsar2.lowering.quant.parameters import (
     bias_scales,
     quantize_bias,
     quantize_weight,
+    saturated_biases,
     weight_scales,
     widen_for_bias,
 )
@@ -34,18 +36,19 @@ F32Values = npt.NDArray[np.float32]
 def quantized_weight(
     to: Conversion, x: SSAValue, weight: F32Values, bias: F32Values | None, axis: int, name: str
 ) -> tuple[SSAValue, SSAValue | None]:
-    """Constants of the S8 weight, per channel of `axis`, and of the bias [channels], S32 or FP32.
+    """Constants of the S8 or S4 weight, per channel of `axis`, and of the S32 or FP32 bias.
 
     `x` is the quantized operand that the weight multiplies.
     """
     x_type = element_type(x)
     assert isinstance(x_type, UniformType)
-    scales = weight_scales(weight, axis, to.weight_threshold)
+    bits = to.plan.weight_bits(to.op)
+    scales = weight_scales(weight, axis, to.weight_threshold, bits)
     wide_bias = bias is not None and to.bias_type == "S32"
-    if bias is not None and wide_bias:
+    if bias is not None and wide_bias and to.refines_scales:
         scales = widen_for_bias(scales, bias, x_type.scale)
-    stored = quantize_weight(weight, scales, axis)
-    w_type = UniformPerAxisType.of("i8", axis, scales, None, to.weights)
+    stored = quantize_weight(weight, scales, axis, bits)
+    w_type = UniformPerAxisType.of(f"i{bits}", axis, scales, None, to.weights)
     w = to.constant(stored, w_type, f"{name}/weight")
     if bias is None:
         return w, None
@@ -53,6 +56,9 @@ def quantized_weight(
         return w, to.constant(bias, f32, f"{name}/bias")
     products = bias_scales(x_type.scale, scales)
     b_type = UniformPerAxisType.of("i32", 0, products, None, to.weights)
+    saturated = saturated_biases(bias, products)
+    if saturated:
+        logger.warning("node '{}': the S32 bias saturates in {} channel(s)", name, saturated)
     return w, to.constant(quantize_bias(bias, products), b_type, f"{name}/bias")
 
 
@@ -72,7 +78,7 @@ def emit_conv(
     `weight` is [O, C / group, kernel..] and `pads` as in ONNX: begins, then ends.
     """
     value = to.plan.result(op)
-    x = to.quantized(op.operands[0])
+    x = to.factor(op.operands[0])
     missing = 4 - len(shape_of(op.operands[0]))
     x_shape, y_shape = shape_of(op.operands[0]), shape_of(value)
     if missing:
@@ -111,6 +117,10 @@ def _spatial_axes_fault(value: SSAValue, low: int) -> str:
 class ConvRule(Rule):
     op_types = ("Conv",)
     fuses_activation = True
+    has_weights = True
+
+    def takes_float(self, op: OnnxOp) -> bool:
+        return False
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, Conv)
@@ -146,6 +156,10 @@ class BatchNormalizationRule(Rule):
 
     op_types = ("BatchNormalization",)
     fuses_activation = True
+    has_weights = True
+
+    def takes_float(self, op: OnnxOp) -> bool:
+        return False
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         if op.value_of("training_mode"):
@@ -189,6 +203,11 @@ def _emit_product(
 class MatMulRule(Rule):
     op_types = ("MatMul",)
     fuses_activation = True
+    has_weights = True
+
+    def takes_float(self, op: OnnxOp) -> bool:
+        assert isinstance(op, MatMul)
+        return not is_constant(op.a) and not is_constant(op.b)
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, MatMul)
@@ -200,9 +219,7 @@ class MatMulRule(Rule):
         assert isinstance(op, MatMul)
         weight = constant_of(op.b, to.weights)
         if weight is None:
-            both_float = all(isinstance(to.plan.element_type(v), Float32Type) for v in (op.a, op.b))
-            form = to.operand if both_float else to.quantized
-            _emit_product(to, op, form(op.a), form(op.b), None)
+            _emit_product(to, op, to.factor(op.a), to.factor(op.b), None)
             return
         bias: F32Values | None = None
         add = to.plan.fusion(op).bias
@@ -211,12 +228,16 @@ class MatMulRule(Rule):
             assert row is not None
             columns = shape_of(op.result)[-1]
             bias = np.broadcast_to(row.reshape(-1), (columns,)).astype(np.float32)
-        _emit_product(to, op, to.quantized(op.a), weight.astype(np.float32), bias)
+        _emit_product(to, op, to.factor(op.a), weight.astype(np.float32), bias)
 
 
 class GemmRule(Rule):
     op_types = ("Gemm",)
     fuses_activation = True
+    has_weights = True
+
+    def takes_float(self, op: OnnxOp) -> bool:
+        return False
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, Gemm)
@@ -240,7 +261,7 @@ class GemmRule(Rule):
             columns = shape_of(op.result)[1]
             bias = np.broadcast_to(row.reshape(-1), (columns,)).astype(np.float32)
             bias = bias * np.float32(op.beta)
-        a = to.quantized(op.a)
+        a = to.factor(op.a)
         if op.trans_a:
             rows, inner = shape_of(op.a)
             type_ = TensorType(element_type(a), (inner, rows))

@@ -111,7 +111,10 @@ class PadRule(MovementRule):
         assert isinstance(op, Pad)
         type_ = to.plan.element_type(op.result)
         value = pad_value(op, to.weights)
-        stored = quantize_number(value, type_) if isinstance(type_, UniformType) else int(value)
+        if isinstance(type_, UniformType):
+            stored = quantize_number(value, type_)
+        else:
+            stored = int(np.float32(value).view(np.int32))
         pads = pad_widths(op, to.weights)
         to.finish(op, quant.PadOp(self.data(op, to), pads, stored, to.type_of(op.result)))
 

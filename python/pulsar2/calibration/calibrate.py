@@ -44,19 +44,20 @@ def calibrate(
     method: Method = "MinMax",
     *,
     threads: int = 0,
+    fuses: bool = True,
     advance: Callable[[], None] | None = None,
 ) -> CalibrationResult:
     """Observes every tensor of `@main` that quantization needs, and writes `quant.ranges`.
 
     `dataset` gives arrays by input name, and is read once. A range is widened to hold 0. The result
-    does not depend on `threads` (0: as many as there are cores). `advance` is called once per
-    sample.
+    does not depend on `threads` (0: as many as there are cores). `fuses` says whether quantization
+    will fuse activations into operators. `advance` is called once per sample.
 
     Raises `UserError` for a model that cannot be quantized or run, and when a tensor takes a NaN or
     an infinity, with the tensor and the sample.
     """
     func = main_function(module)
-    plan = QuantPlan(func, ctx.weights)
+    plan = QuantPlan(func, ctx.weights, fuses=fuses)
     values = plan.observed()
     if not len(dataset):
         raise UserError.of("the calibration data set has no sample")

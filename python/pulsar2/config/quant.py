@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pulsar2.config.option import Flag, Message, Repeated, option
-
-QuantType = Literal["U8", "S8", "U16", "S16", "FP32"]
+from pulsar2.data_types import DataType, WeightType
 
 
 class InputQuantConfig(Message):
@@ -53,12 +52,15 @@ class LayerConfig(Message):
     end_tensor_names: Repeated[str] = option(
         list, "tensors at which a subgraph ends; DEFAULT is the model's outputs"
     )
-    data_type: QuantType = option("U8", "type of the operators' activations")
-    output_data_type: QuantType | None = option(
+    data_type: DataType = option("U8", "type of the operators' activations")
+    output_data_type: DataType | None = option(
         None, "type of a Conv's output where it differs from data_type", default_text="data_type"
     )
-    weight_data_type: Literal["S8", "S4", "FP32"] | None = option(
-        None, "type of a Conv's weights", default_text="S8"
+    weight_data_type: WeightType | None = option(
+        None,
+        "type of a Conv's weights",
+        default_text="S8",
+        not_built_values={"FP32": "no kernel multiplies by FP32 weights"},
     )
 
 
@@ -67,7 +69,7 @@ class QuantConfig(Message):
 
     input_configs: list[InputQuantConfig] = option(list, "calibration data of each input")
     layer_configs: list[LayerConfig] = option(
-        list, "precision of single operators, operator types or subgraphs", built=False
+        list, "precision of single operators, operator types or subgraphs"
     )
     calibration_method: Literal["MinMax", "Percentile", "MSE", "KL"] = option(
         "MinMax",
@@ -86,9 +88,7 @@ class QuantConfig(Message):
         "what runs the quantized model: ONNX Runtime, or the compiled program, bit for bit",
         built=False,
     )
-    highest_mix_precision: Flag = option(
-        False, "quantize as precisely as the target can", built=False
-    )
+    highest_mix_precision: Flag = option(False, "quantize as precisely as the target can")
     conv_bias_data_type: Literal["S32", "FP32"] = option(
         "S32", "type in which a Conv's bias is kept"
     )
@@ -120,17 +120,15 @@ class QuantConfig(Message):
         "type in which a LayerNormalization's scale is kept",
         not_built_values={"S32": "", "U32": ""},
     )
-    check: Literal[0, 1] = option(
-        0, "1 checks every quantized operator's types", not_built_values={1: ""}
-    )
+    check: Literal[0, 1] = option(0, "1 checks every quantized operator's types")
     disable_auto_refine_scale: Flag = option(
-        False, "keep weight and input scales as calibration found them", built=False
+        False, "keep the scales of weights even where an S32 bias saturates at them"
     )
     enable_easy_quant: Flag = option(
         False, "search weight and activation scales for the best likeness (EasyQuant)", built=False
     )
     disable_quant_optimization: Flag = option(
-        False, "do not merge or drop operators of the quantized graph", built=False
+        False, "do not merge or drop operators of the quantized graph"
     )
     enable_brecq: Flag = option(False, "fine-tune block by block (BRECQ)", built=False)
     enable_lsq: Flag = option(False, "fine-tune scales by gradient (LSQ)", built=False)

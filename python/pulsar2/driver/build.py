@@ -26,6 +26,12 @@ from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, Interface, output_options, plan_inputs
+from pulsar2.driver.precision import (
+    assign_precision,
+    graph_names,
+    quantize_options,
+    quantize_pipeline,
+)
 from pulsar2.driver.report import (
     print_layer_config,
     print_quant_config,
@@ -136,11 +142,13 @@ class _Build:
         config, workspace, module = self._config, self._workspace, stages.module
         data = [p.data for p in plans]
         dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
+        before = graph_names(module)
         stages.run("optimize")
         _show_stage("Building onnx", stages, "optimize")
         self._timed("save", lambda: self._save_optimized(module))
         print_quant_config(plans, workspace)
         print_layer_config(config)
+        assign_precision(stages, config, before, self._where)
         print(f"Transformer optimize level: {config.quant.transformer_opt_level}", flush=True)
         self._timed("calibrate", lambda: self._calibrate(module, dataset))
         if stages.dump is not None:
@@ -151,13 +159,11 @@ class _Build:
         }
         if any(inserted.values()):
             stages.run("preprocess", {k: v for k, v in inserted.items() if v})
-        # Below 0 the threshold is off; a pass option is a plain decimal.
-        threshold = max(config.quant.refine_weight_threshold, 0.0)
-        stages.run(
-            "quantize",
-            {"bias": config.quant.conv_bias_data_type, "weight-threshold": f"{threshold:.12f}"},
-        )
-        _show_stage("Building native", stages, "quantize")
+        pipeline = quantize_pipeline(config.quant)
+        stages.run(pipeline, quantize_options(config.quant))
+        if config.quant.check:
+            stages.run("check-types", {"target": config.target_hardware})
+        _show_stage("Building native", stages, pipeline)
         self._timed("save quantized", lambda: self._save_quantized(module))
 
     def _save_optimized(self, module: ModuleOp) -> None:
@@ -185,11 +191,13 @@ class _Build:
 
     def _calibrate(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
         method = self._config.quant.calibration_method
-        cache = CalibrationCache(self._workspace.cache, module, dataset, method)
+        fuses = not self._config.quant.disable_quant_optimization
+        key = method if fuses else f"{method}, plainly"
+        cache = CalibrationCache(self._workspace.cache, module, dataset, key)
         if not self._config.no_cache and cache.load():
             return
         with calibration_bar(len(dataset)) as advance:
-            calibrate(module, self._ctx, dataset, method, advance=advance)
+            calibrate(module, self._ctx, dataset, method, fuses=fuses, advance=advance)
         cache.store()
 
 

@@ -30,7 +30,9 @@ def _export_pad(op: PadOp, builder: ModelBuilder) -> None:
     x = builder.stored(op.x)
     output = builder.result_name(op.y)
     pads = builder.constant(np.asarray(op.pads, np.int64), f"{output}/pads")
-    value = np.asarray(op.value, storage_dtype(op.y.type))
+    dtype = storage_dtype(op.y.type)
+    value = np.asarray(op.value, np.int32 if dtype == np.float32 else dtype)
+    value = value.view(np.float32) if dtype == np.float32 else value
     builder.node("Pad", [x, pads, builder.constant(value, f"{output}/value")], output)
 
 

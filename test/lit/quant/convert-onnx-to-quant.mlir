@@ -1,6 +1,7 @@
 // RUN: ax-opt -p convert-onnx-to-quant --split-input-file --mlir-print-debuginfo %s | filecheck %s
 // RUN: ax-opt -p 'convert-onnx-to-quant{activation=S8 bias=FP32}' --split-input-file %s | filecheck %s --check-prefix=OPTIONS
 // RUN: ax-opt -p 'convert-onnx-to-quant{weight-threshold=1.5}' --split-input-file %s | filecheck %s --check-prefix=THRESHOLD
+// RUN: ax-opt -p 'convert-onnx-to-quant{refine-scales=false fuse=false}' --split-input-file %S/inputs/plain.mlir | filecheck %S/inputs/plain.mlir
 
 // Conv with Relu: the range after the Relu, per-channel weights, an S32 bias of scale s_x * s_w. The
 // node's name is the Conv's, the tensor's the Relu's. An output stays FP32.

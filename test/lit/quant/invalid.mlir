@@ -537,8 +537,8 @@ func.func @f(%x: tensor<2x3x!quant.uniform<u8:f32, 0.5:3>>) {
 // -----
 
 func.func @f(%x: tensor<2x3xf32>) {
-  // expected-error@+1 {{an f32 tensor is padded with 0}}
-  %0 = quant.pad %x pads [0, 1, 0, 0] value 1 : tensor<2x3xf32> -> tensor<2x4xf32>
+  // expected-error@+1 {{value 4294967296 is not the bits of an f32}}
+  %0 = quant.pad %x pads [0, 1, 0, 0] value 4294967296 : tensor<2x3xf32> -> tensor<2x4xf32>
   func.return
 }
 

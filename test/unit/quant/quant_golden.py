@@ -136,7 +136,8 @@ class Evaluator:
         if isinstance(op, quant.PadOp):
             half = len(op.pads) // 2
             pairs = list(zip(op.pads[:half], op.pads[half:], strict=True))
-            return np.pad(x, pairs, constant_values=op.value)
+            value = np.int32(op.value).view(np.float32) if x.dtype == np.float32 else op.value
+            return np.pad(x, pairs, constant_values=value)
         assert isinstance(op, quant.SliceOp)
         index = [
             start + step * np.arange(size)

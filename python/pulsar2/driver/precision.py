@@ -1,0 +1,100 @@
+"""What the configuration says of operators' precision, held against the optimized model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.config.build import BuildConfig
+from pulsar2.config.load import Where
+from pulsar2.config.quant import LayerConfig, QuantConfig
+from pulsar2.config.tree import path_text
+from pulsar2.diagnostics import Diagnostics
+from pulsar2.driver.stages import Stages, quoted
+from pulsar2.lowering.quant.layers import GraphNames, LayerSpec, select
+from pulsar2.onnx_export import main_function
+from pulsar2.targets import load_target
+
+_ELEMENT_TYPES = {"FP32": "F32"}
+"""What a target file calls a data type, where it has another name for it."""
+
+
+def graph_names(module: ModuleOp) -> GraphNames:
+    """The names in a model, to explain later what optimization has made of them."""
+    return GraphNames.of(main_function(module))
+
+
+def assign_precision(
+    stages: Stages, config: BuildConfig, before: GraphNames, where: Where | None
+) -> None:
+    """Gives every operator the data types that the configuration says.
+
+    `before` are the names of the imported model; `where` names the place of a key in the user's
+    files. Raises `UserError` with every name that the optimized model lacks, every contradiction,
+    and every type that an operator or the chip lacks.
+    """
+    layers = config.quant.layer_configs
+    if not layers and not config.quant.highest_mix_precision:
+        return
+    specs = [layer_spec(layer) for layer in layers]
+    found = select(main_function(stages.module), specs, before)
+    errors = Diagnostics()
+    for index, diagnostic in found.errors:
+        place = _place(index, where)
+        errors.error(diagnostic.message, place, diagnostic.accepted, diagnostic.source)
+    _check_target(config, specs, where, errors)
+    errors.raise_if_any()
+    options = {"highest": "true"} if config.quant.highest_mix_precision else {}
+    if specs:
+        options["layers"] = quoted(*map(str, specs))
+    stages.run("precision", options)
+
+
+def quantize_pipeline(quant: QuantConfig) -> str:
+    """The name of the pipeline that quantizes the calibrated model."""
+    return "quantize-plainly" if quant.disable_quant_optimization else "quantize"
+
+
+def quantize_options(quant: QuantConfig) -> dict[str, str]:
+    """What that pipeline is told."""
+    # Below 0 the threshold is off; a pass option is a plain decimal.
+    threshold = max(quant.refine_weight_threshold, 0.0)
+    refine = "false" if quant.disable_auto_refine_scale else "true"
+    return {
+        "bias": quant.conv_bias_data_type,
+        "weight-threshold": f"{threshold:.12f}",
+        "refine-scales": refine,
+    }
+
+
+def layer_spec(layer: LayerConfig) -> LayerSpec:
+    """A layer configuration as the compiler knows it."""
+    return LayerSpec(
+        tuple(layer.layer_names) or ((layer.layer_name,) if layer.layer_name else ()),
+        tuple(layer.op_types) or ((layer.op_type,) if layer.op_type else ()),
+        tuple(layer.start_tensor_names),
+        tuple(layer.end_tensor_names),
+        layer.data_type,
+        layer.output_data_type,
+        layer.weight_data_type,
+    )
+
+
+def _place(index: int, where: Where | None) -> str:
+    path = ("quant", "layer_configs", index)
+    return f"{where(path)}: {path_text(path)}" if where is not None else path_text(path)
+
+
+def _check_target(
+    config: BuildConfig, specs: Sequence[LayerSpec], where: Where | None, errors: Diagnostics
+) -> None:
+    known = load_target(config.target_hardware).element_types
+    for index, spec in enumerate(specs):
+        for data_type in filter(None, spec.types):
+            if _ELEMENT_TYPES.get(data_type, data_type) not in known:
+                errors.error(
+                    f"{config.target_hardware} has no {data_type}",
+                    _place(index, where),
+                    f"its types: {', '.join(sorted(known))}",
+                )
