@@ -102,6 +102,9 @@ double teng_cycles(const Job& job, const Operand* v, const int32_t* params, cons
     case Opcode::Softmax:
       // The greatest, then exp and sum, then the scaling.
       return count * (1.0 / t.teng_f32_lanes + 2.0 * widest / t.teng_lanes);
+    case Opcode::Resize:
+      // Linear: four elements make one.
+      return count * (params[0] == 1 ? 4.0 : 1.0) * widest / t.teng_lanes;
     default:
       return is_function(job, params) ? count / t.teng_f32_lanes : count * widest / t.teng_lanes;
   }

@@ -27,6 +27,15 @@ from pulsar2.dialects.quant.elementwise import (
 from pulsar2.dialects.quant.movement import ConcatOp, PadOp, ReshapeOp, SliceOp, TransposeOp
 from pulsar2.dialects.quant.pooling import AvgPoolOp, MaxPoolOp, PoolOp
 from pulsar2.dialects.quant.reduction import ReduceKind, ReduceKindAttr, ReduceOp, SoftmaxOp
+from pulsar2.dialects.quant.resize import (
+    Coordinates,
+    CoordinatesAttr,
+    ResizeLinearOp,
+    ResizeNearestOp,
+    ResizeOp,
+    Rounding,
+    RoundingAttr,
+)
 from pulsar2.dialects.quant.types import (
     QuantizedType,
     UniformPerAxisType,
@@ -63,13 +72,15 @@ Quant = Dialect(
         AvgPoolOp,
         ReduceOp,
         SoftmaxOp,
+        ResizeNearestOp,
+        ResizeLinearOp,
         ReshapeOp,
         TransposeOp,
         ConcatOp,
         PadOp,
         SliceOp,
     ],
-    [UniformType, UnaryFnAttr, ReduceKindAttr],
+    [UniformType, UnaryFnAttr, ReduceKindAttr, CoordinatesAttr, RoundingAttr],
 )
 
 __all__ = [
@@ -79,6 +90,7 @@ __all__ = [
     "ConcatOp",
     "ConstantOp",
     "ConvOp",
+    "Coordinates",
     "DCastOp",
     "DivOp",
     "MatMulOp",
@@ -96,6 +108,10 @@ __all__ = [
     "ReduceOp",
     "RequantizeOp",
     "ReshapeOp",
+    "ResizeLinearOp",
+    "ResizeNearestOp",
+    "ResizeOp",
+    "Rounding",
     "SliceOp",
     "SoftmaxOp",
     "SubOp",

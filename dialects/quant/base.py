@@ -109,7 +109,7 @@ def verify_shape(result: SSAValue, expected: Sequence[int]) -> None:
         raise VerifyException(f"the result has shape {list(got)}, expected {list(expected)}")
 
 
-def verify_length(array: Sequence[int], length: int, what: str) -> None:
+def verify_length(array: Sequence[object], length: int, what: str) -> None:
     if len(array) != length:
         raise VerifyException(f"{what} has {length} numbers, got {len(array)}")
 

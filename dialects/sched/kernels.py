@@ -100,6 +100,17 @@ def _pool(views: Sequence[View], params: dict[str, int | float]) -> None:
         _fail("pooling works on x[N,C,H,W] and y[N,C,OH,OW]")
 
 
+def _resize(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, y = views
+    if len(x.shape) != 4 or len(y.shape) != 4 or x.shape[:2] != y.shape[:2]:
+        _fail("resizing works on x[N,C,H,W] and y[N,C,OH,OW]")
+    for view, first, whole in ((x, "in_{}", "in_{}"), (y, "out_{}", "out_{}")):
+        for dim, (name, size) in enumerate((("row", "h"), ("column", "w")), start=2):
+            begin, total = int(params[first.format(name)]), int(params[whole.format(size)])
+            if begin < 0 or begin + view.shape[dim] > total:
+                _fail(f"{name}s {begin} to {begin + view.shape[dim]} are outside the {total}")
+
+
 def _reduce(views: Sequence[View], params: dict[str, int | float]) -> None:
     x, y = views
     mask = int(params["axes_mask"])
@@ -123,6 +134,7 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "lut": _lut,
     "unary": _same_shape,
     "pool": _pool,
+    "resize": _resize,
     "reduce": _reduce,
     "softmax": _softmax,
     "convert": _same_shape,

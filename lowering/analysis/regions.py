@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pulsar2.lowering.analysis.resample import source_range
+
 Range = tuple[int, int]
 Region = tuple[Range, ...]
 Shape = tuple[int, ...]
@@ -120,6 +122,21 @@ def _pool(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
     return Tile(((n, c, rows, columns), out), tile)
 
 
+def _resize(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    n, c, rows, columns = out
+    in_rows = source_range(params, "h", "row", rows)
+    in_columns = source_range(params, "w", "column", columns)
+    tile = dict(params)
+    for name, begin in (
+        ("in_row", in_rows[0]),
+        ("in_column", in_columns[0]),
+        ("out_row", rows[0]),
+        ("out_column", columns[0]),
+    ):
+        tile[name] = int(params[name]) + begin
+    return Tile(((n, c, in_rows, in_columns), out), tile)
+
+
 def _reduce(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
     mask = int(params["axes_mask"])
     x = tuple((0, n) if mask >> d & 1 else out[d] for d, n in enumerate(shapes[0]))
@@ -131,6 +148,7 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
     "matmul": _matmul,
     "lut": _lut,
     "pool": _pool,
+    "resize": _resize,
     "reduce": _reduce,
     "copy": _pointwise,
     "fill": _pointwise,

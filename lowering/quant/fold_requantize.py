@@ -23,6 +23,7 @@ from pulsar2.dialects.quant import (
     QCastOp,
     ReduceOp,
     RequantizeOp,
+    ResizeLinearOp,
     SoftmaxOp,
     UnaryOp,
     UniformType,
@@ -40,9 +41,10 @@ class QuantFoldRequantize(AxPass):
     """Lets the operation that computes a tensor give it the quantization that is asked of it.
 
     An operation that ends in a rounding of its own (a contraction, elementwise arithmetic, an
-    average, Softmax) can round to any quantization, so where a requantization alone uses its
-    result, that is its result type, and a clamp moves to the new integers. This rounds once instead
-    of twice: the numbers are at least as near to the float ones, but not the same bits.
+    average, Softmax, linear resizing) can round to any quantization, so where a requantization
+    alone uses its result, that is its result type, and a clamp moves to the new integers. This
+    rounds once instead of twice: the numbers are at least as near to the float ones, but not the
+    same bits.
 
     Needs: `quant` operations. Leaves: no requantization that alone uses such a result.
 
@@ -71,6 +73,7 @@ _ROUNDING = (
     AvgPoolOp,
     ReduceOp,
     SoftmaxOp,
+    ResizeLinearOp,
     QCastOp,
 )
 

@@ -134,6 +134,13 @@ _TABLE = (
     _op(9, "reduce", "x y", "kind axes_mask " + _CLAMP),
     _op(10, "softmax", "x y", "axis"),
     _op(11, "convert", "x y", _CLAMP),
+    _op(
+        128,
+        "resize",
+        "x y",
+        "kind coordinates rounding in_h in_w out_h out_w scale_h:f scale_w:f "
+        "in_row in_column out_row out_column",
+    ),
 )
 OPCODES: dict[str, Opcode] = {op.name: op for op in _TABLE}
 """The job table, by name."""

@@ -13,11 +13,14 @@ import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
-from random_graphs import EXACT, FUNCTIONS, Sketch, conv, models
+from random_graphs import EXACT as CORE
+from random_graphs import FUNCTIONS, Sketch, conv, models
+from random_images import IMAGES
 from road import Program, Quantized, Tensors, evaluate_reference, quantize, random_inputs
 
 from pulsar2.diagnostics import UserError
 
+EXACT = (*CORE, *IMAGES)
 _FORMATS = ("", "bias=FP32", "activation=S8", "activation=U16", "activation=S16 bias=FP32")
 
 

@@ -363,6 +363,45 @@ def pool(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     return out
 
 
+RESIZE_COORDINATES: list[Callable[[float, float, int, int], float]] = [
+    lambda i, scale, size, out: i / scale,
+    lambda i, scale, size, out: (i + 0.5) / scale - 0.5,
+    lambda i, scale, size, out: -0.5 if scale * size == 1 else (i + 0.5) / scale - 0.5,
+    lambda i, scale, size, out: 0.0 if scale * size == 1 else i * (size - 1) / (scale * size - 1),
+    lambda i, scale, size, out: size / 2 * (1 - out / (scale * size)) + (i + 0.5) / scale - 0.5,
+]
+RESIZE_ROUNDINGS: list[Callable[[float], float]] = [
+    np.floor,
+    np.ceil,
+    lambda p: np.ceil(p - 0.5),
+    lambda p: np.floor(p + 0.5),
+]
+
+
+def resize(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    kind, coordinates, rounding, in_h, in_w, out_h, out_w, *rest = params
+    scales, firsts = [float(word_to_float(s)) for s in rest[:2]], rest[2:]
+    x, y = ops
+    v: Array = x.array if kind == 0 else dequantize(x).astype(np.float64)
+    for axis, size, whole in ((2, in_h, out_h), (3, in_w, out_w)):
+        scale = scales[axis - 2] or whole / size
+        first_in, first_out = firsts[axis - 2], firsts[axis]
+        lines: list[Array] = []
+        for i in range(first_out, first_out + y.array.shape[axis]):
+            at = RESIZE_COORDINATES[coordinates](i, scale, size, whole)
+            if kind == 0:
+                nearest = int(np.clip(RESIZE_ROUNDINGS[rounding](at), 0, size - 1))
+                lines.append(np.take(v, nearest - first_in, axis))
+                continue
+            low = int(np.floor(at))
+            ratio = at - low
+            pair = [int(np.clip(n, 0, size - 1)) - first_in for n in (low, low + (ratio > 0))]
+            a, b = (np.take(v, n, axis) for n in pair)
+            lines.append((1 - ratio) * a + ratio * b if pair[0] != pair[1] else a)
+        v = np.stack(lines, axis)
+    return v if kind == 0 else quantize(y, v.astype(F32), INT32_MIN, INT32_MAX)
+
+
 def reduce(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     kind, mask, lo, hi = params
     x, y = ops
@@ -416,6 +455,7 @@ GOLDEN: dict[str, Golden] = {
     "unary": unary,
     "pool": pool,
     "reduce": reduce,
+    "resize": resize,
     "softmax": softmax,
     "convert": convert,
 }

@@ -82,6 +82,12 @@ struct ElementOps {
   void (*scale_sums)(const int32_t* acc, const float* mult, const float* bias, float* v, int64_t n);
   /// y[i] = exp(x[i] - shift)
   void (*exp_minus)(const float* x, float shift, float* y, int64_t n);
+  /// y[i] = (1 - ratio) * a[i] + ratio * b[i]; n is any number
+  void (*blend)(const float* a, const float* b, double ratio, double* y, int64_t n);
+  /// Of pixels of `stride` elements each: v[i][c] = (1 - ratio[i]) * line[left[i]][c] +
+  /// ratio[i] * line[right[i]][c] for the first n of their elements and `count` of i.
+  void (*blend_columns)(const double* line, const int32_t* left, const int32_t* right,
+                        const double* ratio, int64_t count, int64_t stride, int64_t n, float* v);
 };
 
 const ElementOps& element_ops(Isa isa);

@@ -16,5 +16,6 @@ void run_pool(const KernelCall& call);
 void run_reduce(const KernelCall& call);
 void run_softmax(const KernelCall& call);
 void run_convert(const KernelCall& call);
+void run_resize(const KernelCall& call);
 
 }  // namespace pulsar2::kernels

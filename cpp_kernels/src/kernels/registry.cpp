@@ -33,6 +33,10 @@ constexpr ParamInfo kPoolParams[] = {
     {"pad_left"}, {"pad_bottom"}, {"pad_right"}, {"dil_h"},    {"dil_w"},    {"count_include_pad"},
     {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kReduceParams[] = {{"kind"}, {"axes_mask"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kResizeParams[] = {
+    {"kind"},      {"coordinates"}, {"rounding"},      {"in_h"},          {"in_w"},
+    {"out_h"},     {"out_w"},       {"scale_h", true}, {"scale_w", true}, {"in_row"},
+    {"in_column"}, {"out_row"},     {"out_column"}};
 constexpr ParamInfo kClampParams[] = {{"clamp_lo"}, {"clamp_hi"}};
 
 template <size_t N, size_t M>
@@ -59,6 +63,7 @@ constexpr KernelEntry kEntries[] = {
     entry(Opcode::Reduce, "reduce", kernels::run_reduce, kXy, kReduceParams),
     entry(Opcode::Softmax, "softmax", kernels::run_softmax, kXy, kAxisParams),
     entry(Opcode::Convert, "convert", kernels::run_convert, kXy, kClampParams),
+    entry(Opcode::Resize, "resize", kernels::run_resize, kXy, kResizeParams),
 };
 
 }  // namespace

@@ -8,6 +8,7 @@ from pulsar2.lowering.quant.rules.elementwise import ELEMENTWISE_RULES
 from pulsar2.lowering.quant.rules.movement import MOVEMENT_RULES
 from pulsar2.lowering.quant.rules.pooling import POOLING_RULES
 from pulsar2.lowering.quant.rules.preprocess import PREPROCESS_RULES
+from pulsar2.lowering.quant.rules.resize import RESIZE_RULES
 
 RULES: dict[str, Rule] = {
     op_type: rule
@@ -17,6 +18,7 @@ RULES: dict[str, Rule] = {
         *MOVEMENT_RULES,
         *POOLING_RULES,
         *PREPROCESS_RULES,
+        *RESIZE_RULES,
     )
     for op_type in rule.op_types
 }

@@ -29,6 +29,7 @@ from pulsar2.dialects.quant import (
     ReduceKind,
     ReduceOp,
     ReshapeOp,
+    ResizeNearestOp,
     SliceOp,
     TransposeOp,
 )
@@ -45,7 +46,7 @@ from pulsar2.onnx_export import main_function
 STATES = ("BAKED", "OVERLAPPED", "ACTIVATED", "SOI", "PASSIVE_BAKED", "FP32")
 """The states of a configuration, in the order in which a snapshot counts them."""
 
-_MOVING = (ReshapeOp, TransposeOp, ConcatOp, PadOp, SliceOp, MaxPoolOp)
+_MOVING = (ReshapeOp, TransposeOp, ConcatOp, PadOp, SliceOp, MaxPoolOp, ResizeNearestOp)
 
 
 @dataclass(frozen=True)

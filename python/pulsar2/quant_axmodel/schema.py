@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from onnx import AttributeProto, NodeProto, helper
@@ -18,6 +18,7 @@ from pulsar2.dialects import quant
 from pulsar2.dialects.quant.base import float_array, float_number, int_array, integer
 from pulsar2.dialects.quant.elementwise import UnaryFnAttr
 from pulsar2.dialects.quant.reduction import ReduceKindAttr
+from pulsar2.dialects.quant.resize import CoordinatesAttr, RoundingAttr
 from pulsar2.dialects.quant.types import shape_of
 
 DOMAIN = "ax"
@@ -38,6 +39,8 @@ _PLAIN: dict[str, type[Operation]] = {
     "AxMaxPool": quant.MaxPoolOp,
     "AxQuantizedAvgPool": quant.AvgPoolOp,
     "AxQuantizedSoftmax": quant.SoftmaxOp,
+    "AxResizeNearest": quant.ResizeNearestOp,
+    "AxQuantizedResizeLinear": quant.ResizeLinearOp,
     "AxReshape": quant.ReshapeOp,
     "AxTranspose": quant.TransposeOp,
     "AxConcat": quant.ConcatOp,
@@ -107,6 +110,8 @@ def onnx_attributes(op: Operation) -> Iterator[AttributeProto]:
 def _value(attribute: Attribute) -> Any:
     if isinstance(attribute, UnitAttr):
         return 1
+    if isinstance(attribute, CoordinatesAttr | RoundingAttr):
+        return attribute.data.value
     if isinstance(attribute, IntegerAttr):
         return attribute.value.data
     if isinstance(attribute, FloatAttr):
@@ -116,6 +121,10 @@ def _value(attribute: Attribute) -> Any:
     raise TypeError(f"no ONNX attribute for {attribute}")
 
 
+_ENUMS: Mapping[str, Callable[[str], Attribute]] = {
+    "coordinates": lambda text: CoordinatesAttr(quant.Coordinates(text)),
+    "rounding": lambda text: RoundingAttr(quant.Rounding(text)),
+}
 _FLAGS = frozenset(("ceil_mode", "count_include_pad", "keepdims"))
 
 
@@ -130,6 +139,8 @@ def properties(node: NodeProto) -> dict[str, Attribute]:
         if name in _FLAGS and kind == AttributeProto.INT:
             if attribute.i:
                 found[name] = UnitAttr()
+        elif name in _ENUMS and kind == AttributeProto.STRING:
+            found[name] = _ENUMS[name](attribute.s.decode())
         elif kind == AttributeProto.INT:
             found[name] = integer(attribute.i)
         elif kind == AttributeProto.INTS:

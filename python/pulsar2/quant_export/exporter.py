@@ -24,12 +24,13 @@ from pulsar2.quant_export.contraction import CONTRACTIONS
 from pulsar2.quant_export.elementwise import ELEMENTWISE
 from pulsar2.quant_export.movement import MOVEMENTS
 from pulsar2.quant_export.reduction import REDUCTIONS
+from pulsar2.quant_export.resize import RESIZINGS
 
 OPSET = 21
 """The first opset with 16-bit quantization."""
 _IR_VERSION = 10
 
-_EMIT: Emit = {**CONTRACTIONS, **ELEMENTWISE, **REDUCTIONS, **MOVEMENTS}
+_EMIT: Emit = {**CONTRACTIONS, **ELEMENTWISE, **REDUCTIONS, **MOVEMENTS, **RESIZINGS}
 
 
 @dataclass(frozen=True)

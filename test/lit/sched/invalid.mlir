@@ -96,3 +96,11 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
   // expected-error@+1 {{a view has as many strides as dimensions}}
   sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1, 1]>, #sched.view<ui8 [64] : [1]>] <> : !sched.buffer, !sched.buffer
 }
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{rows 2 to 4 are outside the 3}}
+  sched.layer "resize"(%x, %x) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>] <kind = 0, coordinates = 0, rounding = 0, in_h = 3, in_w = 2, out_h = 2, out_w = 2, scale_h = 0.0, scale_w = 0.0, in_row = 2, in_column = 0, out_row = 0, out_column = 0> : !sched.buffer, !sched.buffer
+}

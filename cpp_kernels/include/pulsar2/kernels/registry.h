@@ -20,6 +20,7 @@ enum class Opcode : uint16_t {
   Reduce = 9,
   Softmax = 10,
   Convert = 11,
+  Resize = 128,
 };
 
 /// One operand of an operation. Optional operands may be absent; a parameter says whether they are
