@@ -45,6 +45,7 @@ PASSES: dict[str, str] = {
     "quant-eliminate-casts": f"{_QUANT}.eliminate_casts:QuantEliminateCasts",
     "quant-fold-requantize": f"{_QUANT}.fold_requantize:QuantFoldRequantize",
     "quant-verify-types": f"{_QUANT}.verify_types:QuantVerifyTypes",
+    "quant-expose-tensors": f"{_QUANT}.expose_tensors:QuantExposeTensors",
     "quant-partition": f"{_QUANT}.partition:QuantPartition",
     # quant -> sched
     "convert-quant-to-sched": f"{_SCHED}.convert_quant_to_sched:ConvertQuantToSched",

@@ -120,3 +120,21 @@ def test_split_batches() -> None:
     assert split_batches(9, [1, 2, 4]) == [4, 4, 1]
     assert split_batches(3, [1]) == [1, 1, 1]
     assert split_batches(3, [2, 4]) == [2, 2]
+
+
+def test_inner_tensors_of_the_program(built: Path, tmp_path: Path) -> None:
+    model = built / "out" / "quant" / "quant_axmodel.onnx"
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for index, mode in enumerate(["NPUBackend", "Reference"]):
+        outcome = run(
+            "run", "--model", model, "--input_dir", tmp_path / "in", "--output_dir",
+            tmp_path / mode, "--mode", mode, "--enable_perlayer_output",
+            *(["--random_input"] if index == 0 else []),
+        )  # fmt: skip
+        assert outcome.code == 0, outcome.err
+        files = (tmp_path / mode).glob("*.bin")
+        found[mode] = {f.stem: np.fromfile(f, np.float32) for f in files}
+    assert {"r", "output"} <= set(found["NPUBackend"])
+    np.testing.assert_allclose(
+        found["NPUBackend"]["output"], found["Reference"]["output"], atol=0.05
+    )

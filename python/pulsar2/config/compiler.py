@@ -34,21 +34,20 @@ class CompilerOptions(Message):
         0,
         "check the compiled program against the quantized graph: 1 all close, 2 all equal, "
         "3 cosine similarity",
-        not_built_values={1: "", 2: "", 3: ""},
     )
     npu_perf: Flag = option(
         False, "write the schedule as trace.json for a timeline viewer, and as a page"
     )
     check_mode: Literal["CheckOutput", "CheckPerLayer"] = option(
-        "CheckOutput", "compare the outputs alone, or inner tensors too", built=False
+        "CheckOutput", "compare the outputs alone, or inner tensors too"
     )
-    check_rtol: float = option(1e-5, "relative tolerance of check 1", built=False, ge=0)
-    check_atol: float = option(0.0, "absolute tolerance of check 1", built=False, ge=0)
+    check_rtol: float = option(1e-5, "relative tolerance of check 1", ge=0)
+    check_atol: float = option(0.0, "absolute tolerance of check 1", ge=0)
     check_cosine_simularity: float = option(
-        0.999, "smallest cosine similarity of check 3", built=False, ge=-1, le=1
+        0.999, "smallest cosine similarity of check 3", ge=-1, le=1
     )
     check_tensor_black_list: Repeated[str] = option(
-        list, "tensors left out of CheckPerLayer", built=False, limits="regular expressions"
+        list, "tensors left out of the check", limits="regular expressions for whole names"
     )
     enable_slice_mode: Flag = option(
         False, "run chains of operators slice by slice of rows, where that saves DDR traffic"
@@ -61,8 +60,8 @@ class CompilerOptions(Message):
     )
     input_sample_dir: str = option(
         "",
-        "folder of inputs for check, in the compiled model's format",
-        built=False,
+        "folder of inputs for check, in the compiled model's format, as pulsar2 run reads them; or "
+        "of such folders",
         default_text="the calibration data",
     )
 

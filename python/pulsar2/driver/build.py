@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.axmodel import write_axmodel
 from pulsar2.calibration.calibrate import calibrate
-from pulsar2.calibration.dataset import CalibrationDataset, load_dataset
+from pulsar2.calibration.dataset import CalibrationDataset, Sample, load_dataset
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
@@ -21,6 +21,7 @@ from pulsar2.console.log import Log
 from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
 from pulsar2.driver.cache import CalibrationCache
+from pulsar2.driver.check import check_compiled, exposed, sample_feeds
 from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
@@ -103,16 +104,15 @@ class _Build:
             self._log.to_file(workspace.log)
             if dump is not None:
                 dump.write("import", module, "")
+            dataset: CalibrationDataset | tuple[()] = ()
             if not quantized:
-                self._quantize(stages, plans)
-            compiled = compile_quantized(
-                stages,
-                config.target_hardware,
-                config.npu_mode,
-                slice_mode=config.compiler.enable_slice_mode,
-            )
+                dataset = self._quantize(stages, plans)
+            checked = module.clone() if config.compiler.check else None
+            compiled = self._compile(stages)
             if config.compiler.npu_perf:
                 self._timed("traces", lambda: write_traces(compiled, workspace))
+            if checked is not None:
+                self._timed("check", lambda: self._check(checked, compiled, plans, dataset))
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
         warnings = tuple(dict.fromkeys(self._log.warnings))
@@ -137,8 +137,37 @@ class _Build:
             logger.warning("{} has no effect on a QuantAxModel, which is quantized already", key)
         return read_quant_axmodel(config.input, self._ctx), []
 
-    def _quantize(self, stages: Stages, plans: list[InputPlan]) -> None:
-        """Every stage between the imported float model and the quantized one."""
+    def _compile(self, stages: Stages) -> Compiled:
+        config = self._config
+        return compile_quantized(
+            stages,
+            config.target_hardware,
+            config.npu_mode,
+            slice_mode=config.compiler.enable_slice_mode,
+        )
+
+    def _check(
+        self,
+        module: ModuleOp,
+        compiled: Compiled,
+        plans: Sequence[InputPlan],
+        samples: Sequence[Sample],
+    ) -> None:
+        """Compares the program with `module`, the quantized graph that it was made from.
+
+        To see inner tensors, a program is compiled that returns them too.
+        """
+        options = self._config.compiler
+        feeds = sample_feeds(options, compiled.model, plans, samples)
+        model = compiled.model
+        if options.check_mode == "CheckPerLayer":
+            module = exposed(module, self._ctx)
+            stages = Stages(module.clone(), self._ctx, self._crash, None, {})
+            model = self._compile(stages).model
+        check_compiled(model, module, self._ctx, options, feeds)
+
+    def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset:
+        """Every stage between the imported float model and the quantized one; the data used."""
         config, workspace, module = self._config, self._workspace, stages.module
         data = [p.data for p in plans]
         dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
@@ -165,6 +194,7 @@ class _Build:
             stages.run("check-types", {"target": config.target_hardware})
         _show_stage("Building native", stages, pipeline)
         self._timed("save quantized", lambda: self._save_quantized(module))
+        return dataset
 
     def _save_optimized(self, module: ModuleOp) -> None:
         path = self._workspace.frontend / "optimized.onnx"

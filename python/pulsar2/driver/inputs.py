@@ -21,8 +21,10 @@ from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.types import dtype_of, element_of, static_shape_of
 from pulsar2.driver.color import color_option
+from pulsar2.lowering.onnx.runtime_input import DTYPES
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
+from pulsar2.weights import AnyArray
 
 DEFAULT = "DEFAULT"
 E = TypeVar("E", InputProcessor, OutputProcessor, InputQuantConfig)
@@ -73,6 +75,36 @@ class InputPlan:
     processor: InputProcessor
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @property
+    def invertible(self) -> bool:
+        """Whether `runtime_array` applies."""
+        return self.processor.src_format not in YUV_FORMATS
+
+    def runtime_array(self, array: AnyArray) -> AnyArray:
+        """What has to come in at run time for the model to see `array`; 0 in what is cut off."""
+        said = self.processor
+        if said.src_dtype == "FP32" and array.dtype != np.float32:
+            return array
+        wide = array.astype(np.float64)
+        if said.src_layout != said.tensor_layout:
+            wide = wide.transpose((0, 2, 3, 1) if said.src_layout == "NHWC" else (0, 3, 1, 2))
+        channel = -1 if said.src_layout == "NHWC" else min(1, wide.ndim - 1)
+        extent = [1] * wide.ndim
+        if wide.ndim:
+            extent[channel] = -1
+        wide = wide * np.reshape(self.std or 1.0, extent if len(self.std) > 1 else ())
+        wide = wide + np.reshape(self.mean or 0.0, extent if len(self.mean) > 1 else ())
+        if any(said.padding):
+            pairs = zip(said.padding[::2], said.padding[1::2], strict=True)
+            wide = wide[tuple(slice(b, n - e) for n, (b, e) in zip(wide.shape, pairs, strict=True))]
+        if any(said.slicing):
+            wide = np.pad(wide, np.reshape(said.slicing, (-1, 2)))
+        if said.src_dtype == "FP32":
+            return wide.astype(np.float32)
+        dtype: np.dtype[Any] = np.dtype(DTYPES[said.src_dtype])
+        info = np.iinfo(dtype)
+        return np.clip(np.rint(wide), info.min, info.max).astype(dtype)
 
     def preprocess_option(self) -> str:
         """What `onnx-insert-preprocess` is told, '' when there is nothing to insert."""

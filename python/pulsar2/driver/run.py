@@ -90,12 +90,6 @@ def _load(config: RunConfig) -> Simulator:
         problems.error("only a compiled model has batches", "--batch_size", "a compiled.axmodel")
     if config.mode != "Reference" and not quantized:
         problems.error("only a quant_axmodel has modes", "--mode", "a quant_axmodel.onnx")
-    elif config.mode == "NPUBackend" and config.enable_perlayer_output:
-        problems.error(
-            "inner tensors of mode NPUBackend are not built yet",
-            "--enable_perlayer_output",
-            "mode Reference",
-        )
     problems.raise_if_any()
     if quantized:
         return _load_quantized(config)
@@ -125,11 +119,14 @@ def _load_quantized(config: RunConfig) -> Simulator:
         model = export_qdq(module, ctx)
         inner = config.enable_perlayer_output
         return OnnxSimulator(model, config.model, inner=inner, changed=True)
+    from pulsar2.driver.check import exposed
     from pulsar2.driver.compile import compile_quantized
     from pulsar2.driver.guard import Crash
     from pulsar2.driver.stages import Stages
 
     log = Log().start()
+    if config.enable_perlayer_output:
+        module = exposed(module, ctx)
     stages = Stages(module, ctx, Crash(), None, {})
     compiled = compile_quantized(stages, config.target_hardware, "NPU1")
     log.stop()

@@ -62,6 +62,13 @@ class ModelBuilder:
         self.initializers[made] = numpy_helper.from_array(np.ascontiguousarray(array), made)
         return made
 
+    def reserve(self, name: str) -> None:
+        """Keeps a name from all nodes until it is released."""
+        self._taken.add(name)
+
+    def release(self, name: str) -> None:
+        self._taken.discard(name)
+
     def node(self, op_type: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """A node of one output; the output's name, which is unique already or made so."""
         output = name if name not in self._taken else self.unique(name)
@@ -74,7 +81,7 @@ class ModelBuilder:
     def result_name(self, value: SSAValue) -> str:
         """The name under which the tensor `value` is made, known from now on."""
         name = self.unique(tensor_name(value) or "tensor")
-        self._taken.discard(name)  # the node that makes it takes it
+        self.release(name)  # the node that makes it takes it
         self.names[value] = name
         return name
 

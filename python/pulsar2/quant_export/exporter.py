@@ -73,11 +73,15 @@ def export_quant(module: ModuleOp, ctx: AxContext, form: Form) -> ExportedQuant:
     for name, argument in zip(inputs, func.args, strict=True):
         builder.names[argument] = builder.unique(name)
     functions = {f.sym_name.data: f for f in module.ops if isinstance(f, FuncOp)}
-    _export_body(func, functions, builder)
     terminator = func.body.block.last_op
     assert isinstance(terminator, ReturnOp)
     for name, value in zip(outputs, terminator.operands, strict=True):
+        if tensor_name(value) != name:
+            builder.reserve(name)  # for the output; another tensor may have that name
+    _export_body(func, functions, builder)
+    for name, value in zip(outputs, terminator.operands, strict=True):
         if builder.stored(value) != name:
+            builder.release(name)
             builder.node("Identity", [builder.stored(value)], name)
     graph = helper.make_graph(
         builder.nodes,

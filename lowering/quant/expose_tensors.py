@@ -1,0 +1,85 @@
+"""`quant-expose-tensors`: every tensor becomes an output, so that it can be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, TensorType, f32
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.rewriter import InsertPoint, Rewriter
+
+from pulsar2.context import AxContext
+from pulsar2.dialects.quant import ConstantOp, DCastOp
+from pulsar2.dialects.quant.types import shape_of, uniform_of
+from pulsar2.locations import name_location, tensor_name
+from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.onnx.rewrite import update_signature
+from pulsar2.onnx_export import tensor_names
+from pulsar2.onnx_import import OUTPUT_NAMES
+
+
+@dataclass(frozen=True)
+class QuantExposeTensors(AxPass):
+    """Returns every tensor that `@main` computes, as f32, behind what it returns already.
+
+    The new outputs have the names of their tensors; those without a name, and those of a name that
+    is taken, are left out. What computes them stays as it is, so a program that is compiled from
+    the outcome shows what the original computes on the way.
+
+    Needs: `quant` operations, before `quant-partition`.
+
+    ```
+    %1 = quant.add %0, %0 : .. -> tensor<4x!quant.uniform<u8:f32, 0.1>> loc("add"("sum"))
+    %2 = quant.dcast %1 : .. -> tensor<4xf32> loc("y_DequantizeLinear"("y"))
+    func.return %2 : tensor<4xf32>
+    ```
+    becomes
+    ```
+    %1 = quant.add %0, %0 : .. -> tensor<4x!quant.uniform<u8:f32, 0.1>> loc("add"("sum"))
+    %2 = quant.dcast %1 : .. -> tensor<4xf32> loc("y_DequantizeLinear"("y"))
+    %3 = quant.dcast %1 : .. -> tensor<4xf32> loc("sum_exposed"("sum_exposed"))
+    func.return %2, %3 : tensor<4xf32>, tensor<4xf32>   // ax.output_names = ["y", "sum"]
+    ```
+    """
+
+    name = "quant-expose-tensors"
+
+    def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        for op in module.ops:
+            if isinstance(op, FuncOp) and op.sym_name.data == "main":
+                _expose(op)
+
+
+def _expose(function: FuncOp) -> None:
+    block = function.body.block
+    last = block.last_op
+    assert isinstance(last, ReturnOp)
+    names = tensor_names(function, OUTPUT_NAMES, "output", len(last.operands))
+    returned = list(last.operands)
+    taken = {*names, *(tensor_name(argument) for argument in function.args)}
+    for op in list(block.ops):
+        if isinstance(op, ConstantOp):
+            continue
+        for result in op.results:
+            name = tensor_name(result)
+            if name and name not in taken and result not in returned:
+                taken.add(name)
+                names.append(name)
+                returned.append(_as_float(op, result, name))
+    extended = ReturnOp(*returned)
+    extended.location = last.location
+    Rewriter.replace_op(last, extended)
+    function.attributes[OUTPUT_NAMES] = ArrayAttr([StringAttr(name) for name in names])
+    update_signature(function)
+
+
+def _as_float(op: Operation, value: SSAValue, name: str) -> SSAValue:
+    """The result `value` of `op` in f32, right behind `op`."""
+    if uniform_of(value) is None:
+        return value
+    label = f"{name}_exposed"
+    cast = DCastOp(value, TensorType(f32, shape_of(value)))
+    cast.location = name_location(label, [label])
+    Rewriter.insert_op(cast, InsertPoint.after(op))
+    return cast.y

@@ -1,0 +1,126 @@
+"""`compiler.check`: what the emulated program computes, against the quantized graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from loguru import logger
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.axmodel import CompiledModel, encode_axmodel
+from pulsar2.calibration.dataset import Sample
+from pulsar2.config.compiler import CompilerConfig
+from pulsar2.context import AxContext
+from pulsar2.diagnostics import Diagnostics
+from pulsar2.driver.inputs import InputPlan
+from pulsar2.driver.tensors import random_tensors, read_tensors
+from pulsar2.pipeline import parse_passes, run_passes
+from pulsar2.quant_export import export_qlinear
+from pulsar2.runtime import InferenceSession
+from pulsar2.weights import AnyArray
+
+F64 = npt.NDArray[np.float64]
+
+
+def exposed(module: ModuleOp, ctx: AxContext) -> ModuleOp:
+    """A copy of a quantized module that returns all its tensors."""
+    copy = module.clone()
+    run_passes(ctx, copy, parse_passes("quant-expose-tensors"))
+    return copy
+
+
+def check_compiled(
+    model: CompiledModel,
+    module: ModuleOp,
+    ctx: AxContext,
+    config: CompilerConfig,
+    feeds: Iterable[Mapping[str, AnyArray]],
+) -> None:
+    """Compares every output of `model`, on the emulator, with the quantized `module`.
+
+    `module` is what was compiled, as it was before partition; `onnx.reference` evaluates its
+    integer form. Raises one `UserError` with every tensor that fails: its worst element, and how
+    large the error is.
+    """
+    graphs = ", ".join(s.name for s in model.subgraphs)
+    evaluator: Any = import_module("onnx.reference").ReferenceEvaluator
+    logger.info("generate gt of npu graph [{}]", graphs)
+    reference = evaluator(export_qlinear(module, ctx))
+    session = InferenceSession(encode_axmodel(model))
+    names = [o.name for o in session.get_outputs()]
+    left_out = [re.compile(pattern) for pattern in config.check_tensor_black_list]
+    compared = [n for n in names if not any(p.fullmatch(n) for p in left_out)]
+    problems = Diagnostics()
+    for feed in feeds:
+        expected = dict(zip(reference.output_names, reference.run(None, dict(feed)), strict=True))
+        logger.info("simulate npu graph [{}]", graphs)
+        got = dict(zip(names, session.run(None, feed), strict=True))
+        for name in compared:
+            fault = compare(got[name], np.asarray(expected[name]), config)
+            where = f"[{graphs}] [{name}], {got[name].shape}, {got[name].dtype}"
+            if fault:
+                problems.error(f"check {config.check} failed: {fault}", where)
+            else:
+                logger.success("check npu graph {} successfully!", where)
+    problems.raise_if_any()
+
+
+def compare(got: AnyArray, expected: AnyArray, config: CompilerConfig) -> str:
+    """What is wrong with `got` by the level of `config.check`, '' if nothing is."""
+    if got.shape != expected.shape:
+        return f"shape {list(got.shape)}, expected {list(expected.shape)}"
+    a, b = got.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
+    if config.check == 3:
+        cosine = _cosine(a, b)
+        if cosine >= config.check_cosine_simularity:
+            return ""
+        limit = f"cosine similarity {cosine:.6f} is below {config.check_cosine_simularity:g}"
+    else:
+        loose = config.check == 1
+        tolerance = config.check_atol + config.check_rtol * np.abs(b) if loose else 0.0
+        wrong = int((np.abs(a - b) > tolerance).sum())
+        if not wrong:
+            return ""
+        limit = f"{wrong} of {a.size} elements differ"
+    worst = int(np.abs(a - b).argmax())
+    index = [int(i) for i in np.unravel_index(worst, got.shape)]
+    return f"{limit}; worst at {index}: {a[worst]:g}, expected {b[worst]:g}"
+
+
+def _cosine(a: F64, b: F64) -> float:
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if lengths == 0:
+        return float(not a.any() and not b.any())
+    return float(a @ b / lengths)
+
+
+def sample_feeds(
+    config: CompilerConfig,
+    model: CompiledModel,
+    plans: Sequence[InputPlan],
+    samples: Sequence[Sample],
+) -> list[dict[str, AnyArray]]:
+    """What to check with: every sample of `input_sample_dir`, else the first calibration sample.
+
+    Where calibration data do not tell what comes in at run time (YUV), or there are none, the
+    inputs are random, and the log says so.
+    """
+    if config.input_sample_dir:
+        root = Path(config.input_sample_dir)
+        folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        return [read_tensors(folder, model.inputs) for folder in folders or [root]]
+    feed = random_tensors(model.inputs)
+    known = {p.model.name: p for p in plans if p.invertible}
+    for tensor in model.inputs:
+        if tensor.name in known and len(samples):
+            given = known[tensor.name].runtime_array(samples[0].inputs[tensor.name])
+            feed[tensor.name] = given.astype(tensor.dtype)
+        else:
+            logger.info("check with random data in [{}]", tensor.name)
+    return [feed]

@@ -1,0 +1,109 @@
+"""`compiler.check`: the program on the emulator against the quantized graph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import run
+
+from pulsar2.axmodel import read_axmodel
+from pulsar2.config.compiler import CompilerConfig
+from pulsar2.context import make_context
+from pulsar2.diagnostics import UserError
+from pulsar2.dialects.quant import ConstantOp
+from pulsar2.dialects.quant.types import element_type
+from pulsar2.driver.check import check_compiled, compare
+from pulsar2.quant_axmodel import read_quant_axmodel
+from pulsar2.runtime import InferenceSession
+
+
+@pytest.fixture
+def build(built: Path, tmp_path: Path) -> Any:
+    def with_options(*words: str | Path, code: int = 0, **options: Any) -> Any:
+        value = json.loads((built / "out" / "build_context.json").read_text())
+        value["compiler"] |= options
+        (tmp_path / "c.json").write_text(json.dumps(value))
+        outcome = run(
+            "build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out", *words
+        )
+        assert outcome.code == code, outcome.err
+        return outcome
+
+    return with_options
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_every_level_finds_the_program_right(build: Any, level: int) -> None:
+    outcome = build(check=level)
+    assert "generate gt of npu graph [subgraph_npu_0]" in outcome.err
+    assert (
+        "check npu graph [subgraph_npu_0] [output], (1, 10), float32 successfully!" in outcome.err
+    )
+    assert "random data" not in outcome.err
+
+
+def test_inner_tensors(build: Any, tmp_path: Path) -> None:
+    plain = build().err
+    assert "check npu graph" not in plain
+    program = (tmp_path / "out" / "compiled.axmodel").read_bytes()
+    outcome = build(check=2, check_mode="CheckPerLayer")
+    names = {
+        line.split("] [")[1].split("]")[0] for line in outcome.err.splitlines() if "] [" in line
+    }
+    assert {"r", "output"} < names
+    assert (tmp_path / "out" / "compiled.axmodel").read_bytes() == program
+    fewer = build(check=2, check_mode="CheckPerLayer", check_tensor_black_list=["r", "inp.*"])
+    assert "[output]" in fewer.err
+    assert "[r]" not in fewer.err
+
+
+def test_samples_of_the_users_own(build: Any, built: Path, tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    missing = build(check=1, input_sample_dir=str(tmp_path / "samples"), code=1)
+    assert "cannot read the input 'input'" in missing.err
+    assert not (tmp_path / "out" / "compiled.axmodel").exists()
+    (given,) = InferenceSession(built / "out" / "compiled.axmodel").get_inputs()
+    image = np.random.default_rng(1).integers(0, 256, given.shape, np.uint8)
+    for name in ("one", "two"):
+        (tmp_path / "samples" / name).mkdir()
+        image.tofile(tmp_path / "samples" / name / "input.bin")
+    outcome = build(check=2, input_sample_dir=str(tmp_path / "samples"))
+    assert outcome.err.count("simulate npu graph") == 2
+
+
+def test_a_wrong_program_is_found(built: Path) -> None:
+    ctx = make_context()
+    module = read_quant_axmodel(built / "out" / "quant" / "quant_axmodel.onnx", ctx)
+    model = read_axmodel(built / "out" / "compiled.axmodel")
+    image = np.random.default_rng(1).integers(0, 256, model.inputs[0].shape, np.uint8)
+    check_compiled(model, module, ctx, CompilerConfig(check=2), [{"input": image}])
+    weights = next(op for op in module.walk() if isinstance(op, ConstantOp))
+    other = ConstantOp.of(-weights.array(ctx.weights), element_type(weights.result), ctx.weights)
+    weights.result.replace_all_uses_with(other.result)
+    weights.parent.insert_op_before(other, weights)
+    with pytest.raises(UserError) as caught:
+        check_compiled(model, module, ctx, CompilerConfig(check=2), [{"input": image}])
+    (found,) = caught.value.diagnostics
+    assert "check 2 failed" in found.message
+    assert "worst at [0, " in found.message
+    assert "[output]" in found.where
+
+
+def test_levels() -> None:
+    expected = np.array([[1.0, -2.0], [0.0, 4.0]], np.float32)
+    got = expected + np.array([[0, 0], [0, 1e-3]], np.float32)
+    assert compare(expected, expected, CompilerConfig(check=2)) == ""
+    fault = compare(got, expected, CompilerConfig(check=2))
+    assert fault == "1 of 4 elements differ; worst at [1, 1]: 4.001, expected 4"
+    assert compare(got, expected, CompilerConfig(check=1)) == fault
+    assert compare(got, expected, CompilerConfig(check=1, check_rtol=1e-3)) == ""
+    assert compare(got, expected, CompilerConfig(check=1, check_atol=2e-3)) == ""
+    assert compare(got, expected, CompilerConfig(check=3)) == ""
+    strict = CompilerConfig(check=3, check_cosine_simularity=0.9999999999)
+    assert "cosine similarity" in compare(got, expected, strict)
+    assert "cosine similarity 0.000000" in compare(0 * got, expected, CompilerConfig(check=3))
+    assert "shape [4]" in compare(got.ravel(), expected, CompilerConfig(check=3))
