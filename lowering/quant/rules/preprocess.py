@@ -81,7 +81,7 @@ class ColorMatrixRule(Rule):
         type_ = UniformPerAxisType.of("i16", 1, scales, None, to.weights)
         name = node_name(op)
         made = quant.MatMulOp(
-            to.quantized(op.operands[0]),
+            to.operand(op.operands[0]),
             to.constant(stored, type_, f"{name}/matrix"),
             to.constant(np.array(op.bias, np.float32), f32, f"{name}/bias"),
             to.type_of(op.result),
