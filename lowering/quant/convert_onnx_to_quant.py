@@ -20,7 +20,6 @@ from xdsl.utils.exceptions import PassFailedException
 from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.quant.types import shape_of
 from pulsar2.locations import tensor_name
@@ -29,8 +28,8 @@ from pulsar2.lowering.quant.constants import sink_constants
 from pulsar2.lowering.quant.conversion import Conversion
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGE
-from pulsar2.lowering.quant.rules.base import is_float
-from pulsar2.lowering.quant.rules.preprocess import fixed_type
+from pulsar2.lowering.quant.rules.base import is_constant_op, is_float
+from pulsar2.lowering.quant.stored import fixed_type
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class ConvertOnnxToQuant(AxPass):
             to.bind(before, after)
         for op in old.ops:
             if isinstance(op, OnnxOp):
-                if not isinstance(op, Constant | NoValue) and not plan.is_absorbed(op):
+                if not is_constant_op(op) and not plan.is_absorbed(op):
                     to.op = op
                     plan.rule(op).convert(op, to)
             elif op is not terminator:

@@ -18,10 +18,9 @@ from xdsl.ir import Operation, SSAValue
 from pulsar2.data_types import DataType, WeightType
 from pulsar2.diagnostics import Diagnostic, nearest
 from pulsar2.dialects.onnx import OnnxOp
-from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.locations import node_name, output_names, place_of, tensor_name
 from pulsar2.lowering.quant.rules import RULES
-from pulsar2.lowering.quant.rules.base import kind_of
+from pulsar2.lowering.quant.rules.base import is_constant_op, kind_of
 
 DEFAULT = "DEFAULT"
 """As a tensor name: all inputs, or all outputs, of the model."""
@@ -121,11 +120,7 @@ def select(func: FuncOp, specs: Sequence[LayerSpec], before: GraphNames | None =
 
 def operators_of(func: FuncOp) -> list[OnnxOp]:
     """The operators that compute tensors, in order, constants left out."""
-    return [
-        op
-        for op in func.body.block.ops
-        if isinstance(op, OnnxOp) and not isinstance(op, Constant | NoValue)
-    ]
+    return [op for op in func.body.block.ops if isinstance(op, OnnxOp) and not is_constant_op(op)]
 
 
 def _tensors(func: FuncOp) -> dict[str, SSAValue]:

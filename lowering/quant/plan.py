@@ -17,7 +17,6 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError
 from pulsar2.dialects.onnx import OnnxOp
-from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.elementwise import Add, Clip, Relu
 from pulsar2.dialects.onnx.matmul import MatMul
@@ -33,8 +32,15 @@ from pulsar2.lowering.quant.attributes import (
 from pulsar2.lowering.quant.parameters import activation_type, constant_type
 from pulsar2.lowering.quant.ranges import range_of
 from pulsar2.lowering.quant.rules import RULES
-from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float, kind_of
-from pulsar2.lowering.quant.rules.preprocess import fixed_type
+from pulsar2.lowering.quant.rules.base import (
+    Rule,
+    constant_of,
+    is_constant,
+    is_constant_op,
+    is_float,
+    kind_of,
+)
+from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
 
 STORAGES = {"U8": "u8", "S8": "i8", "U16": "u16", "S16": "i16"}
@@ -96,7 +102,7 @@ class QuantPlan:
     def ops(self) -> Iterator[OnnxOp]:
         """The operators that compute tensors, in order, constants left out."""
         for op in self.func.body.block.ops:
-            if isinstance(op, OnnxOp) and not isinstance(op, Constant | NoValue):
+            if isinstance(op, OnnxOp) and not is_constant_op(op):
                 yield op
 
     @staticmethod
@@ -143,6 +149,9 @@ class QuantPlan:
 
     def constant_type(self, value: SSAValue, op: OnnxOp) -> Attribute:
         """The element type of a constant that `op` reads beside its other operands."""
+        stored = stored_constant(value, self.weights)
+        if stored is not None and stored.storage != "i32":
+            return stored.type(self.weights) if stored.axis is None else f32
         asked = self.op_data_type(op)
         if asked == "FP32":
             return f32
@@ -157,13 +166,11 @@ class QuantPlan:
         """
         present = self.element_type(value)
         asked = self.op_data_type(op)
-        if asked == "FP32":
-            return f32
         group = self._groups[value]
-        if isinstance(present, UniformType):
-            own = present.storage.width.data
-            if group.fixed is not None or own <= _BITS[asked]:
-                return present
+        if group.fixed is not None or asked == "FP32":
+            return group.fixed or f32
+        if isinstance(present, UniformType) and present.storage.width.data <= _BITS[asked]:
+            return present
         return self._typed(group, asked)
 
     def weight_bits(self, op: OnnxOp) -> int:
@@ -374,6 +381,7 @@ class QuantPlan:
             shared = [v for v in rule.shared(op) if is_float(v)]
             fixed = fixed_type(op, self.weights)
             if fixed is not None:
+                # An integer tensor too: that of a QuantizeLinear.
                 groups[first] = Group([first], [], fixed=fixed)
                 continue
             if not shared:
@@ -385,7 +393,26 @@ class QuantPlan:
             joined.members += results
             for member in joined.members:
                 groups[member] = joined
+        for group in groups.values():
+            if group.fixed is None:
+                group.fixed = self._imported_type(group)
         return groups
+
+    def _imported_type(self, group: Group) -> UniformType | None:
+        """The quantization that the graph itself gives all of a group's tensors, else None.
+
+        That is the case when a QuantizeLinear of one kind is all that reads them, besides operators
+        that hand them on within the group.
+        """
+        found: set[UniformType | None] = set()
+        for member in group.members:
+            for use in member.uses:
+                reader = use.operation
+                if not isinstance(reader, OnnxOp) or not self._moves(reader, member):
+                    kind = reader.op_type if isinstance(reader, OnnxOp) else ""
+                    fixed = fixed_type(reader, self.weights) if kind == "QuantizeLinear" else None
+                    found.add(fixed)
+        return found.pop() if len(found) == 1 else None
 
     @staticmethod
     def _group_of(groups: dict[SSAValue, Group], value: SSAValue) -> Group:

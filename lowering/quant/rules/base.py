@@ -10,12 +10,23 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from pulsar2.dialects.onnx import OnnxOp
-from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.types import element_of, static_shape_of
-from pulsar2.weights import AnyArray, WeightStore
+from pulsar2.lowering.quant.stored import constant_of, is_constant, is_constant_op
+from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
     from pulsar2.lowering.quant.conversion import Conversion
+
+__all__ = [
+    "Rule",
+    "constant_of",
+    "int_list",
+    "is_constant",
+    "is_constant_op",
+    "is_float",
+    "kind_of",
+    "shape_of",
+]
 
 
 class Rule(ABC):
@@ -57,16 +68,6 @@ class Rule(ABC):
 def kind_of(op: OnnxOp) -> str:
     """The name of the operator: ONNX's, or the dialect's own."""
     return op.op_type or op.name.removeprefix("onnx.")
-
-
-def constant_of(value: SSAValue | None, weights: WeightStore) -> AnyArray | None:
-    """The values of a constant tensor, or None where `value` is not one."""
-    owner = None if value is None else value.owner
-    return owner.array(weights) if isinstance(owner, Constant) else None
-
-
-def is_constant(value: SSAValue) -> bool:
-    return isinstance(value.owner, Constant)
 
 
 def is_float(value: SSAValue) -> bool:

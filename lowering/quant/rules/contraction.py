@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.conv import Conv
 from pulsar2.dialects.onnx.matmul import Gemm, MatMul
-from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType, element_type
+from pulsar2.dialects.quant.types import F32Array, QuantizedType, UniformType, element_type
 from pulsar2.locations import node_name
 from pulsar2.lowering.quant.parameters import (
     bias_scales,
@@ -25,48 +26,123 @@ from pulsar2.lowering.quant.parameters import (
     widen_for_bias,
 )
 from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, shape_of
+from pulsar2.lowering.quant.stored import StoredConstant, stored_constant
 from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
     from pulsar2.lowering.quant.conversion import Conversion
 
 F32Values = npt.NDArray[np.float32]
+Weight = F32Values | StoredConstant
+"""The constant operand of a contraction: numbers, or integers that the model gives."""
+
+
+def shape_of_weight(weight: Weight) -> tuple[int, ...]:
+    return weight.shape if isinstance(weight, np.ndarray) else weight.values.shape
+
+
+def weight_of(value: SSAValue | None, weights: WeightStore) -> Weight | None:
+    """A constant weight or bias: as the model stores it in integers, or in f32."""
+    stored = stored_constant(value, weights)
+    if stored is not None:
+        return stored
+    array = constant_of(value, weights)
+    return None if array is None else array.astype(np.float32)
+
+
+def float_weight(weight: Weight) -> F32Values:
+    """The numbers of a weight or bias."""
+    if isinstance(weight, np.ndarray):
+        return weight
+    shape = [1] * weight.values.ndim
+    if weight.axis is not None:
+        shape[weight.axis] = -1
+    scales, points = weight.scales.reshape(shape), weight.zero_points.reshape(shape)
+    return ((weight.values - points).astype(np.float32) * scales).astype(np.float32)
 
 
 def quantized_weight(
-    to: Conversion, x: SSAValue, weight: F32Values, bias: F32Values | None, axis: int, name: str
+    to: Conversion, x: SSAValue, weight: Weight, bias: Weight | None, axis: int, name: str
 ) -> tuple[SSAValue, SSAValue | None]:
-    """Constants of the S8 or S4 weight, per channel of `axis`, and of the S32 or FP32 bias.
+    """Constants of the weight, S8 or S4 per channel of `axis`, and of the S32 or FP32 bias.
 
-    `x` is the quantized operand that the weight multiplies.
+    A weight that the model stores in 4 or 8 bits stays as it is. `x` is the quantized operand that
+    the weight multiplies.
     """
     x_type = element_type(x)
     assert isinstance(x_type, UniformType)
-    bits = to.plan.weight_bits(to.op)
-    scales = weight_scales(weight, axis, to.weight_threshold, bits)
-    wide_bias = bias is not None and to.bias_type == "S32"
-    if bias is not None and wide_bias and to.refines_scales:
-        scales = widen_for_bias(scales, bias, x_type.scale)
-    stored = quantize_weight(weight, scales, axis, bits)
-    w_type = UniformPerAxisType.of(f"i{bits}", axis, scales, None, to.weights)
-    w = to.constant(stored, w_type, f"{name}/weight")
+    kept = _kept(to, weight, axis, name)
+    if kept is None:
+        kept = _quantized_anew(to, float_weight(weight), bias, axis, x_type)
+    w = to.constant(kept.array(to.weights), kept.type(to.weights), f"{name}/weight")
     if bias is None:
         return w, None
-    if not wide_bias:
-        return w, to.constant(bias, f32, f"{name}/bias")
-    products = bias_scales(x_type.scale, scales)
-    b_type = UniformPerAxisType.of("i32", 0, products, None, to.weights)
-    saturated = saturated_biases(bias, products)
+    if to.bias_type != "S32":
+        return w, to.constant(float_weight(bias), f32, f"{name}/bias")
+    return w, _quantized_bias(to, bias, bias_scales(x_type.scale, kept.scales), name)
+
+
+def _kept(to: Conversion, weight: Weight, axis: int, name: str) -> StoredConstant | None:
+    """The weight as the model stores it, if a kernel can read it so."""
+    if isinstance(weight, np.ndarray):
+        return None
+    per_axis = weight.axis is not None
+    fits = weight.storage in ("i4", "u4", "i8", "u8") and weight.axis in (None, axis)
+    # Only a convolution subtracts a zero point per channel.
+    if fits and not (per_axis and axis != 0 and weight.zero_points.any()):
+        return weight
+    logger.warning(
+        "node '{}': its {} weight along axis {} is quantized anew, to S8 along axis {}",
+        name,
+        weight.storage,
+        weight.axis,
+        axis,
+    )
+    return None
+
+
+def _quantized_anew(
+    to: Conversion, weight: F32Values, bias: Weight | None, axis: int, x_type: UniformType
+) -> StoredConstant:
+    bits = to.plan.weight_bits(to.op)
+    scales = weight_scales(weight, axis, to.weight_threshold, bits)
+    if bias is not None and to.bias_type == "S32" and to.refines_scales:
+        scales = widen_for_bias(scales, float_weight(bias), x_type.scale)
+    values = quantize_weight(weight, scales, axis, bits)
+    return StoredConstant(values, f"i{bits}", scales, np.zeros(scales.size, np.int32), axis)
+
+
+def _quantized_bias(to: Conversion, bias: Weight, products: F32Array, name: str) -> SSAValue:
+    """The S32 bias in units of the products; as the model stores it, if that is in these units."""
+    if isinstance(bias, StoredConstant) and bias.storage == "i32":
+        size = bias.values.size
+        same = np.broadcast_to(bias.scales, (size,)) == np.broadcast_to(products, (size,))
+        if same.all() and not bias.zero_points.any():
+            kept = StoredConstant(bias.values, "i32", products, np.zeros_like(products, np.int32))
+            return to.constant(
+                kept.values.astype(np.int32), _along_axis(kept, 0, to.weights), f"{name}/bias"
+            )
+    values = float_weight(bias)
+    saturated = saturated_biases(values, products)
     if saturated:
         logger.warning("node '{}': the S32 bias saturates in {} channel(s)", name, saturated)
-    return w, to.constant(quantize_bias(bias, products), b_type, f"{name}/bias")
+    made = StoredConstant(
+        quantize_bias(values, products), "i32", products, np.zeros(products.size, np.int32)
+    )
+    return to.constant(made.values, _along_axis(made, 0, to.weights), f"{name}/bias")
+
+
+def _along_axis(constant: StoredConstant, axis: int, weights: WeightStore) -> QuantizedType:
+    """The constant's type, along `axis` where it has several scales."""
+    several = constant.scales.size > 1 or constant.values.size == 1
+    return replace(constant, axis=axis if several else None).type(weights)
 
 
 def emit_conv(
     to: Conversion,
     op: OnnxOp,
-    weight: F32Values,
-    bias: F32Values | None,
+    weight: Weight,
+    bias: Weight | None,
     *,
     strides: tuple[int, ...],
     pads: tuple[int, ...],
@@ -85,7 +161,13 @@ def emit_conv(
         ones = (1,) * missing
         wide = TensorType(element_type(x), (*x_shape[:2], *ones, *x_shape[2:]))
         x = to.emit(quant.ReshapeOp(x, wide), to.part_location(op, "wide"))
-        weight = weight.reshape(*weight.shape[:2], *ones, *weight.shape[2:])
+        size = shape_of_weight(weight)
+        wide_shape = (*size[:2], *ones, *size[2:])
+        weight = (
+            weight.reshape(wide_shape)
+            if isinstance(weight, np.ndarray)
+            else weight.reshaped(wide_shape)
+        )
         half = len(pads) // 2
         pads = (*(0 for _ in ones), *pads[:half], *(0 for _ in ones), *pads[half:])
         strides, dilations = (*ones, *strides), (*ones, *dilations)
@@ -136,14 +218,13 @@ class ConvRule(Rule):
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         assert isinstance(op, Conv)
-        weight = constant_of(op.weight, to.weights)
-        bias = constant_of(op.bias, to.weights)
+        weight = weight_of(op.weight, to.weights)
         assert weight is not None
         emit_conv(
             to,
             op,
-            weight.astype(np.float32),
-            None if bias is None else bias.astype(np.float32),
+            weight,
+            weight_of(op.bias, to.weights),
             strides=op.window.strides,
             pads=op.window.pads,
             dilations=op.window.dilations,
@@ -186,7 +267,7 @@ class BatchNormalizationRule(Rule):
 
 
 def _emit_product(
-    to: Conversion, op: OnnxOp, a: SSAValue, b: SSAValue | F32Values, bias: F32Values | None
+    to: Conversion, op: OnnxOp, a: SSAValue, b: SSAValue | Weight, bias: Weight | None
 ) -> None:
     """A matrix product whose right side is a converted tensor or a constant [.., K, N].
 
@@ -194,8 +275,9 @@ def _emit_product(
     """
     value = to.plan.result(op)
     row: SSAValue | None = None
-    if isinstance(b, np.ndarray):
-        b, row = quantized_weight(to, a, b, bias, b.ndim - 1, node_name(op))
+    if not isinstance(b, SSAValue):
+        last = len(shape_of_weight(b)) - 1
+        b, row = quantized_weight(to, a, b, bias, last, node_name(op))
     made = quant.MatMulOp(a, b, row, to.type_of(value), clamp=to.clamp(op, value))
     to.finish(op, made)
 
@@ -217,7 +299,7 @@ class MatMulRule(Rule):
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         assert isinstance(op, MatMul)
-        weight = constant_of(op.b, to.weights)
+        weight = weight_of(op.b, to.weights)
         if weight is None:
             _emit_product(to, op, to.factor(op.a), to.factor(op.b), None)
             return
@@ -228,7 +310,7 @@ class MatMulRule(Rule):
             assert row is not None
             columns = shape_of(op.result)[-1]
             bias = np.broadcast_to(row.reshape(-1), (columns,)).astype(np.float32)
-        _emit_product(to, op, to.factor(op.a), weight.astype(np.float32), bias)
+        _emit_product(to, op, to.factor(op.a), weight, bias)
 
 
 class GemmRule(Rule):
@@ -253,20 +335,26 @@ class GemmRule(Rule):
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         assert isinstance(op, Gemm)
-        weight, row = constant_of(op.b, to.weights), constant_of(op.c, to.weights)
+        weight, row = weight_of(op.b, to.weights), weight_of(op.c, to.weights)
         assert weight is not None
-        weight = weight.T if op.trans_b else weight
-        bias: F32Values | None = None
-        if row is not None:
+        bias: Weight | None = None
+        if isinstance(row, StoredConstant) and op.beta == 1 and row.values.ndim == 1:
+            bias = row
+        elif row is not None:
             columns = shape_of(op.result)[1]
-            bias = np.broadcast_to(row.reshape(-1), (columns,)).astype(np.float32)
+            bias = np.broadcast_to(float_weight(row).reshape(-1), (columns,)).astype(np.float32)
             bias = bias * np.float32(op.beta)
         a = to.factor(op.a)
         if op.trans_a:
             rows, inner = shape_of(op.a)
             type_ = TensorType(element_type(a), (inner, rows))
             a = to.emit(quant.TransposeOp(a, (1, 0), type_), to.part_location(op, "transA"))
-        weight = np.ascontiguousarray(weight, np.float32) * np.float32(op.alpha)
+        if isinstance(weight, np.ndarray):
+            weight = weight.T if op.trans_b else weight
+            weight = np.ascontiguousarray(weight, np.float32) * np.float32(op.alpha)
+        else:
+            weight = weight.transposed((1, 0)) if op.trans_b else weight
+            weight = weight.scaled(op.alpha) if op.alpha != 1 else weight
         _emit_product(to, op, a, weight, bias)
 
 

@@ -6,55 +6,54 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from xdsl.dialects.builtin import f32
-from xdsl.ir import BlockArgument, Operation
+from xdsl.ir import BlockArgument
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.preprocess import ColorMatrix, Normalize
-from pulsar2.dialects.onnx.types import dtype_of, element_of
-from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType
+from pulsar2.dialects.quant.types import UniformPerAxisType
 from pulsar2.locations import node_name
-from pulsar2.lowering.quant.rules.base import Rule, constant_of
+from pulsar2.lowering.quant.rules.base import Rule
+from pulsar2.lowering.quant.stored import fixed_type
 from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
     from pulsar2.lowering.quant.conversion import Conversion
 
-_STORAGES = {"uint8": "u8", "int8": "i8", "uint16": "u16", "int16": "i16"}
+
+class ImportedQuantizeRule(Rule):
+    """A quantization that the model itself has: its scale is that of the tensor."""
+
+    op_types = ("QuantizeLinear",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if fixed_type(op, weights) is None:
+            return f"it is not a quantization {_ACCEPTED}"
+        return ""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        to.bind(op.results[0], to.operand_as(op.operands[0], to.plan.element_type(op.results[0])))
 
 
-def fixed_type(op: Operation, weights: WeightStore) -> UniformType | None:
-    """The quantization that a DequantizeLinear of a graph input gives its result, else None."""
-    if not isinstance(op, OnnxOp) or op.op_type != "DequantizeLinear":
-        return None
-    if not isinstance(op.operands[0], BlockArgument):
-        return None
-    element = element_of(op.operands[0].type)
-    assert element is not None
-    storage = _STORAGES.get(dtype_of(element).name)
-    scale = constant_of(op.operands[1], weights)
-    zero_point = constant_of(op.operand(2), weights)
-    if storage is None or scale is None or scale.size != 1:
-        return None
-    zero = 0 if zero_point is None else int(zero_point.reshape(-1)[0])
-    return UniformType(storage, float(np.float32(scale.reshape(-1)[0])), zero)
-
-
-class InputDequantizeRule(Rule):
-    """The stored integers of the input are what the graph computes with."""
+class ImportedDequantizeRule(Rule):
+    """The stored integers behind it are what the graph computes with."""
 
     op_types = ("DequantizeLinear",)
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
-        if fixed_type(op, weights) is None:
-            return (
-                "it is not the dequantization of an 8 or 16 bit input by one constant scale, "
-                "which is all that is supported"
-            )
+        type_ = fixed_type(op, weights)
+        if type_ is None:
+            return f"it is not the dequantization {_ACCEPTED}"
+        source = op.operands[0]
+        if not isinstance(source, BlockArgument) and fixed_type(source.owner, weights) != type_:
+            return "what it dequantizes was not quantized in the same way"
         return ""
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
-        to.bind(op.result, to.bound(op.operands[0]))
+        to.bind(op.results[0], to.bound(op.operands[0]))
+
+
+_ACCEPTED = "of 4, 8 or 16 bits by one constant scale, which is all that is supported"
 
 
 class NormalizeRule(Rule):
@@ -91,4 +90,9 @@ class ColorMatrixRule(Rule):
 
 _GREATEST_S16 = 32767
 
-PREPROCESS_RULES: tuple[Rule, ...] = (InputDequantizeRule(), NormalizeRule(), ColorMatrixRule())
+PREPROCESS_RULES: tuple[Rule, ...] = (
+    ImportedQuantizeRule(),
+    ImportedDequantizeRule(),
+    NormalizeRule(),
+    ColorMatrixRule(),
+)
