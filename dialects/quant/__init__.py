@@ -11,6 +11,7 @@ from xdsl.ir import Dialect
 from pulsar2.dialects.quant.casts import DCastOp, QCastOp, RequantizeOp
 from pulsar2.dialects.quant.constant import ConstantOp
 from pulsar2.dialects.quant.contraction import ConvOp, MatMulOp
+from pulsar2.dialects.quant.conv_transpose import ConvTransposeOp
 from pulsar2.dialects.quant.elementwise import (
     AddOp,
     BinaryOp,
@@ -59,6 +60,7 @@ Quant = Dialect(
         DCastOp,
         RequantizeOp,
         ConvOp,
+        ConvTransposeOp,
         MatMulOp,
         AddOp,
         SubOp,
@@ -90,6 +92,7 @@ __all__ = [
     "ConcatOp",
     "ConstantOp",
     "ConvOp",
+    "ConvTransposeOp",
     "Coordinates",
     "DCastOp",
     "DivOp",

@@ -25,6 +25,8 @@ from pulsar2.dialects.quant.types import (
     uniform_of,
 )
 
+_WEIGHT_BITS = (4, 8)
+
 Tensor = AnyTensorTypeConstr
 """Any ranked tensor."""
 
@@ -133,6 +135,15 @@ def verify_bias(bias: SSAValue | None, channels: int) -> None:
     if type_.has_zero_points if isinstance(type_, UniformPerAxisType) else type_.zero_point:
         raise VerifyException("the bias has zero point 0")
     verify_axis_size(bias, "the bias", 0)
+
+
+def verify_weight(value: SSAValue) -> None:
+    """Weights are quantized to 4 or 8 bits, per tensor or per axis."""
+    type_ = element_type(value)
+    if not isinstance(type_, UniformType | UniformPerAxisType) or (
+        type_.storage.width.data not in _WEIGHT_BITS
+    ):
+        raise VerifyException(f"weights are quantized to 4 or 8 bits, got {type_}")
 
 
 def verify_axis_size(value: SSAValue, what: str, axis: int) -> None:

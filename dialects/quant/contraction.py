@@ -34,17 +34,15 @@ from pulsar2.dialects.quant.base import (
     verify_clamp,
     verify_length,
     verify_shape,
+    verify_weight,
     window_size,
 )
 from pulsar2.dialects.quant.types import (
     UniformPerAxisType,
-    UniformType,
     element_type,
     shape_of,
     uniform_of,
 )
-
-_WEIGHT_BITS = (4, 8)
 
 
 @irdl_op_definition
@@ -150,7 +148,7 @@ class ConvOp(IRDLOperation):
             )
         if uniform_of(self.x) is None:
             raise VerifyException(f"x is quantized per tensor, got {element_type(self.x)}")
-        _verify_weight(self.w)
+        verify_weight(self.w)
         verify_axis_size(self.w, "w", 0)
         verify_bias(self.bias, w[0])
         verify_activation(self.y, "the result")
@@ -224,11 +222,3 @@ class MatMulOp(IRDLOperation):
         verify_activation(self.y, "the result")
         verify_clamp(self.clamp_attr, self.y)
         verify_shape(self.y, (*broadcast(a[:-2], b[:-2]), a[-2], b[-1]))
-
-
-def _verify_weight(value: SSAValue) -> None:
-    type_ = element_type(value)
-    if not isinstance(type_, UniformType | UniformPerAxisType) or (
-        type_.storage.width.data not in _WEIGHT_BITS
-    ):
-        raise VerifyException(f"weights are quantized to 4 or 8 bits, got {type_}")

@@ -18,6 +18,7 @@ from pulsar2.dialects.quant import (
     AvgPoolOp,
     BinaryOp,
     ConvOp,
+    ConvTransposeOp,
     MatMulOp,
     NormalizeOp,
     QCastOp,
@@ -66,6 +67,7 @@ class QuantFoldRequantize(AxPass):
 
 _ROUNDING = (
     ConvOp,
+    ConvTransposeOp,
     MatMulOp,
     BinaryOp,
     UnaryOp,
@@ -100,7 +102,7 @@ class FoldIntoProducer(AxPattern):
             made.properties["clamp"] = int_array([_moved(bound, old, new) for bound in clamp])
         elif not _covers(old, new):
             # The old type saturated earlier than the new one would.
-            if not isinstance(made, ConvOp | MatMulOp | BinaryOp):
+            if not isinstance(made, ConvOp | ConvTransposeOp | MatMulOp | BinaryOp):
                 return
             made.properties["clamp"] = int_array([_moved(b, old, new) for b in old.bounds])
         rewriter.replace(op, made)

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics
-from pulsar2.dialects.quant import ConvOp, MatMulOp
+from pulsar2.dialects.quant import ConvOp, ConvTransposeOp, MatMulOp
 from pulsar2.dialects.quant.types import (
     UniformPerAxisType,
     UniformType,
@@ -63,7 +63,7 @@ class QuantVerifyTypes(AxPass):
                         _accepted(target),
                         op,
                     )
-            if isinstance(op, ConvOp | MatMulOp):
+            if isinstance(op, ConvOp | ConvTransposeOp | MatMulOp):
                 for fault in _bias_faults(op, ctx.weights):
                     errors.error(fault, place_of(op), "f32(s_x * s_w[c])", op)
         errors.raise_if_any()
@@ -83,8 +83,8 @@ def _type_name(type_: Attribute) -> str | None:
 
 
 def _operands(op: Operation) -> tuple[SSAValue, SSAValue, SSAValue | None]:
-    assert isinstance(op, ConvOp | MatMulOp)
-    return (op.x, op.w, op.bias) if isinstance(op, ConvOp) else (op.a, op.b, op.bias)
+    assert isinstance(op, ConvOp | ConvTransposeOp | MatMulOp)
+    return (op.a, op.b, op.bias) if isinstance(op, MatMulOp) else (op.x, op.w, op.bias)
 
 
 def _bias_faults(op: Operation, weights: WeightStore) -> Iterator[str]:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-from xdsl.dialects.builtin import f32
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.types import (
-    UniformPerAxisType,
-    UniformType,
-    element_type,
-    quant_parameters,
     shape_of,
     storage_dtype,
     uniform_of,
 )
 from pulsar2.lowering.analysis import resample
-from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view, element_of
-from pulsar2.tables import NO_CLAMP, UNARY_FUNCTIONS, normalize_table, unary_table
-from pulsar2.weights import AnyArray
+from pulsar2.lowering.sched.contraction import CONTRACTIONS
+from pulsar2.lowering.sched.operands import clamp_bounds as _clamp
+from pulsar2.lowering.sched.operands import param_of as _as_param
+from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view
+from pulsar2.tables import UNARY_FUNCTIONS, normalize_table, unary_table
 
 ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
     quant.AddOp: 0,
@@ -46,114 +42,6 @@ RESIZE_ROUNDINGS: Mapping[quant.Rounding, int] = {
     quant.Rounding.ROUND_PREFER_FLOOR: resample.ROUND_PREFER_FLOOR,
     quant.Rounding.ROUND_PREFER_CEIL: resample.ROUND_PREFER_CEIL,
 }
-BIAS_NONE, BIAS_S32, BIAS_F32 = 0, 1, 2
-
-
-def _clamp(value: SSAValue, fused: tuple[int, int] | None = None) -> dict[str, int]:
-    """The bounds of a result's stored integers: those of a fused activation, or of its type."""
-    if fused is not None:
-        return {"clamp_lo": fused[0], "clamp_hi": fused[1]}
-    type_ = uniform_of(value)
-    low, high = type_.bounds if type_ is not None else NO_CLAMP
-    return {"clamp_lo": low, "clamp_hi": high}
-
-
-def _constant(value: SSAValue, builder: ProgramBuilder) -> AnyArray | None:
-    """The stored elements of a constant value; None for an activation."""
-    owner = value.owner
-    return owner.array(builder.weights) if isinstance(owner, quant.ConstantOp) else None
-
-
-def _multipliers(
-    x: SSAValue, w: SSAValue, y: SSAValue, float_bias: bool, b: ProgramBuilder
-) -> AnyArray:
-    """f32 [channels] (or [1]): what turns the accumulator into the result, as numerics.md says."""
-    x_type, w_type, y_type = element_type(x), element_type(w), element_type(y)
-    assert isinstance(x_type, UniformType)
-    assert isinstance(w_type, UniformType | UniformPerAxisType)
-    scales, _ = quant_parameters(w_type, b.weights)
-    product = (x_type.scale * scales).astype(np.float32)
-    if isinstance(y_type, UniformType) and not float_bias:
-        return (product / y_type.scale).astype(np.float32)
-    return product
-
-
-def _bias(value: SSAValue | None, builder: ProgramBuilder) -> tuple[int, list[Ref]]:
-    if value is None:
-        return BIAS_NONE, []
-    array = _constant(value, builder)
-    assert array is not None, "a bias is a constant"
-    return (BIAS_F32 if element_type(value) == f32 else BIAS_S32), [builder.param(array)]
-
-
-def _lower_conv(op: Operation, builder: ProgramBuilder) -> None:
-    assert isinstance(op, quant.ConvOp)
-    weights = _constant(op.w, builder)
-    assert weights is not None, "the weights of a convolution are a constant"
-    w_type = element_type(op.w)
-    assert isinstance(w_type, UniformType | UniformPerAxisType)
-    _, zero_points = quant_parameters(w_type, builder.weights)
-    per_channel = len(zero_points) > 1 and zero_points.any()
-    x = builder.channels_last(op.x)
-    # In memory an output channel's weights lie together, tap by tap, input channels innermost.
-    w = builder.param_as(weights, (0, 2, 3, 1), 1.0, 0 if per_channel else int(zero_points[0]))
-    bias_mode, bias = _bias(op.bias, builder)
-    mult = _multipliers(op.x, op.w, op.y, bias_mode == BIAS_F32, builder)
-    mult = np.broadcast_to(mult, (weights.shape[0],))
-    extra = [builder.param(zero_points.astype(np.int32))] if per_channel else []
-    builder.layer(
-        "conv",
-        [x, w, builder.result(op.y), builder.param(mult), *bias, *extra],
-        stride_h=op.strides[0],
-        stride_w=op.strides[1],
-        pad_top=op.pads[0],
-        pad_left=op.pads[1],
-        dil_h=op.dilations[0],
-        dil_w=op.dilations[1],
-        group=op.group,
-        bias_mode=bias_mode,
-        has_wzp=int(per_channel),
-        **_clamp(op.y, op.clamp),
-    )
-
-
-def _lower_matmul(op: Operation, builder: ProgramBuilder) -> None:
-    assert isinstance(op, quant.MatMulOp)
-    shape = shape_of(op.y)
-    batch = shape[:-2]
-    a = builder.refs[op.a] if op.a in builder.refs else _as_param(op.a, builder)
-    constant = _constant(op.b, builder)
-    if constant is not None:
-        # Columns of b lie together, so that a slice of the output's columns is one run of bytes.
-        order = (*range(constant.ndim - 2), constant.ndim - 1, constant.ndim - 2)
-        _, scale, zero_point = element_of(op.b)
-        b = builder.param_as(constant, order, scale, zero_point)
-    else:
-        b = builder.refs[op.b]
-    bias_mode, bias = _bias(op.bias, builder)
-    if element_type(op.a) == f32:
-        mult = np.ones(1, np.float32)
-    else:
-        mult = _multipliers(op.a, op.b, op.y, bias_mode == BIAS_F32, builder)
-    builder.layer(
-        "matmul",
-        [
-            Ref(a.buffer, broadcast_view(a.view, (*batch, *a.view.shape[-2:]))),
-            Ref(b.buffer, broadcast_view(b.view, (*batch, *b.view.shape[-2:]))),
-            builder.result(op.y),
-            builder.param(mult),
-            *bias,
-        ],
-        bias_mode=bias_mode,
-        **_clamp(op.y, op.clamp),
-    )
-
-
-def _as_param(value: SSAValue, builder: ProgramBuilder) -> Ref:
-    array = _constant(value, builder)
-    assert array is not None
-    _, scale, zero_point = element_of(value)
-    return builder.param(array, scale, zero_point)
 
 
 def _lower_binary(op: Operation, builder: ProgramBuilder) -> None:
@@ -297,8 +185,7 @@ def _lower_cast(op: Operation, builder: ProgramBuilder) -> None:
 
 
 COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] = {
-    quant.ConvOp: _lower_conv,
-    quant.MatMulOp: _lower_matmul,
+    **CONTRACTIONS,
     **dict.fromkeys(ELTWISE_FUNCTIONS, _lower_binary),
     quant.UnaryOp: _lower_unary,
     quant.NormalizeOp: _lower_normalize,

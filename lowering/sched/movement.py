@@ -8,7 +8,7 @@ from xdsl.ir import Operation, SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.types import shape_of
-from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, reshape_strides
+from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, reshape_strides, slice_ref
 
 
 def _define(value: SSAValue, ref: Ref, builder: ProgramBuilder) -> None:
@@ -40,20 +40,11 @@ def _lower_transpose(op: Operation, builder: ProgramBuilder) -> None:
     _define(op.y, turned, builder)
 
 
-def _slice(
-    ref: Ref, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]
-) -> Ref:
-    view = ref.view
-    offset = view.offset + sum(s * b for s, b in zip(starts, view.strides, strict=True))
-    strides = tuple(s * b for s, b in zip(steps, view.strides, strict=True))
-    return Ref(ref.buffer, view._replace(offset=offset, shape=sizes, strides=strides))
-
-
 def _lower_slice(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.SliceOp)
     ref = builder.refs[op.x]
     if min(op.steps) > 0:
-        _define(op.y, _slice(ref, op.starts, op.sizes, op.steps), builder)
+        _define(op.y, slice_ref(ref, op.starts, op.sizes, op.steps), builder)
         return
     # A view walks forwards only: a reversed axis is copied element by element along it.
     target = builder.result(op.y)
@@ -62,9 +53,9 @@ def _lower_slice(op: Operation, builder: ProgramBuilder) -> None:
         part = list(op.starts)
         part[axis] += index * op.steps[axis]
         sizes = tuple(1 if i == axis else n for i, n in enumerate(op.sizes))
-        source = _slice(ref, tuple(part), sizes, tuple(max(s, 1) for s in op.steps))
+        source = slice_ref(ref, tuple(part), sizes, tuple(max(s, 1) for s in op.steps))
         begin = tuple(index if i == axis else 0 for i in range(len(sizes)))
-        builder.copy(source, _slice(target, begin, sizes, (1,) * len(sizes)))
+        builder.copy(source, slice_ref(target, begin, sizes, (1,) * len(sizes)))
 
 
 def _lower_concat(op: Operation, builder: ProgramBuilder) -> None:
@@ -82,7 +73,7 @@ def concat_parts(op: quant.ConcatOp, target: Ref) -> list[Ref]:
     for value in op.inputs:
         shape = shape_of(value)
         starts = tuple(position if i == op.axis else 0 for i in range(len(shape)))
-        parts.append(_slice(target, starts, shape, (1,) * len(shape)))
+        parts.append(slice_ref(target, starts, shape, (1,) * len(shape)))
         position += shape[op.axis]
     return parts
 
@@ -100,7 +91,7 @@ def _lower_pad(op: Operation, builder: ProgramBuilder) -> None:
     target = builder.result(op.y)
     builder.layer("fill", [target], value=op.value)
     rank = len(target.view.shape)
-    inner = _slice(target, op.pads[:rank], shape_of(op.x), (1,) * rank)
+    inner = slice_ref(target, op.pads[:rank], shape_of(op.x), (1,) * rank)
     builder.copy(builder.refs[op.x], inner)
 
 

@@ -50,6 +50,16 @@ def element_of(value: SSAValue) -> tuple[ElementType, float, int]:
     return element, 1.0, 0
 
 
+def slice_ref(
+    ref: Ref, starts: tuple[int, ...], sizes: tuple[int, ...], steps: tuple[int, ...]
+) -> Ref:
+    """The elements `starts + steps * i` of a tensor, i below `sizes`."""
+    view = ref.view
+    offset = view.offset + sum(s * b for s, b in zip(starts, view.strides, strict=True))
+    strides = tuple(s * b for s, b in zip(steps, view.strides, strict=True))
+    return Ref(ref.buffer, view._replace(offset=offset, shape=sizes, strides=strides))
+
+
 def broadcast_view(view: View, shape: Sequence[int]) -> View:
     """The view with the given shape, by strides of 0 (numpy's rules)."""
     pad = len(shape) - len(view.shape)

@@ -1,4 +1,4 @@
-"""Random operators on images, as steps of `random_graphs`: resizing."""
+"""Random operators on images, as steps of `random_graphs`: resizing, transposed convolution."""
 
 from __future__ import annotations
 
@@ -40,4 +40,44 @@ def resize(sketch: Sketch) -> None:
         sketch.node("Resize", operands, (*shape[:2], *sizes), **attributes)
 
 
-IMAGES: tuple[Callable[[Sketch], None], ...] = (resize,)
+def _transposed_axis(sketch: Sketch, size: int) -> tuple[int, int, int, int, int, int, int]:
+    """kernel, stride, dilation, begin and end padding, output padding, output size of one axis."""
+    kernel, stride, dilation = sketch.integer(1, 4), sketch.integer(1, 4), sketch.integer(1, 2)
+    added = sketch.integer(0, stride - 1)
+    full = (size - 1) * stride + (kernel - 1) * dilation + 1 + added
+    begin, end = (sketch.integer(0, min(3, (full - 1) // 2)) for _ in range(2))
+    return kernel, stride, dilation, begin, end, added, full - begin - end
+
+
+def conv_transpose(sketch: Sketch) -> None:
+    """ConvTranspose of any group, stride, dilation and padding, maybe with a Relu."""
+    x = sketch.image()
+    if x is None:
+        return
+    batch, channels, height, width = sketch.live[x]
+    group = sketch.pick({g for g in range(1, channels + 1) if channels % g == 0})
+    outputs = sketch.integer(1, max(1, 24 // group))
+    kh, sh, dh, top, bottom, added_h, oh = _transposed_axis(sketch, height)
+    kw, sw, dw, left, right, added_w, ow = _transposed_axis(sketch, width)
+    if max(oh, ow) > 40:
+        return
+    deviation = (channels // group * kh * kw / (sh * sw)) ** -0.5
+    operands = [x, sketch.weight(channels, outputs, kh, kw, deviation=deviation)]
+    if sketch.flag():
+        operands.append(sketch.weight(group * outputs, deviation=0.3))
+    y = sketch.node(
+        "ConvTranspose",
+        operands,
+        (batch, group * outputs, oh, ow),
+        kernel_shape=[kh, kw],
+        strides=[sh, sw],
+        dilations=[dh, dw],
+        pads=[top, left, bottom, right],
+        output_padding=[added_h, added_w],
+        group=group,
+    )
+    if sketch.flag():
+        sketch.node("Relu", [y], sketch.live.pop(y))
+
+
+IMAGES: tuple[Callable[[Sketch], None], ...] = (resize, conv_transpose)

@@ -1,4 +1,4 @@
-"""Conv, BatchNormalization, Gemm and MatMul."""
+"""Conv, ConvTranspose, BatchNormalization, Gemm and MatMul."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xdsl.ir import SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
-from pulsar2.dialects.onnx.conv import Conv
+from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.matmul import Gemm, MatMul
 from pulsar2.dialects.quant.types import F32Array, QuantizedType, UniformType, element_type
 from pulsar2.locations import node_name
@@ -232,6 +232,57 @@ class ConvRule(Rule):
         )
 
 
+class ConvTransposeRule(Rule):
+    op_types = ("ConvTranspose",)
+    fuses_activation = True
+    has_weights = True
+
+    def takes_float(self, op: OnnxOp) -> bool:
+        return False
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        assert isinstance(op, ConvTranspose)
+        if not is_constant(op.weight):
+            return "the weight is computed, but only a constant weight is supported"
+        if op.bias is not None and not is_constant(op.bias):
+            return "the bias is computed, but only a constant bias is supported"
+        if op.value_of("output_shape") is not None:
+            return "output_shape is set"
+        try:
+            _ = op.window
+        except ValueError as error:
+            return str(error)
+        axes = len(shape_of(op.x)) - 2
+        return "" if axes == 2 else f"{axes} spatial axes, but 2 are supported"
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        assert isinstance(op, ConvTranspose)
+        weight = constant_of(op.weight, to.weights)
+        bias = constant_of(op.bias, to.weights)
+        assert weight is not None
+        value = to.plan.result(op)
+        x = to.factor(op.x)
+        inputs, outputs, *kernel = weight.shape
+        # ONNX's [C, O / group, ..] as [O, C / group, ..].
+        groups = weight.reshape(op.group, inputs // op.group, outputs, *kernel).swapaxes(1, 2)
+        weight = groups.reshape(op.group * outputs, inputs // op.group, *kernel)
+        bias = None if bias is None else bias.astype(np.float32)
+        w, b = quantized_weight(to, x, weight.astype(np.float32), bias, 0, node_name(op))
+        made = quant.ConvTransposeOp(
+            x,
+            w,
+            b,
+            to.type_of(value),
+            strides=op.window.strides,
+            pads=op.window.pads,
+            dilations=op.window.dilations,
+            output_padding=op.value_of("output_padding") or (0, 0),
+            group=op.group,
+            clamp=to.clamp(op, value),
+        )
+        to.finish(op, made)
+
+
 class BatchNormalizationRule(Rule):
     """A BatchNormalization that could not be folded: a depthwise 1x1 convolution."""
 
@@ -360,6 +411,7 @@ class GemmRule(Rule):
 
 CONTRACTION_RULES: tuple[Rule, ...] = (
     ConvRule(),
+    ConvTransposeRule(),
     BatchNormalizationRule(),
     MatMulRule(),
     GemmRule(),

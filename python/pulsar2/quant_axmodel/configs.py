@@ -23,6 +23,7 @@ from pulsar2.dialects.quant import (
     ConcatOp,
     ConstantOp,
     ConvOp,
+    ConvTransposeOp,
     MatMulOp,
     MaxPoolOp,
     PadOp,
@@ -142,7 +143,7 @@ def _operand_config(
     elif not isinstance(type_, UniformType | UniformPerAxisType):
         state = "SOI"
     elif isinstance(value.owner, ConstantOp):
-        is_bias = index == 2 and isinstance(op, ConvOp | MatMulOp)
+        is_bias = index == 2 and isinstance(op, ConvOp | ConvTransposeOp | MatMulOp)
         state = "PASSIVE_BAKED" if is_bias else "BAKED"
     elif value in made:
         state, dominator = "OVERLAPPED", made[value].dominator

@@ -27,6 +27,7 @@ VERSION = 1
 
 _PLAIN: dict[str, type[Operation]] = {
     "AxQuantizedConv": quant.ConvOp,
+    "AxQuantizedConvTranspose": quant.ConvTransposeOp,
     "AxQuantizedFullyConnected": quant.MatMulOp,
     "AxQuantizedMatMul": quant.MatMulOp,
     "AxQuantizedAdd": quant.AddOp,

@@ -1,4 +1,4 @@
-"""Export of `quant.conv` and `quant.matmul`."""
+"""Export of `quant.conv`, `quant.conv_transpose` and `quant.matmul`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from xdsl.dialects.builtin import Float32Type
 from xdsl.ir import SSAValue
 
-from pulsar2.dialects.quant import ConvOp, MatMulOp
+from pulsar2.dialects.quant import ConvOp, ConvTransposeOp, MatMulOp
 from pulsar2.dialects.quant.types import (
     F32Array,
     element_type,
@@ -65,7 +65,7 @@ def _zero_points(builder: ModelBuilder, value: SSAValue, name: str) -> str:
 
 def _finish(
     builder: ModelBuilder,
-    op: ConvOp | MatMulOp,
+    op: ConvOp | ConvTransposeOp | MatMulOp,
     x: SSAValue,
     w: SSAValue,
     sums: str,
@@ -161,6 +161,68 @@ def _export_qlinear_conv(op: ConvOp, builder: ModelBuilder, attributes: dict[str
         builder.clip(made, op.clamp, y, output)
 
 
+def _export_conv_transpose(op: ConvTransposeOp, builder: ModelBuilder) -> None:
+    attributes: dict[str, Any] = {
+        "kernel_shape": list(op.kernel),
+        "strides": list(op.strides),
+        "pads": list(op.pads),
+        "dilations": list(op.dilations),
+        "output_padding": list(op.output_padding),
+    }
+    name = builder.stored(op.x)
+    if builder.form == "float":
+        weight = _transposed(builder, builder.real(op.w), shape_of(op.w), op.group)
+        inputs = [builder.real(op.x), weight]
+        if op.bias is not None:
+            inputs.append(builder.real(op.bias))
+        base = builder.unique(f"{name}/conv_transpose")
+        real = builder.node("ConvTranspose", inputs, base, group=op.group, **attributes)
+        builder.finish_real(op.y, real, op.clamp)
+        return
+    base = builder.unique(f"{name}/conv_transpose")
+    weights = builder.array(op.w)
+    assert weights is not None
+    points = _scales(builder, op.w)[1].astype(np.float64).reshape(-1, 1, 1, 1)
+    exact = weights.astype(np.float64) - points
+    group = op.group
+    if group > 1 and exact.shape[:2] != (group, 1):
+        # onnx.reference knows no other groups than single channels.
+        exact, group = _block_diagonal(exact, group), 1
+    order = exact if group > 1 else exact.swapaxes(0, 1)
+    inputs = [_shifted_f64(builder, op.x, None, f"{base}/x"), builder.constant(order, f"{base}/w")]
+    sums = builder.node("ConvTranspose", inputs, f"{base}/sum", group=group, **attributes)
+    shape = (1, -1, 1, 1)
+    bias = _integer_bias(builder, op.bias)
+    if bias is not None:
+        row = builder.constant(bias.astype(np.float64).reshape(shape), f"{base}/bias")
+        sums = builder.node("Add", [sums, row], f"{base}/biased_sum")
+    _finish(builder, op, op.x, op.w, sums, shape)
+
+
+def _block_diagonal(weights: npt.NDArray[np.float64], group: int) -> npt.NDArray[np.float64]:
+    """Weights [O, C / group, ..] as those of one group, [O, C, ..], with zeros between groups."""
+    outputs, inputs, *kernel = weights.shape
+    dense = np.zeros((outputs, inputs * group, *kernel))
+    for g in range(group):
+        rows = slice(g * (outputs // group), (g + 1) * (outputs // group))
+        dense[rows, g * inputs : (g + 1) * inputs] = weights[rows]
+    return dense
+
+
+def _transposed(builder: ModelBuilder, name: str, shape: tuple[int, ...], group: int) -> str:
+    """The tensor [O, C / group, KH, KW] as ONNX's [C, O / group, KH, KW]."""
+    outputs, inputs, *kernel = shape
+    if group == 1:
+        return builder.node("Transpose", [name], f"{name}/transposed", perm=[1, 0, 2, 3])
+    split = np.asarray([group, outputs // group, inputs, *kernel], np.int64)
+    whole = np.asarray([group * inputs, outputs // group, *kernel], np.int64)
+    parts = builder.constant(split, f"{name}/groups")
+    grouped = builder.node("Reshape", [name, parts], f"{name}/grouped")
+    turned = builder.node("Transpose", [grouped], f"{name}/transposed", perm=[0, 2, 1, 3, 4])
+    joined = builder.constant(whole, f"{name}/shape")
+    return builder.node("Reshape", [turned, joined], f"{name}/joined")
+
+
 def _export_matmul(op: MatMulOp, builder: ModelBuilder) -> None:
     a, b = op.a, op.b
     both_float = isinstance(element_type(a), Float32Type)
@@ -208,4 +270,8 @@ def _export_matmul(op: MatMulOp, builder: ModelBuilder) -> None:
     _finish(builder, op, a, b, sums, (-1,))
 
 
-CONTRACTIONS: Emit = {ConvOp: _export_conv, MatMulOp: _export_matmul}
+CONTRACTIONS: Emit = {
+    ConvOp: _export_conv,
+    ConvTransposeOp: _export_conv_transpose,
+    MatMulOp: _export_matmul,
+}

@@ -45,3 +45,83 @@ func.func @f(%x: tensor<2x4x4xf32>) {
   %0 = quant.resize_linear %x coordinates half_pixel : tensor<2x4x4xf32> -> tensor<2x8x8xf32>
   func.return
 }
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{the result has shape [1, 2, 4, 6], expected [1, 2, 4, 5]}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x6xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{the pads cut off the whole result}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [2, 0, 2, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{strides and dilations are 1 or more, pads and output_padding 0 or more}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, -1] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{strides has 2 numbers, got 1}}
+  %0 = quant.conv_transpose %x, %w strides [1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{output_padding has 2 numbers, got 1}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{2 input and 2 output channels do not make 2 groups of 2 input channels}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 2 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4xf32>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{x is quantized per tensor, got f32}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4xf32>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2xf32>) {
+  // expected-error@+1 {{weights are quantized to 4 or 8 bits, got f32}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2xf32>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{x and w have 4 dimensions, got 3 and 4}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error@+1 {{clamp bounds are integers of a quantized result, and this is f32}}
+  %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 clamp [0, 3] : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
+  func.return
+}

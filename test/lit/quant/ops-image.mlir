@@ -12,3 +12,14 @@ func.func @resizing(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>) {
   %3 = quant.resize_linear %x coordinates pytorch_half_pixel scales [0.5, 0.5] : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x2x2x2x!quant.uniform<i16:f32, 0.25>>
   func.return
 }
+
+// CHECK-LABEL: func.func @transposed
+func.func @transposed(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>) {
+  %w = quant.constant dense<[[[[1, 2]], [[-1, 0]]], [[[2, 1]], [[-2, 5]]]]> : tensor<2x2x1x2xi8> : tensor<2x2x1x2x!quant.uniform<i8:f32:0, {0.1, 0.2}>>
+  %b = quant.constant dense<[1, 2]> : tensor<2xi32> : tensor<2x!quant.uniform<i32:f32:0, {0.05, 0.1}>>
+  // CHECK: quant.conv_transpose %x, {{%\w+}}, {{%\w+}} strides [1, 2] pads [0, 1, 0, 0] dilations [1, 1] output_padding [0, 1] group 1 clamp [3, 200] : (tensor<{{.*}}>) -> tensor<1x2x4x8x!quant.uniform<u8:f32, 0.25:3>>
+  %0 = quant.conv_transpose %x, %w, %b strides [1, 2] pads [0, 1, 0, 0] dilations [1, 1] output_padding [0, 1] group 1 clamp [3, 200] : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32:0, {0.1, 0.2}>>, tensor<2x!quant.uniform<i32:f32:0, {0.05, 0.1}>>) -> tensor<1x2x4x8x!quant.uniform<u8:f32, 0.25:3>>
+  // CHECK-NEXT: quant.conv_transpose %x, {{%\w+}} strides [2, 1] pads [0, 0, 0, 0] dilations [1, 3] output_padding [0, 0] group 1 : ({{.*}}) -> tensor<1x2x7x7xf32>
+  %1 = quant.conv_transpose %x, %w strides [2, 1] pads [0, 0, 0, 0] dilations [1, 3] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32:0, {0.1, 0.2}>>) -> tensor<1x2x7x7xf32>
+  func.return
+}

@@ -1,0 +1,197 @@
+"""Sums of products as layers: convolutions, transposed ones, matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Operation, SSAValue
+
+from pulsar2.dialects import quant
+from pulsar2.dialects.quant.types import (
+    UniformPerAxisType,
+    UniformType,
+    element_type,
+    quant_parameters,
+    shape_of,
+)
+from pulsar2.lowering.analysis.subpixel import Phase, phases
+from pulsar2.lowering.sched.operands import clamp_bounds, constant_array, param_of
+from pulsar2.lowering.sched.tensors import (
+    ProgramBuilder,
+    Ref,
+    broadcast_view,
+    element_of,
+    slice_ref,
+)
+from pulsar2.weights import AnyArray
+
+BIAS_NONE, BIAS_S32, BIAS_F32 = 0, 1, 2
+
+
+def _multipliers(
+    x: SSAValue, w: SSAValue, y: SSAValue, float_bias: bool, b: ProgramBuilder
+) -> AnyArray:
+    """f32 [channels] (or [1]): what turns the accumulator into the result, as numerics.md says."""
+    x_type, w_type, y_type = element_type(x), element_type(w), element_type(y)
+    assert isinstance(x_type, UniformType)
+    assert isinstance(w_type, UniformType | UniformPerAxisType)
+    scales, _ = quant_parameters(w_type, b.weights)
+    product = (x_type.scale * scales).astype(np.float32)
+    if isinstance(y_type, UniformType) and not float_bias:
+        return (product / y_type.scale).astype(np.float32)
+    return product
+
+
+def _bias(value: SSAValue | None, builder: ProgramBuilder) -> tuple[int, list[Ref]]:
+    if value is None:
+        return BIAS_NONE, []
+    array = constant_array(value, builder)
+    assert array is not None, "a bias is a constant"
+    return (BIAS_F32 if element_type(value) == f32 else BIAS_S32), [builder.param(array)]
+
+
+class _ConvLayers:
+    """The layers of a convolution or a transposed one: what they share besides x and y."""
+
+    def __init__(self, op: quant.ConvOp | quant.ConvTransposeOp, builder: ProgramBuilder):
+        weights = constant_array(op.w, builder)
+        assert weights is not None, "the weights of a convolution are a constant"
+        w_type = element_type(op.w)
+        assert isinstance(w_type, UniformType | UniformPerAxisType)
+        self.weights: AnyArray = weights
+        self.op = op
+        self.builder = builder
+        self._zero_points = quant_parameters(w_type, builder.weights)[1]
+        self._bias_mode, bias = _bias(op.bias, builder)
+        mult = _multipliers(op.x, op.w, op.y, self._bias_mode == BIAS_F32, builder)
+        self._tail = [builder.param(np.broadcast_to(mult, (weights.shape[0],))), *bias]
+        self._has_wzp = len(self._zero_points) > 1 and bool(self._zero_points.any())
+        if self._has_wzp:
+            self._tail.append(builder.param(self._zero_points.astype(np.int32)))
+
+    def zeros(self) -> AnyArray:
+        """Weights [O, C/group, 1, 1] that add nothing."""
+        zero_points = self._zero_points.astype(self.weights.dtype)
+        shape = (*self.weights.shape[:2], 1, 1)
+        return np.broadcast_to(zero_points.reshape(-1, 1, 1, 1), shape)
+
+    def add(
+        self,
+        x: Ref,
+        weights: AnyArray,
+        y: Ref,
+        strides: Sequence[int],
+        pads: Sequence[int],
+        dilations: Sequence[int],
+    ) -> None:
+        """One conv layer; `pads` begin with the top and the left one."""
+        zero_point = 0 if self._has_wzp else int(self._zero_points[0])
+        # In memory an output channel's weights lie together, tap by tap, input channels innermost.
+        w = self.builder.param_as(weights, (0, 2, 3, 1), 1.0, zero_point)
+        self.builder.layer(
+            "conv",
+            [x, w, y, *self._tail],
+            stride_h=strides[0],
+            stride_w=strides[1],
+            pad_top=pads[0],
+            pad_left=pads[1],
+            dil_h=dilations[0],
+            dil_w=dilations[1],
+            group=self.op.group,
+            bias_mode=self._bias_mode,
+            has_wzp=int(self._has_wzp),
+            **clamp_bounds(self.op.y, self.op.clamp),
+        )
+
+
+def _lower_conv(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.ConvOp)
+    x = builder.channels_last(op.x)
+    layers = _ConvLayers(op, builder)
+    layers.add(x, layers.weights, builder.result(op.y), op.strides, op.pads, op.dilations)
+
+
+def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
+    """One convolution of stride 1 for each residue of the output's rows and columns."""
+    assert isinstance(op, quant.ConvTransposeOp)
+    x = builder.channels_last(op.x)
+    layers = _ConvLayers(op, builder)
+    y = builder.result(op.y)
+    axes = [
+        phases(
+            shape_of(op.x)[2 + i],
+            shape_of(op.y)[2 + i],
+            op.kernel[i],
+            op.strides[i],
+            op.dilations[i],
+            op.pads[i],
+        )
+        for i in range(2)
+    ]
+    for rows in axes[0]:
+        for columns in axes[1]:
+            _lower_phase(layers, x, y, rows, columns)
+
+
+def _lower_phase(layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Phase) -> None:
+    strides = layers.op.strides
+    n, c = x.view.shape[:2]
+    size = (y.view.shape[0], y.view.shape[1], rows.count, columns.count)
+    target = slice_ref(y, (0, 0, rows.first, columns.first), size, (1, 1, *strides))
+    if not rows.taps or not columns.taps:
+        # Only the bias gets there. The input is read, but its weights are nothing.
+        source = slice_ref(x, (0, 0, 0, 0), (n, c, 1, 1), (1, 1, 1, 1))
+        layers.add(source, layers.zeros(), target, (1, 1), (0, 0), (1, 1))
+        return
+    begins = (0, 0, rows.begin, columns.begin)
+    sizes = tuple(n - b for n, b in zip(x.view.shape, begins, strict=True))
+    layers.add(
+        slice_ref(x, begins, sizes, (1, 1, 1, 1)),
+        layers.weights[:, :, rows.taps, :][:, :, :, columns.taps],
+        target,
+        (1, 1),
+        (rows.pad, columns.pad),
+        (rows.dilation, columns.dilation),
+    )
+
+
+def _lower_matmul(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.MatMulOp)
+    shape = shape_of(op.y)
+    batch = shape[:-2]
+    a = builder.refs[op.a] if op.a in builder.refs else param_of(op.a, builder)
+    constant = constant_array(op.b, builder)
+    if constant is not None:
+        # Columns of b lie together, so that a slice of the output's columns is one run of bytes.
+        order = (*range(constant.ndim - 2), constant.ndim - 1, constant.ndim - 2)
+        _, scale, zero_point = element_of(op.b)
+        b = builder.param_as(constant, order, scale, zero_point)
+    else:
+        b = builder.refs[op.b]
+    bias_mode, bias = _bias(op.bias, builder)
+    if element_type(op.a) == f32:
+        mult = np.ones(1, np.float32)
+    else:
+        mult = _multipliers(op.a, op.b, op.y, bias_mode == BIAS_F32, builder)
+    builder.layer(
+        "matmul",
+        [
+            Ref(a.buffer, broadcast_view(a.view, (*batch, *a.view.shape[-2:]))),
+            Ref(b.buffer, broadcast_view(b.view, (*batch, *b.view.shape[-2:]))),
+            builder.result(op.y),
+            builder.param(mult),
+            *bias,
+        ],
+        bias_mode=bias_mode,
+        **clamp_bounds(op.y, op.clamp),
+    )
+
+
+CONTRACTIONS: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] = {
+    quant.ConvOp: _lower_conv,
+    quant.ConvTransposeOp: _lower_conv_transpose,
+    quant.MatMulOp: _lower_matmul,
+}
+"""How each sum of products becomes layers."""
