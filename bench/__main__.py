@@ -68,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as temporary:
         folder = Path(temporary)
         show(measure_startup(arguments.repeats))
-        builds = [build_network(name, folder) for name in (TRAINED, *arguments.networks)]
+        others = [name for name in arguments.networks if name != TRAINED]
+        builds = [build_network(name, folder) for name in (TRAINED, *others)]
         show(build_section(builds))
         trained = builds[0]
         if trained.error:
@@ -78,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> int:
         emulation_section, seconds = measure_emulation(done, folder, _THREADS, arguments.repeats)
         show(emulation_section)
         show(measure_calibration(done, max(_THREADS), arguments.repeats)[0])
-        show(schedule_section(done, "NPU1")[0])
+        show(schedule_section(arguments.networks, folder)[0])
         show(published_section(_published_builds(done, folder)))
         accuracy_section, accuracy = measure_accuracy(trained)
         show(accuracy_section)

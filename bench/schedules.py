@@ -2,91 +2,176 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-import onnx
+from pulsar2.diagnostics import UserError
+from pulsar2.program import EuKind
+from pulsar2.targets import Target, load_target
+from pulsar2.timeline import Timeline
 
-from pulsar2 import _kernels
-from pulsar2.axmodel import read_axmodel
-from pulsar2.program import EuKind, Program, Space
-from pulsar2.targets import load_target
-
-from .builds import Build
+from .networks import NETWORKS
 from .report import Section
-from .roofline import bound, count_work
+from .roofline import Bound, Work, bound, count_work
+from .schedule_only import Scheduled, quantize_by_shape, schedule
 
-_MIB = 1 << 20
 _COLUMNS = (
-    "network", "jobs", "cycles", "ms", "bound", "bound by", "cycles / bound",
-    "cycles / own bound", "DDR MiB", "DDR / compulsory", "OCM peak", "conv busy",
+    "network", "case", "jobs", "cycles", "latency, ms", "bound", "bound by", "cycles / bound",
+    "DDR MB", "DDR / compulsory", "OCM peak", "conv busy", "scheduling, s",
 )  # fmt: skip
+_KIB = 1 << 10
 
 
-def schedule_section(builds: Sequence[Build], npu_mode: str) -> tuple[Section, dict[str, float]]:
-    """The section, and by network the ratio of cycles to the roofline bound."""
+@dataclass(frozen=True)
+class Case:
+    """What a network is scheduled for; ``ocm_bytes`` of 0 is all that the mode gives."""
+
+    target: str
+    npu_mode: str
+    ocm_bytes: int = 0
+    options: str = ""
+
+    def __str__(self) -> str:
+        short = f", {self.ocm_bytes // _KIB} KiB" if self.ocm_bytes else ""
+        return f"{self.target} {self.npu_mode}{short}"
+
+    @property
+    def pipeline_options(self) -> str:
+        """The options of the ``schedule`` pipeline."""
+        mode = f"target={self.target} npu-mode={self.npu_mode} ocm-bytes={self.ocm_bytes}"
+        return f"{mode} {self.options}".strip()
+
+
+CASES = (
+    Case("AX650", "NPU1"),
+    Case("AX650", "NPU3"),
+    Case("AX620E", "NPU2"),
+    Case("AX650", "NPU1", 384 * _KIB),
+)
+"""Cases of the benchmark. The last is compared with a compiler for parts of 384 KiB of OCM."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The figures of one schedule."""
+
+    case: Case
+    jobs: int
+    cycles: int
+    latency_ms: float
+    bound: Bound
+    ddr_bytes: int
+    compulsory_bytes: int
+    ocm_share: float
+    conv_busy: float
+    seconds: float
+
+    @property
+    def over_bound(self) -> float:
+        return self.cycles / self.bound.cycles
+
+    @property
+    def over_compulsory(self) -> float:
+        return self.ddr_bytes / self.compulsory_bytes
+
+
+def roofline(work: Work, target: Target, npu_mode: str) -> Bound:
+    """The bound of ``work`` in a mode, bytes at the rate that its sdma units can draw together."""
+    timing, units = target.timing, target.mode(npu_mode).units
+    return bound(
+        work,
+        target.macs_per_cycle * units["conv"],
+        timing["teng_lanes"] * units["teng"],
+        min(timing["ddr_bytes"], timing["sdma_bytes"] * units["sdma"]),
+    )
+
+
+def quality(scheduled: Scheduled, work: Work, case: Case) -> Quality:
+    """What there is to say of the schedule of a network with this work."""
+    target = load_target(case.target)
+    mode = target.mode(case.npu_mode)
+    programs = scheduled.compiled.programs
+    timelines = [Timeline.of(each.code, target.timing) for each in programs]
+    cycles = scheduled.compiled.estimate.cycles
+    conv = sum(
+        busy * line.cycles
+        for line in timelines
+        for unit, busy in zip(line.program.eus, line.busy, strict=True)
+        if unit.kind is EuKind.CONV
+    )
+    return Quality(
+        case,
+        sum(len(line.program.jobs) for line in timelines),
+        cycles,
+        scheduled.compiled.estimate.latency_us / 1e3,
+        roofline(work, target, case.npu_mode),
+        sum(sum(line.traffic_by_kind.values()) for line in timelines),
+        work.compulsory_bytes,
+        max(line.ocm_peak for line in timelines) / (case.ocm_bytes or mode.ocm_bytes),
+        conv / (cycles * mode.units["conv"]),
+        sum(scheduled.seconds.values()),
+    )
+
+
+def schedule_section(
+    names: Sequence[str], folder: Path, cases: Sequence[Case] = CASES
+) -> tuple[Section, dict[tuple[str, str], Quality]]:
+    """Every network in every case; the section, and the figures by network and case."""
     section = Section(
-        f"Schedules, AX650 {npu_mode}",
+        "Schedules of networks quantized by shape",
         _COLUMNS,
         notes=[
             "bound: MACs, vector elements and compulsory DDR bytes (weights, inputs, outputs), "
             "each at its best rate, the greatest of the three; counted on the float graph, without "
-            "the scheduler. own bound: the same with the bytes at the rate that the SDMA units of "
-            "the mode can draw together, where that is less than the DDR's.",
+            "the scheduler. DDR bytes count at the rate that the SDMA units of the mode can draw.",
         ],
     )
-    ratios: dict[str, float] = {}
-    for build in builds:
-        model = read_axmodel(build.compiled)
-        target = load_target(model.target)
-        timing, units = target.timing, target.mode(npu_mode).units
-        work = count_work(onnx.load(build.model))
-        rates = (
-            target.macs_per_cycle * units["conv"],
-            timing["teng_lanes"] * units["teng"],
-        )
-        whole = bound(work, *rates, timing["ddr_bytes"])
-        drawn = min(timing["ddr_bytes"], timing["sdma_bytes"] * units["sdma"])
-        own = bound(work, *rates, drawn)
-        cycles = traffic = jobs = peak = 0
-        busy = 0.0
-        for subgraph in model.subgraphs:
-            code = subgraph.programs[0].code
-            program = Program.decode(code)
-            starts, ends = _kernels.replay_program(code, timing)
-            cycles += int(np.max(ends, initial=0))
-            traffic += int(_kernels.job_costs(code, timing)["ddr_bytes"].sum())
-            jobs += len(program.jobs)
-            peak = max(peak, _highest_ocm_byte(program))
-            conv = np.array([program.eus[job.eu].kind is EuKind.CONV for job in program.jobs])
-            busy += float((ends - starts)[conv].sum())
-        ratios[build.name] = cycles / whole.cycles
-        section.add(
-            build.name,
-            jobs,
-            cycles,
-            cycles / target.clock_hz * 1e3,
-            round(whole.cycles),
-            whole.resource,
-            ratios[build.name],
-            cycles / own.cycles,
-            traffic / _MIB,
-            traffic / work.compulsory_bytes,
-            f"{peak / target.mode(npu_mode).ocm_bytes:.0%}",
-            f"{busy / (cycles * units['conv']):.0%}",
-        )
-    return section, ratios
+    found: dict[tuple[str, str], Quality] = {}
+    for name in names:
+        model = NETWORKS[name]()
+        try:
+            module, context = quantize_by_shape(model, folder)
+        except UserError as error:
+            section.notes.append(f"{name} is not built. {_first_line(error)}")
+            continue
+        work = count_work(model)
+        for case in cases:
+            try:
+                scheduled = schedule(module, context, case.pipeline_options)
+            except UserError as error:
+                section.notes.append(f"{name} is not scheduled for {case}. {_first_line(error)}")
+                continue
+            figures = found[name, str(case)] = quality(scheduled, work, case)
+            section.add(name, *_cells(figures))
+    for case in cases:
+        ratios = [q.over_bound for (_, label), q in found.items() if label == str(case)]
+        if ratios:
+            mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+            section.notes.append(
+                f"{case}: cycles / bound {mean:.2f} in the geometric mean, {max(ratios):.2f} at "
+                f"worst, of {len(ratios)} networks."
+            )
+    return section, found
 
 
-def _highest_ocm_byte(program: Program) -> int:
-    """One past the last byte of OCM that a job touches; 4-bit elements never lie there unpacked."""
-    return max(
-        (
-            operand.address
-            + sum((n - 1) * s for n, s in zip(operand.shape, operand.strides, strict=True))
-            for job in program.jobs
-            for operand in job.operands
-            if operand.space is Space.OCM
-        ),
-        default=0,
+def _first_line(error: UserError) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _cells(figures: Quality) -> tuple[str | float | int, ...]:
+    return (
+        str(figures.case),
+        figures.jobs,
+        figures.cycles,
+        figures.latency_ms,
+        round(figures.bound.cycles),
+        figures.bound.resource,
+        figures.over_bound,
+        figures.ddr_bytes / 1e6,
+        figures.over_compulsory,
+        f"{figures.ocm_share:.0%}",
+        f"{figures.conv_busy:.0%}",
+        figures.seconds,
     )

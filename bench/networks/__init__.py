@@ -11,29 +11,41 @@ from collections.abc import Callable
 import onnx
 
 from .detector import detector
+from .efficientnet import efficientnet_lite0
 from .mobilenet_v1 import mobilenet_v1
 from .mobilenet_v2 import mobilenet_v2
+from .pp_ocr import pp_ocr_det
 from .resnet import resnet18, resnet50
 from .squeezenet import squeezenet1_1
+from .swin import swin_tiny
 from .vit import vit_tiny
+from .yolov8 import yolov8n
 
 __all__ = [
     "NETWORKS",
     "detector",
+    "efficientnet_lite0",
     "mobilenet_v1",
     "mobilenet_v2",
+    "pp_ocr_det",
     "resnet18",
     "resnet50",
     "squeezenet1_1",
+    "swin_tiny",
     "vit_tiny",
+    "yolov8n",
 ]
 
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
+    "efficientnet_lite0": efficientnet_lite0,
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": mobilenet_v2,
     "squeezenet1_1": squeezenet1_1,
     "resnet18": resnet18,
     "resnet50": resnet50,
     "vit_tiny": vit_tiny,
+    "swin_tiny": swin_tiny,
+    "pp_ocr_det": pp_ocr_det,
     "detector": detector,
+    "yolov8n": yolov8n,
 }

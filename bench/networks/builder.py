@@ -59,6 +59,13 @@ class GraphBuilder:
             self.channels[output] = self.channels[inputs[0]]
         return output
 
+    def split(self, x: str, name: str, sizes: str, channels: list[int]) -> list[str]:
+        """Cuts a feature map along its channels; ``sizes`` is the constant of these counts."""
+        outputs = [f"{name}_output_{index}" for index in range(len(channels))]
+        self._nodes.append(helper.make_node("Split", [x, sizes], outputs, name, axis=1))
+        self.channels.update(zip(outputs, channels, strict=True))
+        return outputs
+
     def conv(
         self,
         x: str,

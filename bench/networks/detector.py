@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 
+from .blocks import concat, conv_silu, pyramid_pooling, upsample
 from .builder import GraphBuilder
 
 _STRIDES = (8, 16, 32)
 
 
-def _conv(
-    graph: GraphBuilder, x: str, name: str, outputs: int, kernel: int = 1, stride: int = 1
-) -> str:
-    return graph.silu(graph.conv(x, name, outputs, kernel, stride), f"{name}/act")
-
-
 def _csp(graph: GraphBuilder, x: str, name: str, outputs: int, depth: int, residual: bool) -> str:
     """Cross-stage block: a branch of bottlenecks beside a plain one, then joined."""
     half = outputs // 2
-    y = _conv(graph, x, f"{name}/cv1", half)
+    y = conv_silu(graph, x, f"{name}/cv1", half)
     for index in range(depth):
-        z = _conv(graph, y, f"{name}/m.{index}/cv1", half)
-        z = _conv(graph, z, f"{name}/m.{index}/cv2", half, 3)
+        z = conv_silu(graph, y, f"{name}/m.{index}/cv1", half)
+        z = conv_silu(graph, z, f"{name}/m.{index}/cv2", half, 3)
         y = graph.node("Add", f"{name}/m.{index}/add", [y, z]) if residual else z
-    joined = _concat(graph, f"{name}/concat", [y, _conv(graph, x, f"{name}/cv2", half)])
-    return _conv(graph, joined, f"{name}/cv3", outputs)
-
-
-def _concat(graph: GraphBuilder, name: str, tensors: list[str]) -> str:
-    y = graph.node("Concat", name, tensors, axis=1)
-    graph.channels[y] = sum(graph.channels[tensor] for tensor in tensors)
-    return y
-
-
-def _pyramid_pooling(graph: GraphBuilder, x: str, name: str) -> str:
-    channels = graph.channels[x]
-    levels = [_conv(graph, x, f"{name}/cv1", channels // 2)]
-    for index in range(3):
-        pooled = graph.node(
-            "MaxPool",
-            f"{name}/pool{index}",
-            [levels[-1]],
-            kernel_shape=[5, 5],
-            pads=[2, 2, 2, 2],
-            strides=[1, 1],
-        )
-        levels.append(pooled)
-    return _conv(graph, _concat(graph, f"{name}/concat", levels), f"{name}/cv2", channels)
-
-
-def _upsample(graph: GraphBuilder, x: str, name: str) -> str:
-    return graph.node(
-        "Resize",
-        name,
-        [x, "", "upsample_scales"],
-        mode="nearest",
-        nearest_mode="floor",
-        coordinate_transformation_mode="asymmetric",
-    )
+    joined = concat(graph, f"{name}/concat", [y, conv_silu(graph, x, f"{name}/cv2", half)])
+    return conv_silu(graph, joined, f"{name}/cv3", outputs)
 
 
 def detector(
@@ -66,27 +27,26 @@ def detector(
 ) -> onnx.ModelProto:
     """``images`` f32 [1, 3, size, size] to raw maps ``stride8``, ``stride16``, ``stride32``."""
     graph = GraphBuilder("detector", seed)
-    graph.constant("upsample_scales", np.array([1, 1, 2, 2], np.float32))
     x = graph.input("images", [1, 3, size, size])
-    x = _conv(graph, x, "stem", width, 5, 2)
+    x = conv_silu(graph, x, "stem", width, 5, 2)
     features: list[str] = []
     for stage, blocks in enumerate((depth, depth * 2, depth * 3, depth)):
         outputs = width * 2 << stage
-        x = _conv(graph, x, f"backbone.{stage}/down", outputs, 3, 2)
+        x = conv_silu(graph, x, f"backbone.{stage}/down", outputs, 3, 2)
         x = _csp(graph, x, f"backbone.{stage}/csp", outputs, blocks, residual=True)
         features.append(x)
-    c3, c4, c5 = features[1], features[2], _pyramid_pooling(graph, x, "sppf")
+    c3, c4, c5 = features[1], features[2], pyramid_pooling(graph, x, "sppf")
 
-    p5 = _conv(graph, c5, "neck.p5", width * 8)
-    merged = _concat(graph, "neck.p4/concat", [_upsample(graph, p5, "neck.p4/up"), c4])
-    p4 = _conv(
+    p5 = conv_silu(graph, c5, "neck.p5", width * 8)
+    merged = concat(graph, "neck.p4/concat", [upsample(graph, p5, "neck.p4/up"), c4])
+    p4 = conv_silu(
         graph, _csp(graph, merged, "neck.p4/csp", width * 8, depth, False), "neck.p4", width * 4
     )
-    merged = _concat(graph, "neck.p3/concat", [_upsample(graph, p4, "neck.p3/up"), c3])
+    merged = concat(graph, "neck.p3/concat", [upsample(graph, p4, "neck.p3/up"), c3])
     n3 = _csp(graph, merged, "neck.n3/csp", width * 4, depth, False)
-    merged = _concat(graph, "neck.n4/concat", [_conv(graph, n3, "neck.n3", width * 4, 3, 2), p4])
+    merged = concat(graph, "neck.n4/concat", [conv_silu(graph, n3, "neck.n3", width * 4, 3, 2), p4])
     n4 = _csp(graph, merged, "neck.n4/csp", width * 8, depth, False)
-    merged = _concat(graph, "neck.n5/concat", [_conv(graph, n4, "neck.n4", width * 8, 3, 2), p5])
+    merged = concat(graph, "neck.n5/concat", [conv_silu(graph, n4, "neck.n4", width * 8, 3, 2), p5])
     n5 = _csp(graph, merged, "neck.n5/csp", width * 16, depth, False)
 
     channels = 3 * (classes + 5)

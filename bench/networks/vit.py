@@ -7,13 +7,8 @@ import math
 import numpy as np
 import onnx
 
+from .blocks import layer_norm, mlp
 from .builder import GraphBuilder
-
-
-def _layer_norm(graph: GraphBuilder, x: str, name: str, width: int) -> str:
-    scale = graph.constant(f"{name}.weight", np.ones(width, np.float32))
-    bias = graph.normal(f"{name}.bias", (width,), 0.1)
-    return graph.node("LayerNormalization", name, [x, scale, bias], axis=-1, epsilon=1e-6)
 
 
 def _attention(graph: GraphBuilder, x: str, name: str, width: int, heads: int, tokens: int) -> str:
@@ -38,14 +33,6 @@ def _attention(graph: GraphBuilder, x: str, name: str, width: int, heads: int, t
     y = graph.node("Transpose", f"{name}/transpose", [y], perm=[0, 2, 1, 3])
     y = graph.node("Reshape", f"{name}/reshape", [y, merge])
     return graph.dense(y, f"{name}/out", width, width)
-
-
-def _gelu(graph: GraphBuilder, x: str, name: str) -> str:
-    y = graph.node("Div", f"{name}/div", [x, graph.scalar(math.sqrt(2.0))])
-    y = graph.node("Erf", f"{name}/erf", [y])
-    y = graph.node("Add", f"{name}/add", [y, graph.scalar(1.0)])
-    y = graph.node("Mul", f"{name}/mul", [x, y])
-    return graph.node("Mul", f"{name}/half", [y, graph.scalar(0.5)])
 
 
 def vit_tiny(
@@ -76,14 +63,12 @@ def vit_tiny(
     x = graph.node("Add", "position", [x, graph.normal("positions", (1, tokens, width), 0.5)])
     for index in range(depth):
         name = f"blocks.{index}"
-        y = _layer_norm(graph, x, f"{name}/norm1", width)
+        y = layer_norm(graph, x, f"{name}/norm1", width)
         y = _attention(graph, y, f"{name}/attn", width, heads, tokens)
         x = graph.node("Add", f"{name}/add1", [x, y])
-        y = _layer_norm(graph, x, f"{name}/norm2", width)
-        y = graph.dense(y, f"{name}/fc1", width, width * 4)
-        y = graph.dense(_gelu(graph, y, f"{name}/gelu"), f"{name}/fc2", width * 4, width)
-        x = graph.node("Add", f"{name}/add2", [x, y])
-    x = _layer_norm(graph, x, "norm", width)
+        y = layer_norm(graph, x, f"{name}/norm2", width)
+        x = graph.node("Add", f"{name}/add2", [x, mlp(graph, y, name, width)])
+    x = layer_norm(graph, x, "norm", width)
     x = graph.node("Gather", "class", [x, graph.constant("class_index", np.array(0))], axis=1)
     head = graph.normal("head.weight", (classes, width), 1 / math.sqrt(width))
     x = graph.node("Gemm", "head", [x, head, graph.normal("head.bias", (classes,), 0.1)], transB=1)

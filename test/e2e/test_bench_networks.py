@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from pathlib import Path
 
 import onnx
 import pytest
 
-from bench.networks import detector, mobilenet_v1, mobilenet_v2, resnet18, resnet50, vit_tiny
+from bench.networks import (
+    detector,
+    efficientnet_lite0,
+    mobilenet_v1,
+    mobilenet_v2,
+    pp_ocr_det,
+    resnet18,
+    resnet50,
+    swin_tiny,
+    vit_tiny,
+    yolov8n,
+)
 from bench.roofline import bound, count_work
+from bench.schedules import Case, schedule_section
 
 
 def test_published_macs() -> None:
@@ -19,6 +32,7 @@ def test_published_macs() -> None:
 @pytest.mark.parametrize(
     ("network", "macs", "parameters"),
     [
+        (efficientnet_lite0, 385_187_552, 4_652_008),
         (mobilenet_v2, 300_774_272, 3_504_872),
         (resnet18, 1_814_073_344, 11_689_512),
         (resnet50, 4_089_184_256, 25_557_032),
@@ -32,6 +46,38 @@ def test_published_macs_and_parameters(
     counts = [prod(t.dims) for t in model.graph.initializer if t.name.endswith(learned)]
     assert count_work(model).macs == macs
     assert sum(counts) == parameters
+
+
+@pytest.mark.parametrize(
+    ("network", "giga_macs"), [(swin_tiny, 4.5), (yolov8n, 4.37), (detector, 8.1)]
+)
+def test_published_giga_macs(network: Callable[..., onnx.ModelProto], giga_macs: float) -> None:
+    assert count_work(network()).macs == pytest.approx(giga_macs * 1e9, rel=0.01)
+
+
+def test_schedules_tell_what_is_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {
+        "mobilenet_v2": lambda: mobilenet_v2(size=32, width=0.25),
+        "broken": lambda: _unsupported(pp_ocr_det(size=64, width=16)),
+    }
+    monkeypatch.setattr("bench.schedules.NETWORKS", small)
+    case = Case("AX650", "NPU1")
+    section, found = schedule_section(list(small), tmp_path, [case])
+    figures = found["mobilenet_v2", str(case)]
+    assert [row[0] for row in section.rows] == ["mobilenet_v2"]
+    assert figures.over_bound >= 1
+    assert figures.over_compulsory >= 1
+    assert 0 < figures.ocm_share <= 1
+    assert 0 < figures.conv_busy <= 1
+    assert any(note.startswith("broken is not built.") for note in section.notes)
+
+
+def _unsupported(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with an operator that no chip has."""
+    for node in model.graph.node:
+        if node.op_type == "Sigmoid":
+            node.op_type = "Sinh"
+    return model
 
 
 def test_counts_of_attention() -> None:
