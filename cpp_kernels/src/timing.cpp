@@ -97,11 +97,21 @@ double teng_cycles(const Job& job, const Operand* v, const int32_t* params, cons
       return count * element_bytes(y) / t.teng_table_lanes;
     case Opcode::Pool:
       return count * params[1] * params[2] * widest / t.teng_lanes;
-    case Opcode::Reduce:
-      return static_cast<double>(elements(v[0])) * widest / t.teng_lanes;
+    case Opcode::Reduce: {
+      const auto terms = static_cast<double>(elements(v[0]));
+      const double passes = terms * widest / t.teng_lanes;
+      // log_sum_exp looks for the greatest first.
+      return params[0] == 7 ? 2.0 * passes + terms / t.teng_f32_lanes : passes;
+    }
     case Opcode::Softmax:
+    case Opcode::LogSoftmax:
       // The greatest, then exp and sum, then the scaling.
       return count * (1.0 / t.teng_f32_lanes + 2.0 * widest / t.teng_lanes);
+    case Opcode::Norm: {
+      // The sums over x, then the scaling in f32.
+      const double wide = std::max(element_bytes(v[0]), element_bytes(y));
+      return count * (wide + 4.0) / t.teng_lanes;
+    }
     case Opcode::Resize:
       // Linear: four elements make one.
       return count * (params[0] == 1 ? 4.0 : 1.0) * widest / t.teng_lanes;

@@ -20,14 +20,23 @@ from pulsar2.dialects.quant.elementwise import (
     MinOp,
     MulOp,
     NormalizeOp,
+    PReluOp,
     SubOp,
     UnaryFn,
     UnaryFnAttr,
     UnaryOp,
 )
 from pulsar2.dialects.quant.movement import ConcatOp, PadOp, ReshapeOp, SliceOp, TransposeOp
+from pulsar2.dialects.quant.normalization import NormKind, NormKindAttr, NormOp
 from pulsar2.dialects.quant.pooling import AvgPoolOp, MaxPoolOp, PoolOp
-from pulsar2.dialects.quant.reduction import ReduceKind, ReduceKindAttr, ReduceOp, SoftmaxOp
+from pulsar2.dialects.quant.reduction import (
+    CumSumOp,
+    LogSoftmaxOp,
+    ReduceKind,
+    ReduceKindAttr,
+    ReduceOp,
+    SoftmaxOp,
+)
 from pulsar2.dialects.quant.resize import (
     Coordinates,
     CoordinatesAttr,
@@ -68,6 +77,7 @@ Quant = Dialect(
         DivOp,
         MinOp,
         MaxOp,
+        PReluOp,
         UnaryOp,
         NormalizeOp,
         MaxPoolOp,
@@ -76,13 +86,16 @@ Quant = Dialect(
         SoftmaxOp,
         ResizeNearestOp,
         ResizeLinearOp,
+        LogSoftmaxOp,
+        CumSumOp,
+        NormOp,
         ReshapeOp,
         TransposeOp,
         ConcatOp,
         PadOp,
         SliceOp,
     ],
-    [UniformType, UnaryFnAttr, ReduceKindAttr, CoordinatesAttr, RoundingAttr],
+    [UniformType, UnaryFnAttr, ReduceKindAttr, CoordinatesAttr, RoundingAttr, NormKindAttr],
 )
 
 __all__ = [
@@ -94,14 +107,19 @@ __all__ = [
     "ConvOp",
     "ConvTransposeOp",
     "Coordinates",
+    "CumSumOp",
     "DCastOp",
     "DivOp",
+    "LogSoftmaxOp",
     "MatMulOp",
     "MaxOp",
     "MaxPoolOp",
     "MinOp",
     "MulOp",
+    "NormKind",
+    "NormOp",
     "NormalizeOp",
+    "PReluOp",
     "PadOp",
     "PoolOp",
     "QCastOp",

@@ -121,6 +121,14 @@ def verify_axis(axis: int, rank: int) -> None:
         raise VerifyException(f"axis {axis} is outside 0 to {rank - 1}")
 
 
+def verify_axes(axes: Sequence[int], rank: int) -> None:
+    """Axes along which elements are taken together."""
+    if not axes or sorted(set(axes)) != list(axes):
+        raise VerifyException(f"axes are sorted, distinct and at least one, got {list(axes)}")
+    for axis in axes:
+        verify_axis(axis, rank)
+
+
 def verify_bias(bias: SSAValue | None, channels: int) -> None:
     """A bias is [channels], f32 or quantized to i32 (per tensor or along axis 0)."""
     if bias is None:

@@ -131,6 +131,13 @@ class MaxOp(BinaryOp):
     name = "quant.max"
 
 
+@irdl_op_definition
+class PReluOp(BinaryOp):
+    """`a` where it is not negative, else `a * b`, with numpy's broadcasting."""
+
+    name = "quant.prelu"
+
+
 class UnaryFn(StrEnum):
     """Functions of one number; those with parameters say what alpha and beta are."""
 
@@ -162,6 +169,7 @@ class UnaryFn(StrEnum):
     GELU_TANH = "gelu_tanh"
     NOT = "not"
     RECIPROCAL = "reciprocal"
+    POW = "pow"  # alpha: exponent
 
 
 @irdl_attr_definition
@@ -242,6 +250,7 @@ _PARAMETERS = {
     UnaryFn.HARD_SIGMOID: 2,
     UnaryFn.LEAKY_RELU: 1,
     UnaryFn.ELU: 1,
+    UnaryFn.POW: 1,
 }
 
 

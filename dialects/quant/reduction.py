@@ -1,4 +1,4 @@
-"""Along whole axes: `quant.reduce` and `quant.softmax`."""
+"""Along whole axes: `quant.reduce`, `quant.softmax`, `quant.log_softmax`, `quant.cum_sum`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from xdsl.irdl import (
     traits_def,
 )
 from xdsl.traits import Pure
-from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.str_enum import StrEnum
 
 from pulsar2.dialects.quant.base import (
@@ -29,6 +28,7 @@ from pulsar2.dialects.quant.base import (
     integer,
     ints,
     verify_activation,
+    verify_axes,
     verify_axis,
     verify_same_elements,
     verify_shape,
@@ -43,6 +43,10 @@ class ReduceKind(StrEnum):
     SUM = "sum"
     MAX = "max"
     MIN = "min"
+    L1 = "l1"  # sum of magnitudes
+    L2 = "l2"  # root of the sum of squares
+    SUM_SQUARE = "sum_square"
+    LOG_SUM_EXP = "log_sum_exp"
 
 
 @irdl_attr_definition
@@ -54,11 +58,11 @@ class ReduceKindAttr(EnumAttribute[ReduceKind], SpacedOpaqueSyntaxAttribute):
 
 @irdl_op_definition
 class ReduceOp(IRDLOperation):
-    """Mean, sum, maximum or minimum along `axes`.
+    """Mean, sum, extreme or norm along `axes`.
 
-    Mean and sum add the stored integers exactly and scale once; maximum and minimum keep x's
-    quantization. `axes` are sorted. GlobalAveragePool is `mean` over the axes after the second,
-    with `keepdims`.
+    Sums of the stored integers, of their magnitudes and squares are exact, and scaled once; maximum
+    and minimum keep x's quantization; log_sum_exp is computed in f32. `axes` are sorted.
+    GlobalAveragePool is `mean` over the axes after the second, with `keepdims`.
 
     ```
     %y = quant.reduce mean %x axes [2, 3] keepdims : tensor<..> -> tensor<..>
@@ -114,10 +118,7 @@ class ReduceOp(IRDLOperation):
         verify_activation(self.y, "the result")
         shape = shape_of(self.x)
         axes = self.axes
-        if not axes or sorted(set(axes)) != list(axes):
-            raise VerifyException(f"axes are sorted, distinct and at least one, got {list(axes)}")
-        for axis in axes:
-            verify_axis(axis, len(shape))
+        verify_axes(axes, len(shape))
         if self.keepdims:
             verify_shape(self.y, [1 if i in axes else n for i, n in enumerate(shape)])
         else:
@@ -126,16 +127,8 @@ class ReduceOp(IRDLOperation):
             verify_same_elements(self.x, self.y, "x")
 
 
-@irdl_op_definition
-class SoftmaxOp(IRDLOperation):
-    """Softmax along one axis, in f32 with the fixed order of sums of the numerics contract.
-
-    ```
-    %y = quant.softmax %x axis 1 : tensor<..> -> tensor<..>
-    ```
-    """
-
-    name = "quant.softmax"
+class AlongAxisOp(IRDLOperation):
+    """What the operations along one axis share: the result has x's shape."""
 
     x = operand_def(Tensor)
     axis_attr = prop_def(IntConstr, prop_name="axis")
@@ -159,3 +152,73 @@ class SoftmaxOp(IRDLOperation):
         shape = shape_of(self.x)
         verify_axis(self.axis, len(shape))
         verify_shape(self.y, shape)
+
+
+@irdl_op_definition
+class SoftmaxOp(AlongAxisOp):
+    """Softmax along one axis, in f32 with the fixed order of sums of the numerics contract.
+
+    ```
+    %y = quant.softmax %x axis 1 : tensor<..> -> tensor<..>
+    ```
+    """
+
+    name = "quant.softmax"
+
+
+@irdl_op_definition
+class LogSoftmaxOp(AlongAxisOp):
+    """The logarithm of Softmax along one axis, in f32 with the same order of sums.
+
+    ```
+    %y = quant.log_softmax %x axis 1 : tensor<..> -> tensor<..>
+    ```
+    """
+
+    name = "quant.log_softmax"
+
+
+@irdl_op_definition
+class CumSumOp(AlongAxisOp):
+    """The sums of all elements up to each one along an axis.
+
+    `exclusive` leaves the element itself out, `reverse` begins at the end. The sums of a quantized
+    x are exact and scaled once.
+
+    ```
+    %y = quant.cum_sum %x axis 1 exclusive : tensor<..> -> tensor<..>
+    ```
+    """
+
+    name = "quant.cum_sum"
+
+    exclusive_attr = opt_prop_def(UnitAttr, prop_name="exclusive")
+    reverse_attr = opt_prop_def(UnitAttr, prop_name="reverse")
+
+    assembly_format = (
+        "$x `axis` $axis (`exclusive` $exclusive^)? (`reverse` $reverse^)? attr-dict "
+        "`:` type($x) `->` type($y)"
+    )
+
+    def __init__(
+        self,
+        x: SSAValue,
+        axis: int,
+        result_type: Attribute,
+        *,
+        exclusive: bool = False,
+        reverse: bool = False,
+    ):
+        super().__init__(x, axis, result_type)
+        if exclusive:
+            self.exclusive_attr = UnitAttr()
+        if reverse:
+            self.reverse_attr = UnitAttr()
+
+    @property
+    def exclusive(self) -> bool:
+        return self.exclusive_attr is not None
+
+    @property
+    def reverse(self) -> bool:
+        return self.reverse_attr is not None

@@ -125,6 +125,15 @@ def _softmax(views: Sequence[View], params: dict[str, int | float]) -> None:
         _fail("the axis is one of the dimensions")
 
 
+def _norm(views: Sequence[View], params: dict[str, int | float]) -> None:
+    _same_shape(views, params)
+    if any(v.element is not ElementType.F32 for v in views[2:]):
+        _fail("scale and bias are f32")
+    extra = (int(params["has_scale"]) != 0) + (int(params["has_bias"]) != 0)
+    if len(views) != 2 + extra:
+        _fail(f"has_scale and has_bias ask for {2 + extra} operands, got {len(views)}")
+
+
 _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "copy": _copy,
     "fill": _fill,
@@ -138,6 +147,9 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "reduce": _reduce,
     "softmax": _softmax,
     "convert": _same_shape,
+    "norm": _norm,
+    "log_softmax": _softmax,
+    "cum_sum": _softmax,
 }
 
 

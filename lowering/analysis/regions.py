@@ -156,6 +156,9 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
     "unary": _pointwise,
     "softmax": _pointwise,
     "convert": _pointwise,
+    "norm": _pointwise,
+    "log_softmax": _pointwise,
+    "cum_sum": _pointwise,
 }
 
 
@@ -170,9 +173,9 @@ def cut_steps(kernel: str, shapes: Sequence[Shape], params: ParamDict, output: i
     steps = [1] * len(out)
     if kernel == "conv" and int(params["group"]) > 1:
         steps[1] = shapes[1][0] // int(params["group"])
-    elif kernel == "softmax":
+    elif kernel in ("softmax", "log_softmax", "cum_sum"):
         steps[int(params["axis"])] = 0
-    elif kernel == "reduce":
+    elif kernel in ("reduce", "norm"):
         mask = int(params["axes_mask"])
         steps = [0 if mask >> d & 1 else 1 for d in range(len(out))]
     return tuple(0 if n <= 1 else s for n, s in zip(out, steps, strict=True))

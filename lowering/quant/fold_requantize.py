@@ -19,8 +19,11 @@ from pulsar2.dialects.quant import (
     BinaryOp,
     ConvOp,
     ConvTransposeOp,
+    CumSumOp,
+    LogSoftmaxOp,
     MatMulOp,
     NormalizeOp,
+    NormOp,
     QCastOp,
     ReduceOp,
     RequantizeOp,
@@ -75,6 +78,9 @@ _ROUNDING = (
     AvgPoolOp,
     ReduceOp,
     SoftmaxOp,
+    LogSoftmaxOp,
+    CumSumOp,
+    NormOp,
     ResizeLinearOp,
     QCastOp,
 )
@@ -102,7 +108,7 @@ class FoldIntoProducer(AxPattern):
             made.properties["clamp"] = int_array([_moved(bound, old, new) for bound in clamp])
         elif not _covers(old, new):
             # The old type saturated earlier than the new one would.
-            if not isinstance(made, ConvOp | ConvTransposeOp | MatMulOp | BinaryOp):
+            if not isinstance(made, ConvOp | ConvTransposeOp | MatMulOp | BinaryOp | NormOp):
                 return
             made.properties["clamp"] = int_array([_moved(b, old, new) for b in old.bounds])
         rewriter.replace(op, made)

@@ -26,9 +26,11 @@ ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
     quant.DivOp: 3,
     quant.MinOp: 4,
     quant.MaxOp: 5,
+    quant.PReluOp: 15,
 }
 POOL_MAX, POOL_AVG = 0, 1
-REDUCE_KINDS = ("mean", "sum", "max", "min")
+REDUCE_KINDS = ("mean", "sum", "max", "min", "l1", "l2", "sum_square", "log_sum_exp")
+NORM_KINDS = ("layer", "rms", "l1", "l2")
 RESIZE_COORDINATES: Mapping[quant.Coordinates, int] = {
     quant.Coordinates.ASYMMETRIC: resample.ASYMMETRIC,
     quant.Coordinates.HALF_PIXEL: resample.HALF_PIXEL,
@@ -175,8 +177,55 @@ def _lower_reduce(op: Operation, builder: ProgramBuilder) -> None:
 
 
 def _lower_softmax(op: Operation, builder: ProgramBuilder) -> None:
-    assert isinstance(op, quant.SoftmaxOp)
-    builder.layer("softmax", [builder.refs[op.x], builder.result(op.y)], axis=op.axis)
+    assert isinstance(op, quant.SoftmaxOp | quant.LogSoftmaxOp)
+    kernel = "softmax" if isinstance(op, quant.SoftmaxOp) else "log_softmax"
+    builder.layer(kernel, [builder.refs[op.x], builder.result(op.y)], axis=op.axis)
+
+
+def _lower_cum_sum(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.CumSumOp)
+    builder.layer(
+        "cum_sum",
+        [builder.refs[op.x], builder.result(op.y)],
+        axis=op.axis,
+        exclusive=int(op.exclusive),
+        reverse=int(op.reverse),
+        **_clamp(op.y),
+    )
+
+
+def _lower_norm(op: Operation, builder: ProgramBuilder) -> None:
+    assert isinstance(op, quant.NormOp)
+    x = builder.refs[op.x]
+    refs = [x, builder.result(op.y)]
+    for value in (op.scale, op.bias):
+        if value is not None:
+            factors = _as_param(value, builder)
+            refs.append(Ref(factors.buffer, broadcast_view(factors.view, x.view.shape)))
+    axes: tuple[int, ...] = op.axes
+    if op.groups > 1:
+        # Axis 1 as two, the groups and the channels of each.
+        refs = [_split_axis(ref, 1, op.groups) for ref in refs]
+        axes = tuple(axis + 1 if axis >= 1 else axis for axis in axes)
+    builder.layer(
+        "norm",
+        refs,
+        kind=NORM_KINDS.index(op.kind.value),
+        axes_mask=sum(1 << axis for axis in axes),
+        eps=op.epsilon,
+        has_scale=int(op.scale is not None),
+        has_bias=int(op.bias is not None),
+        **_clamp(op.y, op.clamp),
+    )
+
+
+def _split_axis(ref: Ref, axis: int, parts: int) -> Ref:
+    """The tensor with a dimension cut into `parts` runs, which become one of their own."""
+    shape, strides = list(ref.view.shape), list(ref.view.strides)
+    size = shape[axis] // parts
+    shape[axis : axis + 1] = [parts, size]
+    strides[axis : axis + 1] = [strides[axis] * size, strides[axis]]
+    return ref.reshaped(shape, strides)
 
 
 def _lower_cast(op: Operation, builder: ProgramBuilder) -> None:
@@ -195,6 +244,9 @@ COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] =
     quant.ResizeLinearOp: _lower_resize,
     quant.ReduceOp: _lower_reduce,
     quant.SoftmaxOp: _lower_softmax,
+    quant.LogSoftmaxOp: _lower_softmax,
+    quant.CumSumOp: _lower_cum_sum,
+    quant.NormOp: _lower_norm,
     quant.QCastOp: _lower_cast,
     quant.DCastOp: _lower_cast,
     quant.RequantizeOp: _lower_cast,

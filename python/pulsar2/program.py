@@ -134,6 +134,9 @@ _TABLE = (
     _op(9, "reduce", "x y", "kind axes_mask " + _CLAMP),
     _op(10, "softmax", "x y", "axis"),
     _op(11, "convert", "x y", _CLAMP),
+    _op(64, "norm", "x y", "kind axes_mask eps:f has_scale has_bias " + _CLAMP, "scale bias"),
+    _op(65, "log_softmax", "x y", "axis"),
+    _op(66, "cum_sum", "x y", "axis exclusive reverse " + _CLAMP),
     _op(
         128,
         "resize",

@@ -3,7 +3,8 @@
 A model is a chain with branches: each step takes live tensors, so joins (Add, Mul, Concat) and
 tensors with several readers occur by themselves. Values stay of order one: every weight is scaled
 to its reduction length. The pools of operators are split by what ``numerics.md`` promises:
-``EXACT`` operators agree with ``onnx.reference`` on every element; ``FUNCTIONS`` have an f32
+``EXACT`` operators agree with ``onnx.reference`` on every element; so do ``SENSITIVE`` ones, whose
+results small errors of their operands may change at will; ``FUNCTIONS`` have an f32
 function inside and agree to one step of the output type.
 """
 
@@ -33,6 +34,8 @@ class Sketch:
     live: dict[str, tuple[int, ...]] = field(default_factory=dict)
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    opset: int = 17
 
     def integer(self, low: int, high: int) -> int:
         return self.draw(st.integers(low, high))
@@ -55,7 +58,7 @@ class Sketch:
         index = len(self.nodes)
         output = f"t{index}"
         self.nodes.append(helper.make_node(op, inputs, [output], f"{op}_{index}", **attributes))
-        self.live[output] = shape
+        self.live[output] = self.shapes[output] = shape
         return output
 
     def image(self) -> str | None:
@@ -255,18 +258,92 @@ def pad(sketch: Sketch) -> None:
     sketch.node("Pad", operands, padded, mode="constant")
 
 
+def normalization(sketch: Sketch) -> None:
+    """An operator that divides groups of elements by a norm of theirs."""
+    x = sketch.pick(sketch.live)
+    shape = sketch.live[x]
+    rank, channels = len(shape), shape[1]
+    kinds = {"LayerNormalization", "RMSNormalization", "GroupNormalization", "LpNormalization"}
+    op = sketch.pick(kinds if rank < 3 else kinds | {"InstanceNormalization"})
+    attributes: dict[str, Any] = {"epsilon": sketch.pick({1e-5, 1e-12, 0.1})}
+    factors: tuple[int, ...] = (channels,)
+    if op == "LpNormalization":
+        attributes, factors = {"axis": sketch.integer(1, rank - 1), "p": sketch.integer(1, 2)}, ()
+    elif op == "GroupNormalization":
+        divisors = {g for g in range(1, channels + 1) if channels % g == 0}
+        attributes["num_groups"] = sketch.pick(divisors)
+        sketch.opset = max(sketch.opset, 21)
+    elif op != "InstanceNormalization":
+        attributes["axis"] = sketch.integer(1, rank - 1)
+        factors = shape[attributes["axis"] :]
+        if op == "RMSNormalization":
+            sketch.opset = 23
+    operands = [x]
+    if factors:
+        operands.append(sketch.weight(*factors))
+        optional = op == "LayerNormalization" and sketch.flag()
+        if op != "RMSNormalization" and not optional:
+            operands.append(sketch.weight(*factors))
+    y = sketch.node(op, operands, shape, **attributes)
+    if op != "LpNormalization":
+        _maybe_activation(sketch, y)
+
+
+def norm_reduction(sketch: Sketch) -> None:
+    """ReduceL1, ReduceL2 or ReduceSumSquare along any axes but the batch."""
+    x = sketch.pick(sketch.live)
+    shape = sketch.live[x]
+    axes = sorted({sketch.integer(1, len(shape) - 1) for _ in range(2)})
+    keep = len(shape) - len(axes) < 2 or sketch.flag()
+    reduced = tuple(1 if d in axes else n for d, n in enumerate(shape) if keep or d not in axes)
+    op = sketch.pick({"ReduceL1", "ReduceL2", "ReduceSumSquare"})
+    sketch.opset = max(sketch.opset, 18)
+    operands = [x, sketch.constant(np.array(axes, np.int64))]
+    sketch.node(op, operands, reduced, keepdims=int(keep))
+
+
+def cum_sum(sketch: Sketch) -> None:
+    x = sketch.pick(sketch.live)
+    shape = sketch.live[x]
+    axis = sketch.constant(np.array(sketch.integer(1, len(shape) - 1), np.int64))
+    flags = {"exclusive": int(sketch.flag()), "reverse": int(sketch.flag())}
+    sketch.node("CumSum", [x, axis], shape, **flags)
+
+
+def prelu(sketch: Sketch) -> None:
+    x = sketch.pick(sketch.live)
+    shape = sketch.live[x]
+    slopes = (shape[1], *(1 for _ in shape[2:])) if sketch.flag() else (1,)
+    sketch.node("PRelu", [x, sketch.weight(*slopes, deviation=0.3)], shape)
+
+
 def function(sketch: Sketch) -> None:
     """An operator with an f32 function inside, or whose tables come from one."""
     x = sketch.pick(sketch.live)
     shape = sketch.live[x]
-    op = sketch.pick({"Sigmoid", "HardSwish", "HardSigmoid", "Softmax"})
-    attributes = {"axis": sketch.integer(1, len(shape) - 1)} if op == "Softmax" else {}
+    op = sketch.pick(
+        {"Sigmoid", "HardSwish", "HardSigmoid", "Softmax", "LogSoftmax", "ReduceLogSumExp", "Pow"}
+    )
+    if op == "Pow":
+        base = sketch.node("Abs", [x], shape)
+        exponent = sketch.constant(np.array(sketch.pick({0.5, 1.7, 2.0, 3.0}), np.float32))
+        sketch.node(op, [base, exponent], shape)
+        return
+    axis = sketch.integer(1, len(shape) - 1)
+    if op == "ReduceLogSumExp":
+        sketch.opset = max(sketch.opset, 18)
+        axes = sketch.constant(np.array([axis], np.int64))
+        sketch.node(op, [x, axes], (*shape[:axis], 1, *shape[axis + 1 :]))
+        return
+    attributes = {"axis": axis} if "Softmax" in op else {}
     sketch.node(op, [x], shape, **attributes)
 
 
 EXACT: tuple[Callable[[Sketch], None], ...] = (
     conv, gemm, matmul, binary, pool, global_pool, concat, transpose, reshape, pad,
+    norm_reduction, cum_sum, prelu,
 )  # fmt: skip
+SENSITIVE: tuple[Callable[[Sketch], None], ...] = (normalization,)
 FUNCTIONS: tuple[Callable[[Sketch], None], ...] = (function,)
 
 
@@ -285,8 +362,13 @@ def models(
     produced = {node.output[0] for node in sketch.nodes}
     read = {name for node in sketch.nodes for name in node.input}
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, sketch.shapes[name])
         for name in sorted(produced - read)
+    ]
+    # ONNX infers no types for operators that are functions, such as GroupNormalization.
+    inner = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, sketch.shapes[name])
+        for name in sorted(produced & read)
     ]
     graph = helper.make_graph(
         sketch.nodes,
@@ -294,8 +376,11 @@ def models(
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
         outputs,
         sketch.initializers,
+        value_info=inner,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", sketch.opset)], ir_version=8
+    )
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -254,6 +254,7 @@ UNARY: list[tuple[str, Callable[[Array, Any, Any], Array]]] = [
     ("not", lambda v, alpha, beta: v == 0),
     ("reciprocal", lambda v, alpha, beta: F32(1) / v),
     ("normalize", lambda v, alpha, beta: (v - alpha) / beta),
+    ("pow", lambda v, alpha, beta: _pow(v, alpha)),
 ]
 
 
@@ -402,13 +403,65 @@ def resize(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     return v if kind == 0 else quantize(y, v.astype(F32), INT32_MIN, INT32_MAX)
 
 
+def grouped(x: Array, mask: int) -> Array:
+    """[kept.., n]: the elements of each group along the axes of `mask`, in row-major order."""
+    axes = [d for d in range(x.ndim) if mask >> d & 1]
+    kept = [d for d in range(x.ndim) if d not in axes]
+    return np.transpose(x, kept + axes).reshape([x.shape[d] for d in kept] + [-1])
+
+
+def ungrouped(flat: Array, shape: Sequence[int], mask: int) -> Array:
+    """`grouped` undone."""
+    axes = [d for d in range(len(shape)) if mask >> d & 1]
+    kept = [d for d in range(len(shape)) if d not in axes]
+    moved = flat.reshape([shape[d] for d in kept + axes])
+    return np.transpose(moved, np.argsort(kept + axes))
+
+
+def whole(x: Operand) -> NDArray[np.int64]:
+    """x - z, exactly."""
+    return x.array.astype(np.int64) - x.zero_point
+
+
+def log_sum_exp(v: NDArray[np.float32]) -> NDArray[np.float32]:
+    top = v.max(-1)
+    e = functions.exp((v - top[..., None]).astype(np.float64)).astype(F32)
+    return functions.UNARY["log"](lane_sum(e).astype(np.float64)).astype(F32) + top
+
+
+def reduce_rows(x: Operand, y: Operand, kind: str, mask: int, lo: int, hi: int) -> Array:
+    if x.is_float or kind == "log_sum_exp":
+        v = grouped(dequantize(x), mask)
+        if kind == "log_sum_exp":
+            result = log_sum_exp(v)
+        elif kind == "l1":
+            result = lane_sum(np.abs(v))
+        else:
+            result = lane_sum(v * v)
+            if kind == "l2":
+                result = np.sqrt(result.astype(np.float64)).astype(F32)
+        return quantize(y, result.reshape(y.array.shape), lo, hi)
+    q = grouped(whole(x), mask)
+    y_scale = F32(1) if y.is_float else y.f32_scale
+    if kind == "l1":
+        v = np.abs(q).sum(-1).astype(F32) * (x.f32_scale / y_scale)
+    elif kind == "l2":
+        v = np.sqrt((q * q).sum(-1).astype(np.float64)).astype(F32) * (x.f32_scale / y_scale)
+    else:
+        v = (q * q).sum(-1).astype(F32) * (x.f32_scale * x.f32_scale / y_scale)
+    v = v.reshape(y.array.shape)
+    return quantize(y, v, lo, hi) if y.is_float else round_to(y, v, y.zero_point, lo, hi)
+
+
+REDUCE_KINDS = ["mean", "sum", "max", "min", "l1", "l2", "sum_square", "log_sum_exp"]
+
+
 def reduce(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     kind, mask, lo, hi = params
     x, y = ops
-    axes = [d for d in range(x.array.ndim) if mask >> d & 1]
-    kept = [d for d in range(x.array.ndim) if d not in axes]
-    moved = np.transpose(x.array, kept + axes)
-    flat = moved.reshape([x.array.shape[d] for d in kept] + [-1])
+    if kind >= 4:
+        return reduce_rows(x, y, REDUCE_KINDS[kind], mask, lo, hi)
+    flat = grouped(x.array, mask)
     count = flat.shape[-1]
     name = ["sum", "sum", "max", "min"][kind]
     values: list[Array | None] = [flat[..., i] for i in range(count)]
@@ -423,6 +476,90 @@ def softmax(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     e = functions.exp(shifted.astype(np.float64)).astype(F32)
     p = e / lane_sum(e)[..., None]
     return quantize(y, np.moveaxis(p, -1, params[0]), INT32_MIN, INT32_MAX)
+
+
+def log_softmax(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, y = ops
+    v = np.moveaxis(dequantize(x), params[0], -1)
+    shifted = v - v.max(-1, keepdims=True)
+    e = functions.exp(shifted.astype(np.float64)).astype(F32)
+    log = functions.UNARY["log"](lane_sum(e).astype(np.float64)).astype(F32)
+    return quantize(y, np.moveaxis(shifted - log[..., None], -1, params[0]), INT32_MIN, INT32_MAX)
+
+
+def _exact_group(kind: str, q: Array, scale: np.float64, epsilon: np.float64) -> tuple[Array, ...]:
+    """f32 shift and factor [..] of groups of whole numbers [.., n]; every step in f64."""
+    zero = np.zeros(q.shape[:-1], F32)
+    if kind == "l1":
+        return zero, (1.0 / np.maximum(np.abs(q).sum(-1), 1).astype(np.float64)).astype(F32)
+    squares = (q * q).sum(-1)
+    if kind == "l2":
+        return zero, (1.0 / np.sqrt(np.maximum(squares, 1).astype(np.float64))).astype(F32)
+    n = np.float64(q.shape[-1])
+    spread = squares.astype(np.float64) / n
+    mean = np.zeros(q.shape[:-1])
+    if kind == "layer":
+        mean = q.sum(-1).astype(np.float64) / n
+        spread = np.maximum(spread - mean * mean, 0.0)
+    variance = spread * (scale * scale) + epsilon
+    return mean.astype(F32), (scale / np.sqrt(variance)).astype(F32)
+
+
+def _float_group(kind: str, v: Array, epsilon: np.float32) -> tuple[Array, ...]:
+    """The same of groups of f32 numbers, every step in f32."""
+    zero = np.zeros(v.shape[:-1], F32)
+    if kind == "l1":
+        total = lane_sum(np.abs(v))
+        return zero, np.where(total == 0, F32(0), F32(1) / total)
+    mean = lane_sum(v) / F32(v.shape[-1]) if kind == "layer" else zero
+    squares = lane_sum((v - mean[..., None]) ** 2)
+    if kind == "l2":
+        root = (1.0 / np.sqrt(squares.astype(np.float64))).astype(F32)
+        return zero, np.where(squares == 0, F32(0), root)
+    variance = squares / F32(v.shape[-1]) + epsilon
+    return mean, (1.0 / np.sqrt(variance.astype(np.float64))).astype(F32)
+
+
+def norm(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    number, mask, epsilon, has_scale, has_bias, lo, hi = params
+    x, y = ops[:2]
+    rest = [operand.array for operand in ops[2:]]
+    kind = ["layer", "rms", "l1", "l2"][number]
+    epsilon = word_to_float(epsilon)
+    if x.is_float:
+        v = grouped(x.array.astype(F32), mask)
+        shift, factor = _float_group(kind, v, epsilon)
+    else:
+        q = grouped(whole(x), mask)
+        shift, factor = _exact_group(kind, q, np.float64(x.f32_scale), np.float64(epsilon))
+        v = q.astype(F32)
+    v = ungrouped((v - shift[..., None]) * factor[..., None], x.array.shape, mask)
+    if has_scale:
+        v = v * rest.pop(0)
+    if has_bias:
+        v = v + rest.pop(0)
+    return quantize(y, v, lo, hi)
+
+
+def cum_sum(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    axis, exclusive, reverse, lo, hi = params
+    x, y = ops
+    terms = x.array.astype(F32) if x.is_float else whole(x)
+    terms = np.moveaxis(terms, axis, -1)
+    if reverse:
+        terms = terms[..., ::-1]
+    sums = np.empty_like(terms)
+    total = np.zeros(terms.shape[:-1], terms.dtype)
+    for i in range(terms.shape[-1]):
+        before, total = total, total + terms[..., i]
+        sums[..., i] = before if exclusive else total
+    if reverse:
+        sums = sums[..., ::-1]
+    sums = np.moveaxis(sums, -1, axis)
+    if x.is_float:
+        return quantize(y, sums, lo, hi)
+    v = sums.astype(F32) * (x.f32_scale / (F32(1) if y.is_float else y.f32_scale))
+    return quantize(y, v, lo, hi) if y.is_float else round_to(y, v, y.zero_point, lo, hi)
 
 
 # Data movement
@@ -458,4 +595,7 @@ GOLDEN: dict[str, Golden] = {
     "resize": resize,
     "softmax": softmax,
     "convert": convert,
+    "norm": norm,
+    "log_softmax": log_softmax,
+    "cum_sum": cum_sum,
 }

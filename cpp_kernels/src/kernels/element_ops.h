@@ -38,8 +38,9 @@ enum class UnaryFn : int32_t {
   Not,
   Reciprocal,
   Normalize,
+  Pow,
 };
-constexpr int kNumUnaryFns = 29;
+constexpr int kNumUnaryFns = 30;
 
 /// Functions of two variables, as numbered in the job table.
 enum class BinaryFn : int32_t {
@@ -62,6 +63,9 @@ enum class BinaryFn : int32_t {
 };
 constexpr int kNumBinaryFns = 16;
 
+/// What sums along an axis are made of.
+enum class Term : int32_t { Plain, Magnitude, Square };
+
 /// Elements in one pass over the buffers below: they stay in the L1 cache.
 constexpr int64_t kBlock = 512;
 
@@ -82,6 +86,13 @@ struct ElementOps {
   void (*scale_sums)(const int32_t* acc, const float* mult, const float* bias, float* v, int64_t n);
   /// y[i] = exp(x[i] - shift)
   void (*exp_minus)(const float* x, float shift, float* y, int64_t n);
+  /// Adds terms of x[i] - shift, element i to lane i mod 8. In f64, of whole numbers below 2^17,
+  /// every such sum of 2^20 terms is exact.
+  void (*add_terms_f64)(Term term, const float* x, double* lanes, int64_t n);
+  void (*add_terms_f32)(Term term, const float* x, float shift, float* lanes, int64_t n);
+  /// y[i] = ((x[i] - shift) * factor) * scale[i] + bias[i], without what is null
+  void (*normalize)(const float* x, float shift, float factor, const float* scale,
+                    const float* bias, float* y, int64_t n);
   /// y[i] = (1 - ratio) * a[i] + ratio * b[i]; n is any number
   void (*blend)(const float* a, const float* b, double ratio, double* y, int64_t n);
   /// Of pixels of `stride` elements each: v[i][c] = (1 - ratio[i]) * line[left[i]][c] +

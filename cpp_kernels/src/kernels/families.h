@@ -16,6 +16,9 @@ void run_pool(const KernelCall& call);
 void run_reduce(const KernelCall& call);
 void run_softmax(const KernelCall& call);
 void run_convert(const KernelCall& call);
+void run_norm(const KernelCall& call);
+void run_log_softmax(const KernelCall& call);
+void run_cum_sum(const KernelCall& call);
 void run_resize(const KernelCall& call);
 
 }  // namespace pulsar2::kernels

@@ -1,15 +1,14 @@
-// Opcode 9: mean, sum, max and min over a set of axes.
+// Opcode 9: mean, sum, extremes and norms over a set of axes.
 
 #include <algorithm>
 #include <cstdlib>
 
 #include "families.h"
 #include "folder.h"
+#include "reduce.h"
 
 namespace pulsar2::kernels {
 namespace {
-
-enum ReduceKind : int32_t { kMean = 0, kSum = 1, kMax = 2, kMin = 3 };
 
 /// A mixed-radix counter over some dimensions of x and y, with the byte offsets it stands at.
 struct Walk {
@@ -50,7 +49,7 @@ void run_reduce(const KernelCall& call) {
   check_rank(y, "reduce", "y", x.ndim);
   const int32_t kind = call.params[0];
   const int32_t mask = call.params[1];
-  if (kind < kMean || kind > kMin) fail("reduce: no kind has number %d", kind);
+  if (kind < kMean || kind > kLogSumExp) fail("reduce: no kind has number %d", kind);
   if (mask < 0 || mask >= 1 << x.ndim) fail("reduce: axes mask %d for rank %d", mask, x.ndim);
   const Clamp clamp = make_clamp(y.dtype, call.params[2], call.params[3]);
 
@@ -65,6 +64,7 @@ void run_reduce(const KernelCall& call) {
     if (reduced || x.shape[d] == 1) continue;
     if (vector < 0 || std::abs(x.strides[d]) < std::abs(x.strides[vector])) vector = d;
   }
+  if (kind >= kL1) return reduce_rows(call, kind, static_cast<uint32_t>(mask), clamp);
   Walk outer;
   Walk inner;
   for (int d = 0; d < x.ndim; ++d) {

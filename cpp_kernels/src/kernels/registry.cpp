@@ -18,6 +18,8 @@ constexpr OperandInfo kConvOperands[] = {
     {"x"}, {"w"}, {"y", true}, {"mult"}, {"bias", false, true}, {"w_zp", false, true}};
 constexpr OperandInfo kMatmulOperands[] = {
     {"a"}, {"b"}, {"y", true}, {"mult"}, {"bias", false, true}};
+constexpr OperandInfo kNormOperands[] = {
+    {"x"}, {"y", true}, {"scale", false, true}, {"bias", false, true}};
 
 constexpr ParamInfo kFillParams[] = {{"value"}};
 constexpr ParamInfo kConvParams[] = {{"stride_h"}, {"stride_w"}, {"pad_top"}, {"pad_left"},
@@ -38,6 +40,10 @@ constexpr ParamInfo kResizeParams[] = {
     {"out_h"},     {"out_w"},       {"scale_h", true}, {"scale_w", true}, {"in_row"},
     {"in_column"}, {"out_row"},     {"out_column"}};
 constexpr ParamInfo kClampParams[] = {{"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kNormParams[] = {{"kind"},     {"axes_mask"}, {"eps", true}, {"has_scale"},
+                                     {"has_bias"}, {"clamp_lo"},  {"clamp_hi"}};
+constexpr ParamInfo kCumSumParams[] = {
+    {"axis"}, {"exclusive"}, {"reverse"}, {"clamp_lo"}, {"clamp_hi"}};
 
 template <size_t N, size_t M>
 constexpr KernelEntry entry(Opcode opcode, const char* name, KernelFn fn,
@@ -63,6 +69,9 @@ constexpr KernelEntry kEntries[] = {
     entry(Opcode::Reduce, "reduce", kernels::run_reduce, kXy, kReduceParams),
     entry(Opcode::Softmax, "softmax", kernels::run_softmax, kXy, kAxisParams),
     entry(Opcode::Convert, "convert", kernels::run_convert, kXy, kClampParams),
+    entry(Opcode::Norm, "norm", kernels::run_norm, kNormOperands, kNormParams),
+    entry(Opcode::LogSoftmax, "log_softmax", kernels::run_log_softmax, kXy, kAxisParams),
+    entry(Opcode::CumSum, "cum_sum", kernels::run_cum_sum, kXy, kCumSumParams),
     entry(Opcode::Resize, "resize", kernels::run_resize, kXy, kResizeParams),
 };
 

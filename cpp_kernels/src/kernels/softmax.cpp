@@ -1,36 +1,37 @@
-// Opcode 10: softmax along one axis, in f32.
+// Opcodes 10 and 65: softmax and its logarithm along one axis, in f32.
 
 #include <algorithm>
 #include <vector>
 
 #include "element_ops.h"
 #include "families.h"
+#include "sums.h"
 
 namespace pulsar2::kernels {
 namespace {
 
-/// The sum of n values with element i in lane i mod 8, and the lanes added pairwise.
-float lane_sum(const float* v, int64_t n) {
-  float lane[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int k = 0; k < 8; ++k) lane[k] += v[i + k];
+/// From the row v and e = exp(v - top) to the result, in v.
+void finish_row(const ElementOps& ops, bool logarithm, float top, const float* e, float* v,
+                int64_t n) {
+  const float sum = lane_sum(ops, Term::Plain, e, 0.0f, n);
+  if (!logarithm) {
+    for (int64_t i = 0; i < n; ++i) v[i] = e[i] / sum;
+    return;
   }
-  for (int k = 0; i < n; ++i, ++k) lane[k] += v[i];
-  return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+  float log;
+  ops.unary(UnaryFn::Log, 0.0f, 0.0f, &sum, &log, 1);
+  for (int64_t i = 0; i < n; ++i) v[i] = (v[i] - top) - log;
 }
 
-}  // namespace
-
-void run_softmax(const KernelCall& call) {
-  check_counts(call, "softmax", 2, 1);
+void run(const KernelCall& call, const char* op, bool logarithm) {
+  check_counts(call, op, 2, 1);
   const View& x = call.operands[0];
   const View& y = call.operands[1];
-  check_view(x, "softmax", "x");
-  check_view(y, "softmax", "y");
-  check_same_shape(x, y, "softmax", "x", "y");
+  check_view(x, op, "x");
+  check_view(y, op, "y");
+  check_same_shape(x, y, op, "x", "y");
   const int32_t axis = call.params[0];
-  if (axis < 0 || axis >= x.ndim) fail("softmax: axis %d of a rank %d tensor", axis, x.ndim);
+  if (axis < 0 || axis >= x.ndim) fail("%s: axis %d of a rank %d tensor", op, axis, x.ndim);
   const Clamp clamp = full_clamp(y.dtype);
   const ElementOps& ops = element_ops(current_isa());
   const int64_t length = x.shape[axis];
@@ -61,8 +62,7 @@ void run_softmax(const KernelCall& call) {
       for (int64_t i = 0; i < length; i += kBlock) {
         ops.exp_minus(v + i, top, e + i, std::min(kBlock, length - i));
       }
-      const float sum = lane_sum(e, length);
-      for (int64_t i = 0; i < length; ++i) v[i] = e[i] / sum;
+      finish_row(ops, logarithm, top, e, v, length);
       for (int64_t i = 0; i < length; i += kBlock) {
         const int64_t n = std::min(kBlock, length - i);
         ops.store(v + i, out + i * ys, ys, y.dtype, y.scale, y.zero_point, clamp, n);
@@ -70,5 +70,10 @@ void run_softmax(const KernelCall& call) {
     }
   });
 }
+
+}  // namespace
+
+void run_softmax(const KernelCall& call) { run(call, "softmax", false); }
+void run_log_softmax(const KernelCall& call) { run(call, "log_softmax", true); }
 
 }  // namespace pulsar2::kernels

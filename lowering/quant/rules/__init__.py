@@ -6,6 +6,7 @@ from pulsar2.lowering.quant.rules.base import Rule
 from pulsar2.lowering.quant.rules.contraction import CONTRACTION_RULES
 from pulsar2.lowering.quant.rules.elementwise import ELEMENTWISE_RULES
 from pulsar2.lowering.quant.rules.movement import MOVEMENT_RULES
+from pulsar2.lowering.quant.rules.normalization import NORMALIZATION_RULES
 from pulsar2.lowering.quant.rules.pooling import POOLING_RULES
 from pulsar2.lowering.quant.rules.preprocess import PREPROCESS_RULES
 from pulsar2.lowering.quant.rules.resize import RESIZE_RULES
@@ -16,6 +17,7 @@ RULES: dict[str, Rule] = {
         *CONTRACTION_RULES,
         *ELEMENTWISE_RULES,
         *MOVEMENT_RULES,
+        *NORMALIZATION_RULES,
         *POOLING_RULES,
         *PREPROCESS_RULES,
         *RESIZE_RULES,

@@ -84,6 +84,42 @@ class ExtremeRule(Rule):
         to.finish(op, self._OPS[op.op_type](a, b, to.type_of(op.result)))
 
 
+class PReluRule(Rule):
+    """A slope below 0 for each index of some axes."""
+
+    op_types = ("PRelu",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if not is_constant(op.operands[1]):
+            return "the slope is computed, but only a constant slope is supported"
+        return _not_float(op)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        a = to.operand(op.operands[0])
+        slope = constant_of(op.operands[1], to.weights)
+        assert slope is not None
+        b = to.float_constant(slope, f"{node_name(op)}/slope", like=a)
+        to.finish(op, quant.PReluOp(a, b, to.type_of(op.result)))
+
+
+class PowRule(Rule):
+    """A power with a constant exponent."""
+
+    op_types = ("Pow",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        exponent = constant_of(op.operands[1], weights)
+        if exponent is None or exponent.size != 1:
+            return "the exponent must be one constant number"
+        return "" if is_float(op.operands[0]) else "only f32 is supported"
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        exponent = constant_of(op.operands[1], to.weights)
+        assert exponent is not None
+        x, alpha = to.operand(op.operands[0]), float(exponent.reshape(()))
+        to.finish(op, quant.UnaryOp(UnaryFn.POW, x, to.type_of(op.result), alpha=alpha))
+
+
 _FUNCTIONS: dict[str, UnaryFn] = {
     "Relu": UnaryFn.RELU,
     "Sigmoid": UnaryFn.SIGMOID,
@@ -173,4 +209,6 @@ ELEMENTWISE_RULES: tuple[Rule, ...] = (
     ExtremeRule(),
     UnaryRule(),
     ClipRule(),
+    PReluRule(),
+    PowRule(),
 )

@@ -1,4 +1,4 @@
-"""Poolings over windows, reductions along axes, and Softmax."""
+"""Poolings over windows, reductions along axes, Softmax, and CumSum."""
 
 from __future__ import annotations
 
@@ -88,6 +88,10 @@ _KINDS: Mapping[str, ReduceKind] = {
     "ReduceSum": ReduceKind.SUM,
     "ReduceMax": ReduceKind.MAX,
     "ReduceMin": ReduceKind.MIN,
+    "ReduceL1": ReduceKind.L1,
+    "ReduceL2": ReduceKind.L2,
+    "ReduceSumSquare": ReduceKind.SUM_SQUARE,
+    "ReduceLogSumExp": ReduceKind.LOG_SUM_EXP,
     "GlobalAveragePool": ReduceKind.MEAN,
     "GlobalMaxPool": ReduceKind.MAX,
 }
@@ -132,12 +136,36 @@ def reduced_axes(op: OnnxOp, weights: WeightStore) -> tuple[int, ...]:
 
 
 class SoftmaxRule(Rule):
-    op_types = ("Softmax",)
+    op_types = ("Softmax", "LogSoftmax")
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         axis = int(op.value_of("axis")) % len(shape_of(op.operands[0]))
         x = to.operand(op.operands[0])
-        to.finish(op, quant.SoftmaxOp(x, axis, to.type_of(op.result)))
+        kind = quant.SoftmaxOp if op.op_type == "Softmax" else quant.LogSoftmaxOp
+        to.finish(op, kind(x, axis, to.type_of(op.result)))
 
 
-POOLING_RULES: tuple[Rule, ...] = (PoolRule(), ReduceRule(), SoftmaxRule())
+class CumSumRule(Rule):
+    op_types = ("CumSum",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if not is_float(op.operands[0]):
+            return "only f32 is supported"
+        if int_list(op.operands[1], weights) is None:
+            return "the axis is computed, but only a constant axis is supported"
+        return ""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        axis = int_list(op.operands[1], to.weights)
+        assert axis is not None
+        made = quant.CumSumOp(
+            to.operand(op.operands[0]),
+            axis[0] % len(shape_of(op.operands[0])),
+            to.type_of(op.result),
+            exclusive=bool(op.value_of("exclusive")),
+            reverse=bool(op.value_of("reverse")),
+        )
+        to.finish(op, made)
+
+
+POOLING_RULES: tuple[Rule, ...] = (PoolRule(), ReduceRule(), SoftmaxRule(), CumSumRule())

@@ -17,6 +17,7 @@ from xdsl.ir import Attribute, Operation
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.base import float_array, float_number, int_array, integer
 from pulsar2.dialects.quant.elementwise import UnaryFnAttr
+from pulsar2.dialects.quant.normalization import NormKindAttr
 from pulsar2.dialects.quant.reduction import ReduceKindAttr
 from pulsar2.dialects.quant.resize import CoordinatesAttr, RoundingAttr
 from pulsar2.dialects.quant.types import shape_of
@@ -36,12 +37,15 @@ _PLAIN: dict[str, type[Operation]] = {
     "AxQuantizedDiv": quant.DivOp,
     "AxQuantizedMin": quant.MinOp,
     "AxQuantizedMax": quant.MaxOp,
+    "AxQuantizedPRelu": quant.PReluOp,
     "AxNormalize": quant.NormalizeOp,
     "AxMaxPool": quant.MaxPoolOp,
     "AxQuantizedAvgPool": quant.AvgPoolOp,
     "AxQuantizedSoftmax": quant.SoftmaxOp,
     "AxResizeNearest": quant.ResizeNearestOp,
     "AxQuantizedResizeLinear": quant.ResizeLinearOp,
+    "AxQuantizedLogSoftmax": quant.LogSoftmaxOp,
+    "AxQuantizedCumSum": quant.CumSumOp,
     "AxReshape": quant.ReshapeOp,
     "AxTranspose": quant.TransposeOp,
     "AxConcat": quant.ConcatOp,
@@ -56,12 +60,17 @@ _UNARY = {
     for fn in quant.UnaryFn
 }
 _GLOBAL_AVERAGE = "AxQuantizedGlobAvgPool"
-_REDUCE = {f"AxQuantizedReduce{kind.value.title()}": kind for kind in quant.ReduceKind}
+_REDUCE = {
+    "AxQuantizedReduce" + "".join(part.title() for part in kind.value.split("_")): kind
+    for kind in quant.ReduceKind
+}
+_NORM = {f"AxQuantized{kind.value.title()}Norm": kind for kind in quant.NormKind}
 _NAMES = {op: name for name, op in reversed(_PLAIN.items())}
 _UNARY_NAMES = {fn: name for name, fn in _UNARY.items()}
 _REDUCE_NAMES = {kind: name for name, kind in _REDUCE.items()}
+_NORM_NAMES = {kind: name for name, kind in _NORM.items()}
 
-OPERATORS = frozenset((*_PLAIN, *_UNARY, *_REDUCE, _GLOBAL_AVERAGE))
+OPERATORS = frozenset((*_PLAIN, *_UNARY, *_REDUCE, *_NORM, _GLOBAL_AVERAGE))
 """The names of all operators that a file may hold."""
 
 
@@ -73,6 +82,8 @@ def ax_type(op: Operation) -> str:
         mean = op.kind is quant.ReduceKind.MEAN
         spatial = op.keepdims and op.axes == tuple(range(2, len(shape_of(op.x))))
         return _GLOBAL_AVERAGE if mean and spatial else _REDUCE_NAMES[op.kind]
+    if isinstance(op, quant.NormOp):
+        return _NORM_NAMES[op.kind]
     if isinstance(op, quant.MatMulOp) and not isinstance(op.b.owner, quant.ConstantOp):
         return "AxQuantizedMatMul"
     return _NAMES.get(type(op), "")
@@ -84,6 +95,8 @@ def operation_class(name: str) -> type[Operation]:
         return quant.UnaryOp
     if name in _REDUCE or name == _GLOBAL_AVERAGE:
         return quant.ReduceOp
+    if name in _NORM:
+        return quant.NormOp
     return _PLAIN[name]
 
 
@@ -95,13 +108,15 @@ def implied_properties(name: str) -> dict[str, Attribute]:
         return {"kind": ReduceKindAttr(quant.ReduceKind.MEAN)}
     if name in _REDUCE:
         return {"kind": ReduceKindAttr(_REDUCE[name])}
+    if name in _NORM:
+        return {"kind": NormKindAttr(_NORM[name])}
     return {}
 
 
 def onnx_attributes(op: Operation) -> Iterator[AttributeProto]:
     """The properties of an operation as attributes of a node, by name."""
     for name, attribute in sorted(op.properties.items()):
-        if isinstance(attribute, UnaryFnAttr | ReduceKindAttr) or name == "operandSegmentSizes":
+        if isinstance(attribute, UnaryFnAttr | ReduceKindAttr | NormKindAttr):
             continue
         yield helper.make_attribute(name, _value(attribute))
     if isinstance(op, quant.ReshapeOp):
@@ -126,7 +141,7 @@ _ENUMS: Mapping[str, Callable[[str], Attribute]] = {
     "coordinates": lambda text: CoordinatesAttr(quant.Coordinates(text)),
     "rounding": lambda text: RoundingAttr(quant.Rounding(text)),
 }
-_FLAGS = frozenset(("ceil_mode", "count_include_pad", "keepdims"))
+_FLAGS = frozenset(("ceil_mode", "count_include_pad", "exclusive", "keepdims", "reverse"))
 
 
 def properties(node: NodeProto) -> dict[str, Attribute]:

@@ -59,7 +59,7 @@ class ModelBuilder:
     def constant(self, array: AnyArray, name: str) -> str:
         """An initializer; the name it got."""
         made = self.unique(name)
-        self.initializers[made] = numpy_helper.from_array(np.ascontiguousarray(array), made)
+        self.initializers[made] = numpy_helper.from_array(np.asarray(array, order="C"), made)
         return made
 
     def reserve(self, name: str) -> None:

@@ -16,6 +16,7 @@ from pulsar2.dialects.quant import (
     MinOp,
     MulOp,
     NormalizeOp,
+    PReluOp,
     QCastOp,
     RequantizeOp,
     SubOp,
@@ -32,6 +33,7 @@ _BINARY: dict[type[Operation], str] = {
     DivOp: "Div",
     MinOp: "Min",
     MaxOp: "Max",
+    PReluOp: "PRelu",
 }
 
 
@@ -40,7 +42,7 @@ def _export_binary(op: BinaryOp, builder: ModelBuilder) -> None:
     op_type = _BINARY[type(op)]
     real = builder.node(op_type, operands, builder.unique(f"{operands[0]}/{op_type.lower()}"))
     a, b = builder.magnitude(op.a), builder.magnitude(op.b)
-    limit = {"Mul": a * b, "Div": float("inf")}.get(op_type, a + b)
+    limit = {"Mul": a * b, "PRelu": a * b + a, "Div": float("inf")}.get(op_type, a + b)
     builder.finish_real(op.y, real, op.clamp, limit=limit)
 
 
@@ -70,7 +72,16 @@ _UNARY: dict[UnaryFn, str] = {
     UnaryFn.COS: "Cos",
     UnaryFn.RECIPROCAL: "Reciprocal",
 }
-_UNBOUNDED = frozenset((UnaryFn.EXP, UnaryFn.LOG, UnaryFn.RECIPROCAL, UnaryFn.RSQRT, UnaryFn.ELU))
+_UNBOUNDED = frozenset(
+    {
+        UnaryFn.EXP,
+        UnaryFn.LOG,
+        UnaryFn.RECIPROCAL,
+        UnaryFn.RSQRT,
+        UnaryFn.ELU,
+        UnaryFn.POW,
+    }
+)
 
 
 def _export_unary(op: UnaryOp, builder: ModelBuilder) -> None:
@@ -91,6 +102,9 @@ def _export_unary(op: UnaryOp, builder: ModelBuilder) -> None:
     elif op.fn is UnaryFn.RSQRT:
         op_type = "Reciprocal"
         inputs = [builder.node("Sqrt", [x], f"{name}/sqrt")]
+    elif op.fn is UnaryFn.POW:
+        op_type = "Pow"
+        inputs = [x, builder.constant(np.asarray(op.alpha, np.float32), f"{name}/exponent")]
     elif op.fn is UnaryFn.NOT:
         zero = builder.constant(np.zeros((), np.float32), f"{name}/zero")
         op_type, inputs = "Cast", [builder.node("Equal", [x, zero], f"{name}/equal")]

@@ -23,6 +23,7 @@ from pulsar2.quant_export.builder import Emit, Form, ModelBuilder
 from pulsar2.quant_export.contraction import CONTRACTIONS
 from pulsar2.quant_export.elementwise import ELEMENTWISE
 from pulsar2.quant_export.movement import MOVEMENTS
+from pulsar2.quant_export.normalization import NORMALIZATIONS
 from pulsar2.quant_export.reduction import REDUCTIONS
 from pulsar2.quant_export.resize import RESIZINGS
 
@@ -30,7 +31,14 @@ OPSET = 21
 """The first opset with 16-bit quantization."""
 _IR_VERSION = 10
 
-_EMIT: Emit = {**CONTRACTIONS, **ELEMENTWISE, **REDUCTIONS, **MOVEMENTS, **RESIZINGS}
+_EMIT: Emit = {
+    **CONTRACTIONS,
+    **ELEMENTWISE,
+    **NORMALIZATIONS,
+    **REDUCTIONS,
+    **MOVEMENTS,
+    **RESIZINGS,
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Export of poolings, reductions and Softmax.
+"""Export of poolings, reductions, Softmax and CumSum.
 
 A sum of quantized numbers is an integer sum, scaled once.
 """
@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pulsar2.dialects.quant import AvgPoolOp, MaxPoolOp, PoolOp, ReduceKind, ReduceOp, SoftmaxOp
-from pulsar2.dialects.quant.types import shape_of, storage_dtype, uniform_of
+from pulsar2.dialects.quant import (
+    AvgPoolOp,
+    CumSumOp,
+    LogSoftmaxOp,
+    MaxPoolOp,
+    PoolOp,
+    ReduceKind,
+    ReduceOp,
+    SoftmaxOp,
+)
+from pulsar2.dialects.quant.types import UniformType, shape_of, storage_dtype, uniform_of
 from pulsar2.quant_export.builder import Emit, ModelBuilder
 
 
@@ -70,11 +79,16 @@ def _factor(x_scale: np.float32, y_scale: np.float32, count: Any) -> npt.NDArray
     return np.asarray(x_scale / (y_scale * np.asarray(count).astype(np.float32)), np.float32)
 
 
-def _scale_sums(builder: ModelBuilder, op: AvgPoolOp | ReduceOp, sums: str, count: Any) -> None:
-    """From exact sums of `count` numbers each to the result."""
-    x, y = uniform_of(op.x), uniform_of(op.y)
-    assert x is not None
-    factor = _factor(x.scale, np.float32(1) if y is None else y.scale, count)
+def _scale_sums(
+    builder: ModelBuilder,
+    op: AvgPoolOp | ReduceOp | CumSumOp,
+    sums: str,
+    count: Any,
+    unit: np.float32,
+) -> None:
+    """From exact sums of `count` numbers each, in units of `unit`, to the result."""
+    y = uniform_of(op.y)
+    factor = _factor(unit, np.float32(1) if y is None else y.scale, count)
     if factor.size == 1:
         factor = factor.reshape(())
     real = builder.cast(sums, np.float32, f"{sums}/f32")
@@ -114,7 +128,7 @@ def _export_avg_pool(op: AvgPoolOp, builder: ModelBuilder) -> None:
     counts = np.maximum(_counts(op, op.count_include_pad), 1)
     if (counts == counts.flat[0]).all():
         counts = counts.reshape(-1)[:1]
-    _scale_sums(builder, op, sums, counts)
+    _scale_sums(builder, op, sums, counts, type_.scale)
 
 
 _REDUCTIONS = {
@@ -122,6 +136,10 @@ _REDUCTIONS = {
     ReduceKind.SUM: "ReduceSum",
     ReduceKind.MAX: "ReduceMax",
     ReduceKind.MIN: "ReduceMin",
+    ReduceKind.L1: "ReduceL1",
+    ReduceKind.L2: "ReduceL2",
+    ReduceKind.SUM_SQUARE: "ReduceSumSquare",
+    ReduceKind.LOG_SUM_EXP: "ReduceLogSumExp",
 }
 
 
@@ -136,18 +154,33 @@ def _export_reduce(op: ReduceOp, builder: ModelBuilder) -> None:
         best = builder.node(_REDUCTIONS[op.kind], [wide, axes], base, **keep)
         builder.cast(best, storage_dtype(op.y.type), builder.result_name(op.y))
         return
-    if type_ is None or builder.form == "float":
+    if type_ is None or builder.form == "float" or op.kind is ReduceKind.LOG_SUM_EXP:
         inputs = [builder.real(op.x), axes]
-        builder.finish_real(op.y, builder.node(_REDUCTIONS[op.kind], inputs, base, **keep))
+        real = builder.node(_REDUCTIONS[op.kind], inputs, base, **keep)
+        builder.finish_real(op.y, real, limit=float("inf"))
         return
-    wide = builder.cast(x, np.int64, f"{base}/s64")
-    if type_.zero_point:
-        zero = builder.constant(np.asarray(type_.zero_point, np.int64), f"{base}/zero")
-        wide = builder.node("Sub", [wide, zero], f"{base}/shifted")
-    sums = builder.node("ReduceSum", [wide, axes], f"{base}/sum", **keep)
+    terms = _whole(builder, op, type_, base)
+    if op.kind is ReduceKind.L1:
+        terms = builder.node("Abs", [terms], f"{base}/magnitudes")
+    elif op.kind in (ReduceKind.L2, ReduceKind.SUM_SQUARE):
+        terms = builder.node("Mul", [terms, terms], f"{base}/squares")
+    sums = builder.node("ReduceSum", [terms, axes], f"{base}/sum", **keep)
+    if op.kind is ReduceKind.L2:
+        wide = builder.cast(sums, np.float64, f"{base}/f64")
+        sums = builder.node("Sqrt", [wide], f"{base}/root")
     shape = shape_of(op.x)
     count = int(np.prod([shape[a] for a in op.axes])) if op.kind is ReduceKind.MEAN else 1
-    _scale_sums(builder, op, sums, count)
+    unit = type_.scale * type_.scale if op.kind is ReduceKind.SUM_SQUARE else type_.scale
+    _scale_sums(builder, op, sums, count, unit)
+
+
+def _whole(builder: ModelBuilder, op: ReduceOp | CumSumOp, type_: UniformType, base: str) -> str:
+    """The integers x - z of the operand."""
+    wide = builder.cast(builder.stored(op.x), np.int64, f"{base}/s64")
+    if not type_.zero_point:
+        return wide
+    zero = builder.constant(np.asarray(type_.zero_point, np.int64), f"{base}/zero")
+    return builder.node("Sub", [wide, zero], f"{base}/shifted")
 
 
 def _export_softmax(op: SoftmaxOp, builder: ModelBuilder) -> None:
@@ -156,9 +189,41 @@ def _export_softmax(op: SoftmaxOp, builder: ModelBuilder) -> None:
     builder.finish_real(op.y, real)
 
 
+def _export_log_softmax(op: LogSoftmaxOp, builder: ModelBuilder) -> None:
+    x = builder.real(op.x)
+    base = builder.unique(f"{x}/log_softmax")
+    if builder.form == "float":
+        real = builder.node("LogSoftmax", [x], base, axis=op.axis)
+    else:
+        # As ONNX defines it. onnx.reference takes the logarithm of a Softmax that may be 0.
+        axes = builder.constant(np.asarray([op.axis], np.int64), f"{base}/axes")
+        top = builder.node("ReduceMax", [x, axes], f"{base}/greatest")
+        shifted = builder.node("Sub", [x, top], f"{base}/shifted")
+        powers = builder.node("Exp", [shifted], f"{base}/powers")
+        total = builder.node("ReduceSum", [powers, axes], f"{base}/sum")
+        log = builder.node("Log", [total], f"{base}/log")
+        real = builder.node("Sub", [shifted, log], base)
+    builder.finish_real(op.y, real, limit=float("inf"))
+
+
+def _export_cum_sum(op: CumSumOp, builder: ModelBuilder) -> None:
+    type_ = uniform_of(op.x) if builder.form != "float" else None
+    base = builder.unique(f"{builder.stored(op.x)}/cum_sum")
+    terms = builder.real(op.x) if type_ is None else _whole(builder, op, type_, base)
+    axis = builder.constant(np.asarray(op.axis, np.int64), f"{base}/axis")
+    flags = {"exclusive": int(op.exclusive), "reverse": int(op.reverse)}
+    sums = builder.node("CumSum", [terms, axis], base, **flags)
+    if type_ is None:
+        builder.finish_real(op.y, sums, limit=float("inf"))
+    else:
+        _scale_sums(builder, op, sums, 1, type_.scale)
+
+
 REDUCTIONS: Emit = {
     MaxPoolOp: _export_max_pool,
     AvgPoolOp: _export_avg_pool,
     ReduceOp: _export_reduce,
     SoftmaxOp: _export_softmax,
+    LogSoftmaxOp: _export_log_softmax,
+    CumSumOp: _export_cum_sum,
 }

@@ -565,3 +565,107 @@ func.func @f(%x: tensor<2x3x!quant.uniform<u8:f32, 0.5:3>>) {
   %0 = quant.slice %x starts [0, 0] sizes [2, 2] steps [1, -1] : tensor<2x3x!quant.uniform<u8:f32, 0.5:3>> -> tensor<2x2x!quant.uniform<u8:f32, 0.5:3>>
   func.return
 }
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{axes are sorted, distinct and at least one, got []}}
+  %0 = quant.norm l1 %x axes [] : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{axis 1 is among the axes and its size a multiple of groups, got axes [2], shape [1, 4, 2, 2] and 2 groups}}
+  %0 = quant.norm l1 %x axes [2] groups 2 : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{axis 1 is among the axes and its size a multiple of groups, got axes [1], shape [1, 4, 2, 2] and 3 groups}}
+  %0 = quant.norm l1 %x axes [1] groups 3 : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{a norm of kind layer has a positive epsilon}}
+  %0 = quant.norm layer %x axes [1] : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{a norm of kind rms has a positive epsilon}}
+  %0 = quant.norm rms %x axes [1] epsilon 0.0 : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{a norm of kind l2 has no epsilon}}
+  %0 = quant.norm l2 %x axes [1] epsilon 0.5 : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{the scale is f32, got elements of}}
+  %0 = quant.norm l2 %x axes [1] scale %x : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{the bias has shape [2, 4, 2, 2], which does not broadcast}}
+  %0 = quant.norm l2 %x axes [1] scale %g, %w : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<2xf32>, tensor<2x4x2x2xf32>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{there are a scale and a bias, got 3 operands}}
+  %0 = quant.norm l2 %x axes [1] scale %g, %g, %g : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{axis 4 is outside 0 to 3}}
+  %0 = quant.log_softmax %x axis 4 : tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{the result has shape [1, 4, 2], expected [1, 4, 2, 2]}}
+  %0 = quant.cum_sum %x axis 1 : tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4x2xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{pow has alpha, got 0 parameter(s)}}
+  %0 = quant.unary pow %x : tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32>, %s: tensor<3xf32>, %w: tensor<2x4x2x2xf32>) {
+  // expected-error@+1 {{shapes [1, 4, 2, 2] and [3] do not broadcast}}
+  %0 = quant.prelu %x, %s : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<3xf32>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
+  func.return
+}

@@ -61,6 +61,10 @@ func.func @elementwise(%x: tensor<1x4x!quant.uniform<u8:f32, 0.5:3>>, %y: tensor
   %6 = quant.unary hard_sigmoid %x alpha 0.2 beta 0.5 : tensor<1x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4x!quant.uniform<u8:f32, 0.0039>>
   // CHECK-NEXT: quant.unary hard_swish %x : tensor<{{.*}}> -> tensor<1x4xf32>
   %7 = quant.unary hard_swish %x : tensor<1x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4xf32>
+  // CHECK-NEXT: quant.unary pow %x alpha 1.500000e+00 : tensor<{{.*}}> -> tensor<1x4xf32>
+  %p = quant.unary pow %x alpha 1.5 : tensor<1x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4xf32>
+  // CHECK-NEXT: quant.prelu %x, %x : (tensor<{{.*}}>, tensor<{{.*}}>) -> tensor<1x4x
+  %q = quant.prelu %x, %x : (tensor<1x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<1x4x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x!quant.uniform<u8:f32, 0.5:3>>
   // CHECK-NEXT: quant.normalize %x axis 1 mean [1.000000e+00, {{.*}}] std [{{.*}}] : tensor<{{.*}}> -> tensor<1x4xf32>
   %8 = quant.normalize %x axis 1 mean [1.0, 2.0, 3.0, 4.0] std [1.0, 2.0, 3.0, 4.0] : tensor<1x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4xf32>
   func.return
@@ -78,6 +82,25 @@ func.func @windows(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>) {
   %3 = quant.reduce max %x axes [1] : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x4x4x!quant.uniform<u8:f32, 0.5:3>>
   // CHECK-NEXT: quant.softmax %x axis 1 : tensor<{{.*}}> -> tensor<1x2x4x4xf32>
   %4 = quant.softmax %x axis 1 : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x2x4x4xf32>
+  // CHECK-NEXT: quant.log_softmax %x axis 3 : tensor<{{.*}}> -> tensor<1x2x4x4xf32>
+  %5 = quant.log_softmax %x axis 3 : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x2x4x4xf32>
+  // CHECK-NEXT: quant.cum_sum %x axis 3 : tensor<{{.*}}> -> tensor<1x2x4x4xf32>
+  %6 = quant.cum_sum %x axis 3 : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x2x4x4xf32>
+  // CHECK-NEXT: quant.cum_sum %x axis 3 exclusive reverse : tensor<{{.*}}> -> tensor<1x2x4x4xf32>
+  %7 = quant.cum_sum %x axis 3 exclusive reverse : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x2x4x4xf32>
+  // CHECK-NEXT: quant.reduce log_sum_exp %x axes [3] keepdims : tensor<{{.*}}> -> tensor<1x2x4x1xf32>
+  %8 = quant.reduce log_sum_exp %x axes [3] keepdims : tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> -> tensor<1x2x4x1xf32>
+  func.return
+}
+
+// CHECK-LABEL: func.func @norms
+func.func @norms(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %s: tensor<4x1x1xf32>, %b: tensor<4x1x1xf32>) {
+  // CHECK: quant.norm layer %x axes [2, 3] epsilon 1.000000e-05 scale %s, %b clamp [3, 255] : (tensor<{{.*}}>, tensor<4x1x1xf32>, tensor<4x1x1xf32>) -> tensor<1x4x2x2x
+  %0 = quant.norm layer %x axes [2, 3] epsilon 1.0e-05 scale %s, %b clamp [3, 255] : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<4x1x1xf32>, tensor<4x1x1xf32>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.1:3>>
+  // CHECK-NEXT: quant.norm rms %x axes [1, 2, 3] groups 2 epsilon 1.000000e-05 scale %s : (tensor<{{.*}}>, tensor<4x1x1xf32>) -> tensor<1x4x2x2xf32>
+  %1 = quant.norm rms %x axes [1, 2, 3] groups 2 epsilon 1.0e-05 scale %s : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<4x1x1xf32>) -> tensor<1x4x2x2xf32>
+  // CHECK-NEXT: quant.norm l2 %x axes [1] : (tensor<{{.*}}>) -> tensor<1x4x2x2xf32>
+  %2 = quant.norm l2 %x axes [1] : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2xf32>
   func.return
 }
 

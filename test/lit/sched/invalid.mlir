@@ -77,6 +77,22 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
 
 sched.program @p target "AX650" mode "NPU1" ocm 64 {
   %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{has_scale and has_bias ask for 3 operands, got 2}}
+  sched.layer "norm"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <kind = 0, axes_mask = 1, eps = 0.5, has_scale = 1, has_bias = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{scale and bias are f32}}
+  sched.layer "norm"(%x, %x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <kind = 0, axes_mask = 1, eps = 0.5, has_scale = 1, has_bias = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
   // expected-error@+1 {{operands have one shape, got [64] and [32]}}
   sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [32] : [1]>] <> : !sched.buffer, !sched.buffer
 }

@@ -30,6 +30,7 @@ _ELTWISE = {
     quant.DivOp: 3,
     quant.MinOp: 4,
     quant.MaxOp: 5,
+    quant.PReluOp: 15,
 }
 
 
@@ -93,12 +94,37 @@ class Evaluator:
             window = (*op.kernel, *op.strides, *op.pads, *op.dilations)
             return golden.pool([self.operand(op.x), y], [int(average), *window, include, *full])
         if isinstance(op, quant.ReduceOp):
-            kind = ["mean", "sum", "max", "min"].index(op.kind.value)
+            kind = golden.REDUCE_KINDS.index(op.kind.value)
             mask = sum(1 << a for a in op.axes)
             return golden.reduce([self.operand(op.x), y], [kind, mask, *full])
         if isinstance(op, quant.SoftmaxOp):
             return golden.softmax([self.operand(op.x), y], [op.axis])
+        if isinstance(op, quant.LogSoftmaxOp):
+            return golden.log_softmax([self.operand(op.x), y], [op.axis])
+        if isinstance(op, quant.CumSumOp):
+            flags = (int(op.exclusive), int(op.reverse))
+            return golden.cum_sum([self.operand(op.x), y], [op.axis, *flags, *full])
+        if isinstance(op, quant.NormOp):
+            return self._norm(op, y)
         return self._movement(op)
+
+    def _norm(self, op: quant.NormOp, y: Operand) -> Array:
+        shape, axes = list(shape_of(op.x)), list(op.axes)
+        factors = [np.broadcast_to(self.values[v], shape) for v in op.factors]
+        if op.groups > 1:
+            shape[1:2] = [op.groups, shape[1] // op.groups]
+            axes = [a + 1 if a >= 1 else a for a in axes]
+        x = self.operand(op.x)
+        operands = [
+            Operand(x.array.reshape(shape), x.scale, x.zero_point),
+            Operand(y.array.reshape(shape), y.scale, y.zero_point),
+            *(Operand(array.reshape(shape)) for array in factors),
+        ]
+        kind = [k.value for k in quant.NormKind].index(op.kind.value)
+        has = (int(op.scale is not None), int(op.bias is not None))
+        mask = sum(1 << a for a in axes)
+        clamp = op.clamp or (INT32_MIN, INT32_MAX)
+        return golden.norm(operands, [kind, mask, op.epsilon, *has, *clamp]).reshape(y.array.shape)
 
     def _contraction(self, op: quant.ConvOp | quant.MatMulOp) -> Array:
         x, w = (op.x, op.w) if isinstance(op, quant.ConvOp) else (op.a, op.b)

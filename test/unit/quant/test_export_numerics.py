@@ -216,7 +216,10 @@ def test_matmul_of_activations(data: st.DataObject) -> None:
     check(maker, maker.add(quant.MatMulOp(a, b, None, y, clamp=maker.clamp(y))))
 
 
-@given(st.data(), st.sampled_from((quant.AddOp, quant.SubOp, quant.MulOp, quant.MinOp)))
+_BINARY = (quant.AddOp, quant.SubOp, quant.MulOp, quant.MinOp, quant.PReluOp)
+
+
+@given(st.data(), st.sampled_from(_BINARY))
 def test_binary(data: st.DataObject, cls: type[quant.BinaryOp]) -> None:
     maker = Maker(data)
     a = maker.input(maker.type(), 2, 3, 4)
@@ -244,16 +247,22 @@ def test_unary(data: st.DataObject, name: str) -> None:
     check(maker, maker.add(quant.UnaryOp(quant.UnaryFn(name), x, y)), steps=int(name not in EXACT))
 
 
-@given(st.data(), st.sampled_from(("clip", "hard_sigmoid", "leaky_relu", "elu")))
+_PARAMETRIC = ("clip", "hard_sigmoid", "leaky_relu", "elu", "pow")
+
+
+@given(st.data(), st.sampled_from(_PARAMETRIC))
 def test_unary_with_parameters(data: st.DataObject, name: str) -> None:
     maker = Maker(data)
-    x = maker.input(maker.type(), 4, 20)
+    type_ = maker.type()
+    if name == "pow":  # of numbers that are not negative
+        type_ = quant.UniformType("u8", float(type_.scale), 0)
+    x = maker.input(type_, 4, 20)
     parameters = {"alpha": float(np.float32(maker.rng.uniform(0.1, 0.4)))}
     if name in ("clip", "hard_sigmoid"):
         parameters["beta"] = float(np.float32(maker.rng.uniform(0.5, 1.0)))
     y = maker.output((4, 20))
     made = maker.add(quant.UnaryOp(quant.UnaryFn(name), x, y, **parameters))
-    check(maker, made, steps=int(name == "elu"))
+    check(maker, made, steps=int(name in ("elu", "pow")))
 
 
 @given(st.data(), st.booleans())
@@ -297,8 +306,48 @@ def test_reduce(data: st.DataObject, kind: quant.ReduceKind) -> None:
     type_ = maker.type()
     x = maker.input(type_, *shape)
     exact = kind in (quant.ReduceKind.MAX, quant.ReduceKind.MIN)
-    y = TensorType(type_, kept) if exact else maker.output(tuple(kept))
-    check(maker, maker.add(quant.ReduceOp(kind, x, axes, y, keepdims=keep)))
+    y = TensorType(type_, kept) if exact else maker.output(tuple(kept), "u8", "i8")
+    steps = int(kind is quant.ReduceKind.LOG_SUM_EXP)
+    check(maker, maker.add(quant.ReduceOp(kind, x, axes, y, keepdims=keep)), steps=steps)
+
+
+@given(st.data(), st.sampled_from(list(quant.NormKind)))
+def test_norm(data: st.DataObject, kind: quant.NormKind) -> None:
+    maker = Maker(data)
+    shape = [maker.integer(1, 6) for _ in range(4)]
+    x = maker.input(maker.type(), *shape)
+    axes = sorted(data.draw(st.sets(st.integers(0, 3), min_size=1)))
+    groups: int | None = None
+    if 1 in axes and data.draw(st.booleans()):
+        groups = data.draw(st.sampled_from([g for g in range(1, 7) if shape[1] % g == 0]))
+    factors = [
+        maker.constant(maker.rng.normal(0, 1, kept).astype(np.float32), f32)
+        for _ in range(maker.integer(0, 2))
+        for kept in [[n if data.draw(st.booleans()) else 1 for n in shape]]
+    ]
+    y = maker.output(tuple(shape))
+    op = quant.NormOp(
+        kind,
+        x,
+        axes,
+        y,
+        scale=factors[0] if factors else None,
+        bias=factors[1] if len(factors) > 1 else None,
+        groups=groups,
+        epsilon=1e-5 if kind in (quant.NormKind.LAYER, quant.NormKind.RMS) else None,
+        clamp=maker.clamp(y),
+    )
+    check(maker, maker.add(op))
+
+
+@given(st.data(), st.booleans(), st.booleans())
+def test_cum_sum(data: st.DataObject, exclusive: bool, reverse: bool) -> None:
+    maker = Maker(data)
+    x = maker.input(maker.type(), 3, 5, 7)
+    op = quant.CumSumOp(
+        x, maker.integer(0, 2), maker.output((3, 5, 7)), exclusive=exclusive, reverse=reverse
+    )
+    check(maker, maker.add(op))
 
 
 @given(st.data())
@@ -307,6 +356,14 @@ def test_softmax(data: st.DataObject) -> None:
     x = maker.input(maker.type("u8", "i8"), 2, 5, 7)
     y = TensorType(quant.UniformType("u8", 1 / 255), (2, 5, 7))
     check(maker, maker.add(quant.SoftmaxOp(x, maker.integer(0, 2), y)), steps=1)
+
+
+@given(st.data())
+def test_log_softmax(data: st.DataObject) -> None:
+    maker = Maker(data)
+    x = maker.input(maker.type("u8", "i8"), 2, 5, 7)
+    y = maker.output((2, 5, 7), "u8", "i8")
+    check(maker, maker.add(quant.LogSoftmaxOp(x, maker.integer(0, 2), y)), steps=1)
 
 
 @given(st.data())

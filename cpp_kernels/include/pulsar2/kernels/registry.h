@@ -20,6 +20,9 @@ enum class Opcode : uint16_t {
   Reduce = 9,
   Softmax = 10,
   Convert = 11,
+  Norm = 64,
+  LogSoftmax = 65,
+  CumSum = 66,
   Resize = 128,
 };
 
