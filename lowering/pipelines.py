@@ -40,6 +40,7 @@ PASSES: dict[str, str] = {
     "onnx-insert-postprocess": f"{_ONNX}.insert_postprocess:InsertPostprocessPass",
     # onnx -> quant
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
+    "quant-expand-qlinear": f"{_QUANT}.expand_qlinear:QuantExpandQlinear",
     "quant-assign-precision": f"{_QUANT}.assign_precision:QuantAssignPrecision",
     "convert-onnx-to-quant": f"{_QUANT}.convert_onnx_to_quant:ConvertOnnxToQuant",
     "quant-eliminate-casts": f"{_QUANT}.eliminate_casts:QuantEliminateCasts",
@@ -95,6 +96,10 @@ _TO_QUANT_OPTIONS = {
 }
 
 PIPELINES: dict[str, Pipeline] = {
+    "import-quantized": Pipeline(
+        "a graph with quantized operators to its QDQ form",
+        ("onnx-infer-shapes", "quant-expand-qlinear", "onnx-infer-shapes"),
+    ),
     "optimize": Pipeline(
         "a float graph to its simplest form",
         (
@@ -121,8 +126,8 @@ PIPELINES: dict[str, Pipeline] = {
     ),
     "precision": Pipeline(
         "the data types of the operators of a float graph",
-        ("quant-assign-precision{{layers={layers} highest={highest}}}",),
-        {"layers": '""', "highest": "false"},
+        ("quant-assign-precision{{layers={layers} highest={highest} floating={floating}}}",),
+        {"layers": '""', "highest": "false", "floating": "false"},
     ),
     "preprocess": Pipeline(
         "the inputs and outputs of a calibrated float graph become those at run time",
@@ -140,6 +145,11 @@ PIPELINES: dict[str, Pipeline] = {
             "quant-fold-requantize",
             "quant-eliminate-casts",
         ),
+        _TO_QUANT_OPTIONS | {"fuse": "true"},
+    ),
+    "quantize-imported": Pipeline(
+        "a QDQ graph to quantized numbers, its roundings kept as they are",
+        (_TO_QUANT, "quant-eliminate-casts"),
         _TO_QUANT_OPTIONS | {"fuse": "true"},
     ),
     "quantize-plainly": Pipeline(

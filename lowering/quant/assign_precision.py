@@ -36,7 +36,8 @@ class QuantAssignPrecision(AxPass):
     (`layer_name=`, `op_type=`, `start_tensor_name=`, `end_tensor_name=`, each any number of times,
     then `data_type=`, `output_data_type=`, `weight_data_type=`); `highest`, for the most precise
     type of every operator that no layer configuration speaks of: FP32, or U16 for one without an
-    FP32 form.
+    FP32 form; `floating`, for FP32 alike, or FP32 results of one without an FP32 form: for a QDQ
+    graph that is not calibrated.
 
     ```
     %2 = onnx.Add(%0, %1) : ..
@@ -49,6 +50,7 @@ class QuantAssignPrecision(AxPass):
 
     layers: tuple[str, ...] = ()
     highest: bool = False
+    floating: bool = False
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         specs = self._specs()
@@ -82,6 +84,16 @@ class QuantAssignPrecision(AxPass):
                 _write(op, rule, specs[index])
             elif self.highest and not rule.shared(op):
                 op.attributes[DATA_TYPE] = StringAttr("FP32" if rule.takes_float(op) else "U16")
+            elif self.floating and not rule.shared(op):
+                _leave_float(op, rule)
+
+
+def _leave_float(op: OnnxOp, rule: Rule) -> None:
+    """Lets `op` compute in FP32, or give FP32 results at least."""
+    if rule.takes_float(op):
+        op.attributes[DATA_TYPE] = StringAttr("FP32")
+    elif rule.has_weights:
+        op.attributes[OUTPUT_DATA_TYPE] = StringAttr("FP32")
 
 
 def _write(op: OnnxOp, rule: Rule, spec: LayerSpec) -> None:

@@ -344,12 +344,19 @@ class QuantPlan:
             follower = _only_user(last)
         if isinstance(follower, Relu | Clip) and is_activation(follower, self.weights):
             asked = follower.attributes.get(DATA_TYPE)
-            if asked in (None, op.attributes.get(DATA_TYPE)):
+            if asked in (None, op.attributes.get(DATA_TYPE)) or self._is_quantized(follower):
                 fusion.activation = follower
         for absorbed in (fusion.bias, fusion.activation):
             if absorbed is not None:
                 self._absorbed[absorbed] = op
                 self.fusions[op] = fusion
+
+    def _is_quantized(self, op: OnnxOp) -> bool:
+        """Whether the graph itself quantizes the result of `op`, and nothing else reads it."""
+        readers = [use.operation for use in op.results[0].uses]
+        return bool(readers) and all(
+            isinstance(r, OnnxOp) and r.op_type == "QuantizeLinear" for r in readers
+        )
 
     def _is_bias(self, add: Add, product: MatMul) -> bool:
         """Whether `add` adds a constant row to a product with constant weights."""

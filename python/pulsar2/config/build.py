@@ -32,7 +32,6 @@ class BuildConfig(Message):
         "ONNX",
         "what the model file is: float ONNX, quant_axmodel.onnx of an earlier build, or ONNX with "
         "QDQ quantization",
-        not_built_values={"QuantONNX": ""},
     )
     target_hardware: Hardware = option(
         "AX650", "chip to compile for", not_built_values={"AX637": "", "AX8860": ""}

@@ -26,7 +26,7 @@ from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
-from pulsar2.driver.inputs import InputPlan, Interface, output_options, plan_inputs
+from pulsar2.driver.inputs import InputPlan, Interface, output_options, plan_inputs, stays_float
 from pulsar2.driver.precision import (
     assign_precision,
     graph_names,
@@ -166,20 +166,28 @@ class _Build:
             model = self._compile(stages).model
         check_compiled(model, module, self._ctx, options, feeds)
 
-    def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset:
+    def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset | tuple[()]:
         """Every stage between the imported float model and the quantized one; the data used."""
         config, workspace, module = self._config, self._workspace, stages.module
         data = [p.data for p in plans]
-        dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
+        calibrated = not stays_float(config)
+        dataset: CalibrationDataset | tuple[()] = ()
+        if calibrated:
+            dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
+        if config.model_type == "QuantONNX":
+            stages.run("import-quantized")
         before = graph_names(module)
         stages.run("optimize")
         _show_stage("Building onnx", stages, "optimize")
         self._timed("save", lambda: self._save_optimized(module))
-        print_quant_config(plans, workspace)
+        if calibrated:
+            print_quant_config(plans, workspace)
         print_layer_config(config)
         assign_precision(stages, config, before, self._where)
         print(f"Transformer optimize level: {config.quant.transformer_opt_level}", flush=True)
-        self._timed("calibrate", lambda: self._calibrate(module, dataset))
+        if isinstance(dataset, CalibrationDataset):
+            found = dataset
+            self._timed("calibrate", lambda: self._calibrate(module, found))
         if stages.dump is not None:
             stages.dump.write_calibrated(module)
         inserted = {
@@ -188,7 +196,7 @@ class _Build:
         }
         if any(inserted.values()):
             stages.run("preprocess", {k: v for k, v in inserted.items() if v})
-        pipeline = quantize_pipeline(config.quant)
+        pipeline = quantize_pipeline(config)
         stages.run(pipeline, quantize_options(config.quant))
         if config.quant.check:
             stages.run("check-types", {"target": config.target_hardware})

@@ -133,11 +133,19 @@ class InputPlan:
         return " ".join(w for w in words if w)
 
 
+def stays_float(config: BuildConfig) -> bool:
+    """Whether tensors without a quantization of their own stay FP32.
+
+    That is so in a model that is quantized already when there are no data to calibrate them.
+    """
+    return config.model_type == "QuantONNX" and not config.quant.input_configs
+
+
 def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) -> list[InputPlan]:
     """The plan of every input. `where` names the place of a key path, when that is known.
 
     Raises `UserError` with every tensor name that the model lacks, and every input without
-    calibration data.
+    calibration data. A model that is quantized already needs none.
     """
     problems = Diagnostics()
     names = [i.name for i in interface.inputs]
@@ -150,6 +158,8 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
     plans: list[InputPlan] = []
     for model in interface.inputs:
         entry = _entry(entries, model.name)
+        if stays_float(config):
+            entry = InputQuantConfig(tensor_name=model.name, calibration_dataset="")
         if entry is None:
             if not any(e.tensor_name not in (*names, DEFAULT) for e in entries):
                 problems.error(

@@ -11,6 +11,7 @@ from pulsar2.config.load import Where
 from pulsar2.config.quant import LayerConfig, QuantConfig
 from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics
+from pulsar2.driver.inputs import stays_float
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.lowering.quant.layers import GraphNames, LayerSpec, select
 from pulsar2.onnx_export import main_function
@@ -35,7 +36,8 @@ def assign_precision(
     and every type that an operator or the chip lacks.
     """
     layers = config.quant.layer_configs
-    if not layers and not config.quant.highest_mix_precision:
+    floating = stays_float(config)
+    if not layers and not config.quant.highest_mix_precision and not floating:
         return
     specs = [layer_spec(layer) for layer in layers]
     found = select(main_function(stages.module), specs, before)
@@ -46,14 +48,18 @@ def assign_precision(
     _check_target(config, specs, where, errors)
     errors.raise_if_any()
     options = {"highest": "true"} if config.quant.highest_mix_precision else {}
+    if floating:
+        options["floating"] = "true"
     if specs:
         options["layers"] = quoted(*map(str, specs))
     stages.run("precision", options)
 
 
-def quantize_pipeline(quant: QuantConfig) -> str:
+def quantize_pipeline(config: BuildConfig) -> str:
     """The name of the pipeline that quantizes the calibrated model."""
-    return "quantize-plainly" if quant.disable_quant_optimization else "quantize"
+    if config.quant.disable_quant_optimization:
+        return "quantize-plainly"
+    return "quantize-imported" if config.model_type == "QuantONNX" else "quantize"
 
 
 def quantize_options(quant: QuantConfig) -> dict[str, str]:

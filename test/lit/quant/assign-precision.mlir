@@ -1,6 +1,7 @@
 // RUN: ax-opt -p 'quant-assign-precision{layers="op_type=Add data_type=U16","layer_name=conv_0 data_type=S8 output_data_type=FP32 weight_data_type=S4","start_tensor_name=r end_tensor_name=DEFAULT data_type=S16","start_tensor_name=DEFAULT end_tensor_name=DEFAULT data_type=FP32"}' %s | filecheck %s
 // RUN: ax-opt -p 'quant-assign-precision{layers="op_type=Transpose data_type=U16","start_tensor_name=DEFAULT end_tensor_name=DEFAULT data_type=FP32"}' %s | filecheck %s --check-prefix=SPAN
 // RUN: ax-opt -p 'quant-assign-precision{highest=true layers="op_type=Relu data_type=S8"}' %s | filecheck %s --check-prefix=HIGHEST
+// RUN: ax-opt -p 'quant-assign-precision{floating=true layers="op_type=Relu data_type=S8"}' %s | filecheck %s --check-prefix=FLOATING
 // RUN: ax-opt -p 'quant-assign-precision{layers="op_type=Add data_type=U16"},quant-load-ranges{file="%S/inputs/precision-ranges.json"},quantize' %s | filecheck %s --check-prefix=MIXED
 // RUN: ax-opt -p 'quant-assign-precision{layers="layer_name=conv_0 data_type=U8 output_data_type=FP32","op_type=Softmax data_type=FP32"},quant-load-ranges{file="%S/inputs/precision-ranges.json"},quantize' %s | filecheck %s --check-prefix=FLOAT
 // RUN: ax-opt -p 'quant-load-ranges{file="%S/inputs/precision-ranges.json"},quantize-plainly' %s | filecheck %s --check-prefix=PLAIN
@@ -23,6 +24,10 @@
 // HIGHEST: onnx.Conv{{.*}}quant.data_type = "U16"
 // HIGHEST-NEXT: onnx.Relu{{.*}}quant.data_type = "S8"
 // HIGHEST-NEXT: onnx.Add{{.*}}quant.data_type = "FP32"
+
+// FLOATING: onnx.Conv{{.*}}quant.output_data_type = "FP32"
+// FLOATING-NEXT: onnx.Relu{{.*}}quant.data_type = "S8"
+// FLOATING-NEXT: onnx.Add{{.*}}quant.data_type = "FP32"
 
 // The convolution gives the Add its 16 bits at once, and the Add gives Softmax its 8 bits: no
 // requantization.

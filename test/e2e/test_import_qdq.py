@@ -1,0 +1,198 @@
+"""Models that come quantized: what they say is kept exactly, and computed as ONNX says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from cases import run as command
+from onnxruntime.quantization import QuantFormat, QuantType
+from qdq_models import by_hand, inputs, quantized_by_runtime
+from road import Quantized, evaluate_reference, run
+
+from pulsar2.axmodel import read_axmodel
+from pulsar2.context import make_context
+from pulsar2.dialects.quant import ConvOp, MatMulOp, RequantizeOp
+from pulsar2.dialects.quant.types import element_type, quant_parameters, quantized_of
+from pulsar2.onnx_import import import_onnx
+from pulsar2.quant_axmodel import read_quant_axmodel
+from pulsar2.runtime import InferenceSession
+
+RUNTIME = [
+    (QuantFormat.QDQ, QuantType.QUInt8, QuantType.QInt8, True),
+    (QuantFormat.QDQ, QuantType.QUInt8, QuantType.QUInt8, False),
+    (QuantFormat.QDQ, QuantType.QInt8, QuantType.QInt8, True),
+    (QuantFormat.QDQ, QuantType.QUInt16, QuantType.QInt8, True),
+    (QuantFormat.QDQ, QuantType.QInt16, QuantType.QInt8, False),
+    (QuantFormat.QOperator, QuantType.QUInt8, QuantType.QInt8, True),
+    (QuantFormat.QOperator, QuantType.QUInt8, QuantType.QUInt8, False),
+    (QuantFormat.QOperator, QuantType.QInt8, QuantType.QInt8, False),
+]
+BY_HAND = [
+    ("UINT8", "INT4", True),
+    ("UINT8", "UINT4", False),
+    ("UINT8", "UINT4", True),
+    ("INT4", "INT4", True),
+    ("UINT4", "INT4", False),
+    ("INT16", "INT4", True),
+    ("UINT16", "UINT8", False),
+    ("INT8", "UINT8", True),
+]
+
+
+def imported(model: onnx.ModelProto) -> Quantized:
+    """The model through the pipelines that a build runs for QuantONNX without calibration data."""
+    context = make_context()
+    module = import_onnx(model, context)
+    run("import-quantized,optimize,precision{floating=true},quantize-imported", module, context)
+    return Quantized(module, context)
+
+
+def constants(model: onnx.ModelProto) -> dict[str, Any]:
+    return {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+
+
+def scales_of(quantized: Quantized) -> set[float]:
+    """The scales of all activations and weights of the module."""
+    found: set[float] = set()
+    for op in quantized.module.walk():
+        for value in op.results if op.name.startswith("quant.") else ():
+            type_ = quantized_of(value)
+            if type_ is not None and type_.storage.width.data < 32:
+                found |= set(quant_parameters(type_, quantized.context.weights)[0].tolist())
+    return found
+
+
+def check(model: onnx.ModelProto, quantized: Quantized) -> dict[str, Any]:
+    """NPUBackend computes what ONNX's evaluator does on the integer form, bit for bit."""
+    (feed,) = inputs(1)
+    program = quantized.compile()
+    assert program.findings() == []
+    got = program.run(feed)
+    for name, values in evaluate_reference(quantized.reference(), feed).items():
+        np.testing.assert_array_equal(got[name], values, err_msg=name)
+    return got
+
+
+@pytest.mark.parametrize(("form", "activation", "weight", "per_channel"), RUNTIME)
+def test_models_of_onnx_runtime(
+    form: QuantFormat, activation: QuantType, weight: QuantType, per_channel: bool
+) -> None:
+    model = quantized_by_runtime(form, activation, weight, per_channel)
+    quantized = imported(model)
+    got = check(model, quantized)
+    given = {
+        float(v) for k, a in constants(model).items() if k.endswith("_scale")
+        and not k.startswith("b") for v in a.reshape(-1)
+    }  # fmt: skip
+    assert scales_of(quantized) <= given
+    assert not any(isinstance(op, RequantizeOp) for op in quantized.module.walk())
+    if all(not node.domain for node in model.graph.node) and form is QuantFormat.QDQ:
+        (feed,) = inputs(1)
+        expected = evaluate_reference(model, feed)["output"]
+        step = min(abs(float(s)) for k, s in constants(model).items() if k == "output_scale")
+        assert np.abs(got["output"] - expected).max() <= 1.001 * step
+
+
+@pytest.mark.parametrize(("activation", "weight", "per_channel"), BY_HAND)
+def test_every_integer_type(activation: str, weight: str, per_channel: bool) -> None:
+    model = by_hand(activation, weight, per_channel)
+    quantized = imported(model)
+    got = check(model, quantized)
+    given = constants(model)
+    weights = [
+        op.operands[1].owner.array(quantized.context.weights)
+        for op in quantized.module.walk() if isinstance(op, ConvOp | MatMulOp)
+    ]  # fmt: skip
+    for made, name in zip(weights, ("w_q", "d_q", "m_q"), strict=True):
+        np.testing.assert_array_equal(made, given[name].astype(np.int32), err_msg=name)
+    (feed,) = inputs(1)
+    expected = evaluate_reference(model, feed)["output"]
+    # The result is not quantized, so its error is that of at most a step of what is before it.
+    peak = float(np.abs(expected).max())
+    coarse = "4" in activation
+    assert np.abs(got["output"] - expected).max() <= (0.1 if coarse else 0.02) * peak
+
+
+def test_weights_that_no_kernel_reads_are_quantized_anew() -> None:
+    model = by_hand("UINT8", "UINT4", True)
+    for node in model.graph.node:
+        if node.name == "m":
+            # Scales along the rows: no kernel has that.
+            node.attribute.append(onnx.helper.make_attribute("axis", 0))
+    for tensor in model.graph.initializer:
+        if tensor.name in ("m_scale", "m_zero_point"):
+            kind = tensor.data_type
+            value = 0.1 if tensor.name == "m_scale" else 8
+            tensor.CopyFrom(onnx.helper.make_tensor(tensor.name, kind, [8], [value] * 8))
+    quantized = imported(model)
+    (product,) = (op for op in quantized.module.walk() if isinstance(op, MatMulOp))
+    assert quantized_of(product.b).storage.width.data == 8
+    check(model, quantized)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a model of ONNX Runtime's and one made by hand, and calibration data."""
+    onnx.save(quantized_by_runtime(*RUNTIME[0]), tmp_path / "runtime.onnx")
+    onnx.save(by_hand(*BY_HAND[0]), tmp_path / "hand.onnx")
+    (tmp_path / "data").mkdir()
+    for index, feed in enumerate(inputs(2)):
+        np.save(tmp_path / "data" / f"{index}.npy", feed["input"])
+    return tmp_path
+
+
+def build(files: Path, model: str, **quant: Any) -> Path:
+    value = {
+        "model_type": "QuantONNX",
+        "quant": quant,
+        "input_processors": [{"tensor_name": "DEFAULT", "src_dtype": "FP32", "src_layout": "NCHW"}],
+    }
+    (files / "c.json").write_text(json.dumps(value))
+    outcome = command(
+        "build", "--config", files / "c.json", "--input", files / model,
+        "--output_dir", files / "out", "--quant.check", "1",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    return files / "out"
+
+
+def test_build_of_a_quantized_model_needs_no_data(files: Path) -> None:
+    session = InferenceSession(str(build(files, "runtime.onnx") / "compiled.axmodel"))
+    (feed,) = inputs(1)
+    expected = imported(onnx.load(files / "runtime.onnx")).compile().run(feed)
+    np.testing.assert_array_equal(session.run(None, feed)[0], expected["output"])
+
+
+def test_what_is_not_quantized_is_calibrated_with_data(files: Path) -> None:
+    data = [
+        {
+            "tensor_name": "DEFAULT",
+            "calibration_dataset": str(files / "data"),
+            "calibration_format": "Numpy",
+        }
+    ]
+    types: list[str] = []
+    for quant in ({}, {"input_configs": data}):
+        path = build(files, "hand.onnx", **quant) / "quant" / "quant_axmodel.onnx"
+        module = read_quant_axmodel(path, make_context())
+        (product,) = (op for op in module.walk() if isinstance(op, MatMulOp))
+        types.append(str(element_type(product.y)))
+    assert types[0] == "f32"
+    assert types[1].startswith("!quant.uniform<u8")
+
+
+def test_a_quant_axmodel_builds_into_the_same_program(files: Path) -> None:
+    first = build(files, "runtime.onnx")
+    model = read_axmodel(first / "compiled.axmodel")
+    outcome = command(
+        "build", "--input", first / "quant" / "quant_axmodel.onnx",
+        "--output_dir", files / "again", "--model_type", "QuantAxModel",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    again = read_axmodel(files / "again" / "compiled.axmodel")
+    assert again.subgraphs[0].programs == model.subgraphs[0].programs
