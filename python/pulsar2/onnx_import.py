@@ -19,6 +19,7 @@ from pulsar2.frontend.check import check_operators
 from pulsar2.frontend.graph import GraphImporter
 from pulsar2.frontend.inputs import changed_dimensions, graph_inputs, input_types
 from pulsar2.frontend.load import load_model, normalize_model, opset_of
+from pulsar2.frontend.patch import ModelPatch
 from pulsar2.locations import name_location, node_name
 
 INPUT_NAMES = "ax.input_names"
@@ -32,18 +33,24 @@ def import_onnx(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     allow_dynamic: bool = False,
+    patch: ModelPatch | None = None,
 ) -> ModuleOp:
     """The module of an ONNX model, its weights put into `ctx.weights`.
 
     `input_shapes` fixes the shapes of inputs by name; every input needs a fixed shape in the end
-    unless `allow_dynamic`. The module has one function, `@main`, whose operations are of `IR_OPSET`
-    and carry the names of their nodes and tensors as locations; every type is inferred.
+    unless `allow_dynamic`. `patch` changes attributes and constants first. The module has one
+    function, `@main`, whose operations are of `IR_OPSET` and carry the names of their nodes and
+    tensors as locations; every type is inferred.
 
     Raises `UserError` with everything that is wrong with the file, the graph or the shapes.
     """
     shapes = {n: tuple(int(d) for d in s) for n, s in (input_shapes or {}).items()}
     where = "" if isinstance(model, ModelProto) else str(model)
     proto, folder = load_model(model)
+    if patch:
+        if proto is model:
+            proto = ModelProto.FromString(proto.SerializeToString())
+        patch.apply(proto, folder)
     proto = normalize_model(proto, where)
     graph = proto.graph
     diagnostics = Diagnostics()

@@ -214,3 +214,23 @@ def test_the_second_build_skips_calibration(built: Path, tmp_path: Path) -> None
     value["quant"]["input_configs"][0]["calibration_size"] = 3
     assert not build()[0]
     assert build()[0]
+
+
+def test_op_and_const_processors(built: Path, tmp_path: Path) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    model = onnx.load(built / "model.onnx")
+    (flatten,) = (n for n in model.graph.node if n.op_type == "Flatten")
+    weight = next(t for t in model.graph.initializer if t.name == "w")
+    zeros = [0.0] * int(np.prod(weight.dims))
+    value["const_processors"] = [{"name": "w", "data": zeros}]
+    value["op_processors"] = [{"op_name": flatten.name, "attrs": {"axis": -3}}]
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert f"set op [{flatten.name}] attr [axis] to -3" in outcome.err
+    shape = ", ".join(map(str, weight.dims))
+    assert f"update data of const tensor [w], ({shape}), FP32" in outcome.err
+    optimized = onnx.load(tmp_path / "out" / "frontend" / "optimized.onnx")
+    (conv,) = (n for n in optimized.graph.node if n.op_type == "Conv")
+    held = {t.name: onnx.numpy_helper.to_array(t) for t in optimized.graph.initializer}
+    assert not held[conv.input[1]].any()

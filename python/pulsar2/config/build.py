@@ -50,11 +50,9 @@ class BuildConfig(Message):
     quant: QuantConfig = option(QuantConfig, "calibration and quantization")
     input_processors: list[InputProcessor] = option(list, "what is done to runtime inputs")
     output_processors: list[OutputProcessor] = option(list, "what is done to runtime outputs")
-    const_processors: list[ConstProcessor] = option(
-        list, "constants of the model to be replaced", built=False
-    )
+    const_processors: list[ConstProcessor] = option(list, "constants of the model to be replaced")
     op_processors: list[OpProcessor] = option(
-        list, "attributes of the model's operators to be changed", built=False
+        list, "attributes of the model's operators to be changed"
     )
     quant_op_processors: list[OpProcessor] = option(
         list, "attributes of the quantized graph's operators to be changed", built=False

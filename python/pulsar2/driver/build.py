@@ -26,7 +26,14 @@ from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
-from pulsar2.driver.inputs import InputPlan, Interface, output_options, plan_inputs, stays_float
+from pulsar2.driver.inputs import (
+    InputPlan,
+    Interface,
+    model_patch,
+    output_options,
+    plan_inputs,
+    stays_float,
+)
 from pulsar2.driver.precision import (
     assign_precision,
     graph_names,
@@ -127,7 +134,8 @@ class _Build:
 
     def _import(self) -> tuple[ModuleOp, list[InputPlan]]:
         shapes = parse_input_shapes(self._config.input_shapes)
-        module = import_onnx(self._config.input, self._ctx, input_shapes=shapes)
+        patch = model_patch(self._config)
+        module = import_onnx(self._config.input, self._ctx, input_shapes=shapes, patch=patch)
         return module, plan_inputs(self._config, Interface.of(module), self._where)
 
     def _read_quantized(self) -> tuple[ModuleOp, list[InputPlan]]:

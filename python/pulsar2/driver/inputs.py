@@ -21,6 +21,7 @@ from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.types import dtype_of, element_of, static_shape_of
 from pulsar2.driver.color import color_option
+from pulsar2.frontend.patch import ModelPatch
 from pulsar2.lowering.onnx.runtime_input import DTYPES
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
@@ -172,6 +173,17 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
     problems.raise_if_any()
     _tell(config, plans, interface)
     return plans
+
+
+def model_patch(config: BuildConfig) -> ModelPatch:
+    """What the configuration changes of the model's attributes and constants."""
+    attributes: dict[str, dict[str, Any]] = {}
+    for operator in config.op_processors:
+        attributes.setdefault(operator.op_name, {}).update(operator.attrs)
+    constants = {
+        c.name: Path(c.data_path) if c.data_path else c.data for c in config.const_processors
+    }
+    return ModelPatch(attributes, constants)
 
 
 def output_options(config: BuildConfig, outputs: Sequence[str]) -> list[str]:
