@@ -39,10 +39,10 @@ class Quantized:
         """The integer model that this module stands for, in ONNX's operators."""
         return export_qlinear(self.module, self.context)
 
-    def compile(self, npu_mode: str = "NPU1", ocm_bytes: int = 0) -> Program:
+    def compile(self, npu_mode: str = "NPU1", ocm_bytes: int = 0, target: str = "AX650") -> Program:
         """The compiled model; ``ocm_bytes`` 0 is what the target's mode gives."""
         module = self.module.clone()
-        options = f"npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
+        options = f"target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
         run(f"partition,schedule{{{options}}},emit", module, self.context)
         return Program(compile_container(module, self.context, macs=0))
 

@@ -15,11 +15,21 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from random_graphs import EXACT as CORE
-from random_graphs import FUNCTIONS, SENSITIVE, Sketch, conv, models
+from random_graphs import (
+    FUNCTIONS,
+    SENSITIVE,
+    Sketch,
+    conv,
+    cum_sum,
+    models,
+    norm_reduction,
+    prelu,
+)
 from random_images import IMAGES
 from road import Program, Quantized, Tensors, evaluate_reference, quantize, random_inputs
 
 from pulsar2.diagnostics import UserError
+from pulsar2.targets import target_names
 
 EXACT = (*CORE, *IMAGES)
 _FORMATS = ("", "bias=FP32", "activation=S8", "activation=U16", "activation=S16 bias=FP32")
@@ -129,6 +139,18 @@ def test_schedules_do_not_change_a_bit(model: onnx.ModelProto) -> None:
     for program in (*others, *_shrunk(quantized)):
         assert program.findings() == []
         _assert_equal(program.run(inputs[1], threads=2), expected)
+
+
+@settings(max_examples=6)
+@given(models((*SENSITIVE, norm_reduction, cum_sum, prelu, *FUNCTIONS), steps=2))
+def test_targets_do_not_change_a_bit(model: onnx.ModelProto) -> None:
+    inputs = random_inputs(model, 2)
+    quantized = quantize(model, inputs[:1])
+    expected = quantized.compile().run(inputs[1])
+    for target in target_names():
+        program = quantized.compile(target=target, ocm_bytes=1 << 14)
+        assert program.findings() == []
+        _assert_equal(program.run(inputs[1]), expected)
 
 
 @settings(max_examples=40)
