@@ -115,6 +115,15 @@ double teng_cycles(const Job& job, const Operand* v, const int32_t* params, cons
     case Opcode::Resize:
       // Linear: four elements make one.
       return count * (params[0] == 1 ? 4.0 : 1.0) * widest / t.teng_lanes;
+    case Opcode::GridSample: {
+      // A few f32 operations for each place, and four elements for each result if linear.
+      const double places = static_cast<double>(elements(v[1]));
+      return 4.0 * places / t.teng_f32_lanes +
+             count * (params[0] == 1 ? 4.0 : 1.0) * widest / t.teng_lanes;
+    }
+    case Opcode::RoiAlign:
+      // Four elements for each sample.
+      return count * 4.0 * params[2] * params[2] * widest / t.teng_lanes;
     default:
       return is_function(job, params) ? count / t.teng_f32_lanes : count * widest / t.teng_lanes;
   }

@@ -46,6 +46,16 @@ from pulsar2.dialects.quant.resize import (
     Rounding,
     RoundingAttr,
 )
+from pulsar2.dialects.quant.sampling import (
+    GridSampleOp,
+    RoiAlignOp,
+    RoiMode,
+    RoiModeAttr,
+    SampleMode,
+    SampleModeAttr,
+    SamplePadding,
+    SamplePaddingAttr,
+)
 from pulsar2.dialects.quant.types import (
     QuantizedType,
     UniformPerAxisType,
@@ -89,13 +99,25 @@ Quant = Dialect(
         LogSoftmaxOp,
         CumSumOp,
         NormOp,
+        GridSampleOp,
+        RoiAlignOp,
         ReshapeOp,
         TransposeOp,
         ConcatOp,
         PadOp,
         SliceOp,
     ],
-    [UniformType, UnaryFnAttr, ReduceKindAttr, CoordinatesAttr, RoundingAttr, NormKindAttr],
+    [
+        UniformType,
+        UnaryFnAttr,
+        ReduceKindAttr,
+        CoordinatesAttr,
+        RoundingAttr,
+        NormKindAttr,
+        SampleModeAttr,
+        SamplePaddingAttr,
+        RoiModeAttr,
+    ],
 )
 
 __all__ = [
@@ -110,6 +132,7 @@ __all__ = [
     "CumSumOp",
     "DCastOp",
     "DivOp",
+    "GridSampleOp",
     "LogSoftmaxOp",
     "MatMulOp",
     "MaxOp",
@@ -132,7 +155,11 @@ __all__ = [
     "ResizeLinearOp",
     "ResizeNearestOp",
     "ResizeOp",
+    "RoiAlignOp",
+    "RoiMode",
     "Rounding",
+    "SampleMode",
+    "SamplePadding",
     "SliceOp",
     "SoftmaxOp",
     "SubOp",

@@ -111,6 +111,24 @@ def _resize(views: Sequence[View], params: dict[str, int | float]) -> None:
                 _fail(f"{name}s {begin} to {begin + view.shape[dim]} are outside the {total}")
 
 
+def _grid_sample(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, grid, y = views
+    if not len(x.shape) == len(grid.shape) == len(y.shape) == 4 or x.shape[:2] != y.shape[:2]:
+        _fail("sampling works on x[N,C,H,W], grid[N,OH,OW,2] and y[N,C,OH,OW]")
+    if grid.shape != (y.shape[0], *y.shape[2:], 2):
+        _fail(f"the grid has shape {[y.shape[0], *y.shape[2:], 2]}, got {list(grid.shape)}")
+
+
+def _roi_align(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, rois, batch, y = views
+    if len(x.shape) != 4 or len(y.shape) != 4 or x.shape[1] != y.shape[1]:
+        _fail("regions are cut from x[N,C,H,W] to y[R,C,OH,OW]")
+    if rois.shape != (y.shape[0], 4) or batch.shape != (y.shape[0],):
+        _fail(f"{y.shape[0]} regions, rois {list(rois.shape)}, batch {list(batch.shape)}")
+    if batch.element is not ElementType.S32:
+        _fail("the images of regions are s32")
+
+
 def _reduce(views: Sequence[View], params: dict[str, int | float]) -> None:
     x, y = views
     mask = int(params["axes_mask"])
@@ -144,6 +162,8 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "unary": _same_shape,
     "pool": _pool,
     "resize": _resize,
+    "grid_sample": _grid_sample,
+    "roi_align": _roi_align,
     "reduce": _reduce,
     "softmax": _softmax,
     "convert": _same_shape,

@@ -137,6 +137,21 @@ def _resize(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
     return Tile(((n, c, in_rows, in_columns), out), tile)
 
 
+def _grid_sample(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    # The grid may point anywhere in the image.
+    n, c, rows, columns = out
+    x = (n, c, *whole(shapes[0][2:]))
+    return Tile((x, (n, rows, columns, (0, 2)), out), params)
+
+
+def _roi_align(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    # A region may lie anywhere in any image.
+    regions, channels = out[:2]
+    images, _, rows, columns = whole(shapes[0])
+    x = (images, channels, rows, columns)
+    return Tile((x, (regions, (0, 4)), (regions,), out), params)
+
+
 def _reduce(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
     mask = int(params["axes_mask"])
     x = tuple((0, n) if mask >> d & 1 else out[d] for d, n in enumerate(shapes[0]))
@@ -149,6 +164,8 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
     "lut": _lut,
     "pool": _pool,
     "resize": _resize,
+    "grid_sample": _grid_sample,
+    "roi_align": _roi_align,
     "reduce": _reduce,
     "copy": _pointwise,
     "fill": _pointwise,
@@ -175,6 +192,8 @@ def cut_steps(kernel: str, shapes: Sequence[Shape], params: ParamDict, output: i
         steps[1] = shapes[1][0] // int(params["group"])
     elif kernel in ("softmax", "log_softmax", "cum_sum"):
         steps[int(params["axis"])] = 0
+    elif kernel == "roi_align":
+        steps[2:] = [0, 0]
     elif kernel in ("reduce", "norm"):
         mask = int(params["axes_mask"])
         steps = [0 if mask >> d & 1 else 1 for d in range(len(out))]

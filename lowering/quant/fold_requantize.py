@@ -20,6 +20,7 @@ from pulsar2.dialects.quant import (
     ConvOp,
     ConvTransposeOp,
     CumSumOp,
+    GridSampleOp,
     LogSoftmaxOp,
     MatMulOp,
     NormalizeOp,
@@ -28,6 +29,7 @@ from pulsar2.dialects.quant import (
     ReduceOp,
     RequantizeOp,
     ResizeLinearOp,
+    RoiAlignOp,
     SoftmaxOp,
     UnaryOp,
     UniformType,
@@ -45,7 +47,7 @@ class QuantFoldRequantize(AxPass):
     """Lets the operation that computes a tensor give it the quantization that is asked of it.
 
     An operation that ends in a rounding of its own (a contraction, elementwise arithmetic, an
-    average, Softmax, linear resizing) can round to any quantization, so where a requantization
+    average, Softmax, interpolation) can round to any quantization, so where a requantization
     alone uses its result, that is its result type, and a clamp moves to the new integers. This
     rounds once instead of twice: the numbers are at least as near to the float ones, but not the
     same bits.
@@ -82,6 +84,8 @@ _ROUNDING = (
     CumSumOp,
     NormOp,
     ResizeLinearOp,
+    GridSampleOp,
+    RoiAlignOp,
     QCastOp,
 )
 

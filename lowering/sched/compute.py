@@ -8,12 +8,11 @@ from xdsl.ir import Operation
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.types import (
-    shape_of,
     storage_dtype,
     uniform_of,
 )
-from pulsar2.lowering.analysis import resample
 from pulsar2.lowering.sched.contraction import CONTRACTIONS
+from pulsar2.lowering.sched.image import IMAGES
 from pulsar2.lowering.sched.operands import clamp_bounds as _clamp
 from pulsar2.lowering.sched.operands import param_of as _as_param
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view
@@ -31,19 +30,6 @@ ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
 POOL_MAX, POOL_AVG = 0, 1
 REDUCE_KINDS = ("mean", "sum", "max", "min", "l1", "l2", "sum_square", "log_sum_exp")
 NORM_KINDS = ("layer", "rms", "l1", "l2")
-RESIZE_COORDINATES: Mapping[quant.Coordinates, int] = {
-    quant.Coordinates.ASYMMETRIC: resample.ASYMMETRIC,
-    quant.Coordinates.HALF_PIXEL: resample.HALF_PIXEL,
-    quant.Coordinates.PYTORCH_HALF_PIXEL: resample.PYTORCH_HALF_PIXEL,
-    quant.Coordinates.ALIGN_CORNERS: resample.ALIGN_CORNERS,
-    quant.Coordinates.HALF_PIXEL_SYMMETRIC: resample.HALF_PIXEL_SYMMETRIC,
-}
-RESIZE_ROUNDINGS: Mapping[quant.Rounding, int] = {
-    quant.Rounding.FLOOR: resample.FLOOR,
-    quant.Rounding.CEIL: resample.CEIL,
-    quant.Rounding.ROUND_PREFER_FLOOR: resample.ROUND_PREFER_FLOOR,
-    quant.Rounding.ROUND_PREFER_CEIL: resample.ROUND_PREFER_CEIL,
-}
 
 
 def _lower_binary(op: Operation, builder: ProgramBuilder) -> None:
@@ -133,29 +119,6 @@ def _lower_pool(op: Operation, builder: ProgramBuilder) -> None:
     )
 
 
-def _lower_resize(op: Operation, builder: ProgramBuilder) -> None:
-    assert isinstance(op, quant.ResizeNearestOp | quant.ResizeLinearOp)
-    scales = op.scales or (0.0, 0.0)
-    nearest = isinstance(op, quant.ResizeNearestOp)
-    builder.layer(
-        "resize",
-        [builder.channels_last(op.x), builder.result(op.y)],
-        kind=resample.NEAREST if nearest else resample.LINEAR,
-        coordinates=RESIZE_COORDINATES[op.coordinates],
-        rounding=RESIZE_ROUNDINGS[op.rounding] if nearest else resample.FLOOR,
-        in_h=shape_of(op.x)[2],
-        in_w=shape_of(op.x)[3],
-        out_h=shape_of(op.y)[2],
-        out_w=shape_of(op.y)[3],
-        scale_h=float(scales[0]),
-        scale_w=float(scales[1]),
-        in_row=0,
-        in_column=0,
-        out_row=0,
-        out_column=0,
-    )
-
-
 def _lower_reduce(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.ReduceOp)
     x = builder.refs[op.x]
@@ -240,8 +203,7 @@ COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] =
     quant.NormalizeOp: _lower_normalize,
     quant.MaxPoolOp: _lower_pool,
     quant.AvgPoolOp: _lower_pool,
-    quant.ResizeNearestOp: _lower_resize,
-    quant.ResizeLinearOp: _lower_resize,
+    **IMAGES,
     quant.ReduceOp: _lower_reduce,
     quant.SoftmaxOp: _lower_softmax,
     quant.LogSoftmaxOp: _lower_softmax,

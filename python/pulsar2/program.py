@@ -144,6 +144,8 @@ _TABLE = (
         "kind coordinates rounding in_h in_w out_h out_w scale_h:f scale_w:f "
         "in_row in_column out_row out_column",
     ),
+    _op(129, "grid_sample", "x grid y", "kind padding align_corners"),
+    _op(130, "roi_align", "x rois batch y", "kind half_pixel samples scale:f"),
 )
 OPCODES: dict[str, Opcode] = {op.name: op for op in _TABLE}
 """The job table, by name."""

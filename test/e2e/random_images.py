@@ -1,4 +1,4 @@
-"""Random operators on images, as steps of `random_graphs`: resizing, transposed convolution."""
+"""Random operators on images, as steps of `random_graphs`."""
 
 from __future__ import annotations
 
@@ -80,4 +80,65 @@ def conv_transpose(sketch: Sketch) -> None:
         sketch.node("Relu", [y], sketch.live.pop(y))
 
 
-IMAGES: tuple[Callable[[Sketch], None], ...] = (resize, conv_transpose)
+def grid_sample(sketch: Sketch) -> None:
+    """GridSample at constant places, inside and outside the image."""
+    x = sketch.image()
+    if x is None:
+        return
+    batch, channels = sketch.live[x][:2]
+    size = (batch, sketch.integer(1, 9), sketch.integer(1, 9), 2)
+    grid = sketch.constant(sketch.rng.uniform(-1.6, 1.6, size).astype(np.float32))
+    sketch.node(
+        "GridSample",
+        [x, grid],
+        (batch, channels, *size[1:3]),
+        mode=sketch.pick({"nearest", "bilinear"}),
+        padding_mode=sketch.pick({"zeros", "border", "reflection"}),
+        align_corners=sketch.integer(0, 1),
+    )
+
+
+def depth_space(sketch: Sketch) -> None:
+    """DepthToSpace of either mode, or SpaceToDepth."""
+    x = sketch.image()
+    if x is None:
+        return
+    batch, channels, height, width = sketch.live[x]
+    block = sketch.integer(1, 3)
+    if sketch.flag() and channels % block**2 == 0:
+        shape = (batch, channels // block**2, height * block, width * block)
+        mode = sketch.pick({"CRD", "DCR"})
+        sketch.node("DepthToSpace", [x], shape, blocksize=block, mode=mode)
+    elif height % block == width % block == 0:
+        shape = (batch, channels * block**2, height // block, width // block)
+        sketch.node("SpaceToDepth", [x], shape, blocksize=block)
+
+
+def roi_align(sketch: Sketch) -> None:
+    """RoiAlign of constant regions, some of them over the edge."""
+    x = sketch.image()
+    if x is None:
+        return
+    batch, channels, height, width = sketch.live[x]
+    count, scale = sketch.integer(1, 4), sketch.pick({0.5, 1.0})
+    corners = sketch.rng.uniform(-1, 1.2, (count, 2)) * (width, height)
+    extents = sketch.rng.uniform(1.5, 12, (count, 2))
+    rois = np.concatenate([corners, corners + extents], 1) / scale
+    images = sketch.constant(sketch.rng.integers(0, batch, count))
+    bins = (sketch.integer(1, 5), sketch.integer(1, 5))
+    sketch.node(
+        "RoiAlign",
+        [x, sketch.constant(rois.astype(np.float32)), images],
+        (count, channels, *bins),
+        mode=sketch.pick({"avg", "max"}),
+        output_height=bins[0],
+        output_width=bins[1],
+        sampling_ratio=sketch.integer(1, 3),
+        spatial_scale=scale,
+        coordinate_transformation_mode=sketch.pick({"half_pixel", "output_half_pixel"}),
+    )
+
+
+IMAGES: tuple[Callable[[Sketch], None], ...] = (
+    resize, conv_transpose, grid_sample, depth_space, roi_align,
+)  # fmt: skip

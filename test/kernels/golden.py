@@ -403,6 +403,115 @@ def resize(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     return v if kind == 0 else quantize(y, v.astype(F32), INT32_MIN, INT32_MAX)
 
 
+def mirrored(at: float, least: float, greatest: float) -> float:
+    """A position mirrored at both ends until it is inside."""
+    if least <= at <= greatest or greatest <= least:
+        return min(max(at, least), greatest)
+    distance = (at - greatest) if at > greatest else (least - at)
+    turns, rest = divmod(distance, greatest - least)
+    from_least = (turns % 2 == 0) == (at < least)
+    return least + rest if from_least else greatest - rest
+
+
+def sample_axis(
+    n: np.float32, size: int, kind: int, padding: int, align: int
+) -> list[tuple[int | None, np.float32]]:
+    """The elements (None is a zero) and their weights that a coordinate stands for."""
+    edges = (0.0, size - 1.0) if align else (-0.5, size - 0.5)
+    one, length = F32(1), F32(size)
+    at = (n + one) / F32(2) * (length - one) if align else ((n + one) * length - one) / F32(2)
+    at = np.rint(at) if kind == 0 else at
+    if not edges[0] <= at <= edges[1]:
+        if padding == 1:
+            at = F32(min(max(at, F32(0)), length - one))
+        elif padding == 2:
+            at = F32(mirrored(float(at), *edges))
+
+    def element(i: int) -> int | None:
+        if padding == 2:
+            i = int(mirrored(i, *edges))
+        if padding == 0:
+            return i if 0 <= i < size else None
+        return min(max(i, 0), size - 1)
+
+    if kind == 0:
+        return [(element(int(at)), F32(1))]
+    low = np.floor(at)
+    share = F32(at - low)
+    return [(element(int(low)), F32(1) - share), (element(int(low) + 1), share)]
+
+
+def grid_sample(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, grid, y = ops
+    image, places = dequantize(x), dequantize(grid)
+    v = np.zeros(y.array.shape, F32)
+    zero = np.zeros(v.shape[1], F32)
+    for n, i, j in np.ndindex(v.shape[0], *v.shape[2:]):
+        columns = sample_axis(places[n, i, j, 0], image.shape[3], *params)
+        rows = sample_axis(places[n, i, j, 1], image.shape[2], *params)
+        lines: list[Array] = []
+        for row, _ in rows:
+            terms = [
+                (zero if row is None or column is None else image[n, :, row, column]) * weight
+                for column, weight in columns
+            ]
+            lines.append(terms[0] if len(terms) == 1 else terms[0] + terms[1])
+        total = [line * weight for line, (_, weight) in zip(lines, rows, strict=True)]
+        v[n, :, i, j] = total[0] if len(total) == 1 else total[0] + total[1]
+    return quantize(y, v, INT32_MIN, INT32_MAX)
+
+
+def greater(a: Array, b: Array) -> Array:
+    """The greater one, the first of equals (zeros of either sign are equal)."""
+    return np.where(a < b, b, a)
+
+
+def roi_value(x: Array, h: np.float32, w: np.float32, kind: int) -> Array:
+    """A sample of x [C, H, W], f32 [C]."""
+    height, width = x.shape[1:]
+    if not (-1 <= h <= height and -1 <= w <= width):
+        return np.zeros(x.shape[0], F32)
+    pairs: list[list[tuple[int, np.float32]]] = []
+    for at, size in ((h, height), (w, width)):
+        place = max(at, F32(0))
+        low = min(int(place), size - 1)
+        share = F32(0) if low == size - 1 else place - F32(low)
+        pairs.append([(low, F32(1) - share), (min(low + 1, size - 1), share)])
+    terms = [a * b * x[:, i, j] for i, a in pairs[0] for j, b in pairs[1]]
+    if kind == 1:
+        return greater(greater(terms[0], terms[1]), greater(terms[2], terms[3]))
+    return terms[0] + terms[1] + terms[2] + terms[3]
+
+
+def roi_align(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    kind, half_pixel, samples, scale = params
+    x, rois, batch, y = ops
+    image, count = dequantize(x), F32(samples)
+    corners = dequantize(rois) * word_to_float(scale) - F32(0.5 if half_pixel else 0)
+    v = np.zeros(y.array.shape, F32)
+    bins = v.shape[2:]
+    for n, (left, top, right, bottom) in enumerate(corners):
+        sizes = [bottom - top, right - left]
+        if not half_pixel:
+            sizes = [max(s, F32(1)) for s in sizes]
+        steps = [s / F32(b) for s, b in zip(sizes, bins, strict=True)]
+        for row, column in np.ndindex(*bins):
+            values = [
+                roi_value(
+                    image[batch.array[n]],
+                    top + F32(row) * steps[0] + (F32(i) + F32(0.5)) * steps[0] / count,
+                    left + F32(column) * steps[1] + (F32(j) + F32(0.5)) * steps[1] / count,
+                    kind,
+                )
+                for i, j in itertools.product(range(samples), range(samples))
+            ]
+            total = values[0]
+            for value in values[1:]:
+                total = greater(total, value) if kind else total + value
+            v[n, :, row, column] = total if kind else total / F32(samples * samples)
+    return quantize(y, v, INT32_MIN, INT32_MAX)
+
+
 def grouped(x: Array, mask: int) -> Array:
     """[kept.., n]: the elements of each group along the axes of `mask`, in row-major order."""
     axes = [d for d in range(x.ndim) if mask >> d & 1]
@@ -591,7 +700,9 @@ GOLDEN: dict[str, Golden] = {
     "lut": lut,
     "unary": unary,
     "pool": pool,
+    "roi_align": roi_align,
     "reduce": reduce,
+    "grid_sample": grid_sample,
     "resize": resize,
     "softmax": softmax,
     "convert": convert,

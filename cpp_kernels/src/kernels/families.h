@@ -20,5 +20,7 @@ void run_norm(const KernelCall& call);
 void run_log_softmax(const KernelCall& call);
 void run_cum_sum(const KernelCall& call);
 void run_resize(const KernelCall& call);
+void run_grid_sample(const KernelCall& call);
+void run_roi_align(const KernelCall& call);
 
 }  // namespace pulsar2::kernels

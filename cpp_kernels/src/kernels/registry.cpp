@@ -13,6 +13,8 @@ constexpr int32_t count_of(const T (&)[N]) {
 constexpr OperandInfo kXy[] = {{"x"}, {"y", true}};
 constexpr OperandInfo kY[] = {{"y", true}};
 constexpr OperandInfo kAby[] = {{"a"}, {"b"}, {"y", true}};
+constexpr OperandInfo kGridSampleOperands[] = {{"x"}, {"grid"}, {"y", true}};
+constexpr OperandInfo kRoiAlignOperands[] = {{"x"}, {"rois"}, {"batch"}, {"y", true}};
 constexpr OperandInfo kLutOperands[] = {{"x"}, {"table"}, {"y", true}};
 constexpr OperandInfo kConvOperands[] = {
     {"x"}, {"w"}, {"y", true}, {"mult"}, {"bias", false, true}, {"w_zp", false, true}};
@@ -39,6 +41,8 @@ constexpr ParamInfo kResizeParams[] = {
     {"kind"},      {"coordinates"}, {"rounding"},      {"in_h"},          {"in_w"},
     {"out_h"},     {"out_w"},       {"scale_h", true}, {"scale_w", true}, {"in_row"},
     {"in_column"}, {"out_row"},     {"out_column"}};
+constexpr ParamInfo kGridSampleParams[] = {{"kind"}, {"padding"}, {"align_corners"}};
+constexpr ParamInfo kRoiAlignParams[] = {{"kind"}, {"half_pixel"}, {"samples"}, {"scale", true}};
 constexpr ParamInfo kClampParams[] = {{"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kNormParams[] = {{"kind"},     {"axes_mask"}, {"eps", true}, {"has_scale"},
                                      {"has_bias"}, {"clamp_lo"},  {"clamp_hi"}};
@@ -73,6 +77,10 @@ constexpr KernelEntry kEntries[] = {
     entry(Opcode::LogSoftmax, "log_softmax", kernels::run_log_softmax, kXy, kAxisParams),
     entry(Opcode::CumSum, "cum_sum", kernels::run_cum_sum, kXy, kCumSumParams),
     entry(Opcode::Resize, "resize", kernels::run_resize, kXy, kResizeParams),
+    entry(Opcode::GridSample, "grid_sample", kernels::run_grid_sample, kGridSampleOperands,
+          kGridSampleParams),
+    entry(Opcode::RoiAlign, "roi_align", kernels::run_roi_align, kRoiAlignOperands,
+          kRoiAlignParams),
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ from pulsar2.lowering.quant.rules.normalization import NORMALIZATION_RULES
 from pulsar2.lowering.quant.rules.pooling import POOLING_RULES
 from pulsar2.lowering.quant.rules.preprocess import PREPROCESS_RULES
 from pulsar2.lowering.quant.rules.resize import RESIZE_RULES
+from pulsar2.lowering.quant.rules.sampling import SAMPLING_RULES
 
 RULES: dict[str, Rule] = {
     op_type: rule
@@ -21,6 +22,7 @@ RULES: dict[str, Rule] = {
         *POOLING_RULES,
         *PREPROCESS_RULES,
         *RESIZE_RULES,
+        *SAMPLING_RULES,
     )
     for op_type in rule.op_types
 }

@@ -232,6 +232,20 @@ class ConvRule(Rule):
         )
 
 
+def _output_channels_first(weight: Weight, group: int) -> Weight:
+    """The weight [C, O / group, ..] of a ConvTranspose as [O, C / group, ..]."""
+    inputs, outputs, *kernel = shape_of_weight(weight)
+    if isinstance(weight, StoredConstant):
+        if group == 1:
+            return weight.transposed((1, 0, *range(2, 2 + len(kernel))))
+        if outputs == 1 and inputs == group:
+            return weight
+        # The scales belong to no axis of the result.
+        weight = float_weight(weight)
+    parts = weight.reshape(group, inputs // group, outputs, *kernel).swapaxes(1, 2)
+    return np.ascontiguousarray(parts.reshape(group * outputs, inputs // group, *kernel))
+
+
 class ConvTransposeRule(Rule):
     op_types = ("ConvTranspose",)
     fuses_activation = True
@@ -257,17 +271,12 @@ class ConvTransposeRule(Rule):
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         assert isinstance(op, ConvTranspose)
-        weight = constant_of(op.weight, to.weights)
-        bias = constant_of(op.bias, to.weights)
-        assert weight is not None
+        given = weight_of(op.weight, to.weights)
+        assert given is not None
         value = to.plan.result(op)
         x = to.factor(op.x)
-        inputs, outputs, *kernel = weight.shape
-        # ONNX's [C, O / group, ..] as [O, C / group, ..].
-        groups = weight.reshape(op.group, inputs // op.group, outputs, *kernel).swapaxes(1, 2)
-        weight = groups.reshape(op.group * outputs, inputs // op.group, *kernel)
-        bias = None if bias is None else bias.astype(np.float32)
-        w, b = quantized_weight(to, x, weight.astype(np.float32), bias, 0, node_name(op))
+        weight = _output_channels_first(given, op.group)
+        w, b = quantized_weight(to, x, weight, weight_of(op.bias, to.weights), 0, node_name(op))
         made = quant.ConvTransposeOp(
             x,
             w,

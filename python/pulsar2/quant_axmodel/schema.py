@@ -20,6 +20,7 @@ from pulsar2.dialects.quant.elementwise import UnaryFnAttr
 from pulsar2.dialects.quant.normalization import NormKindAttr
 from pulsar2.dialects.quant.reduction import ReduceKindAttr
 from pulsar2.dialects.quant.resize import CoordinatesAttr, RoundingAttr
+from pulsar2.dialects.quant.sampling import RoiModeAttr, SampleModeAttr, SamplePaddingAttr
 from pulsar2.dialects.quant.types import shape_of
 
 DOMAIN = "ax"
@@ -46,6 +47,8 @@ _PLAIN: dict[str, type[Operation]] = {
     "AxQuantizedResizeLinear": quant.ResizeLinearOp,
     "AxQuantizedLogSoftmax": quant.LogSoftmaxOp,
     "AxQuantizedCumSum": quant.CumSumOp,
+    "AxQuantizedGridSample": quant.GridSampleOp,
+    "AxQuantizedRoiAlign": quant.RoiAlignOp,
     "AxReshape": quant.ReshapeOp,
     "AxTranspose": quant.TransposeOp,
     "AxConcat": quant.ConcatOp,
@@ -126,7 +129,7 @@ def onnx_attributes(op: Operation) -> Iterator[AttributeProto]:
 def _value(attribute: Attribute) -> Any:
     if isinstance(attribute, UnitAttr):
         return 1
-    if isinstance(attribute, CoordinatesAttr | RoundingAttr):
+    if isinstance(attribute, _ENUM_TYPES):
         return attribute.data.value
     if isinstance(attribute, IntegerAttr):
         return attribute.value.data
@@ -137,11 +140,31 @@ def _value(attribute: Attribute) -> Any:
     raise TypeError(f"no ONNX attribute for {attribute}")
 
 
+_ENUM_TYPES = (
+    CoordinatesAttr,
+    RoundingAttr,
+    SampleModeAttr,
+    SamplePaddingAttr,
+    RoiModeAttr,
+)
 _ENUMS: Mapping[str, Callable[[str], Attribute]] = {
     "coordinates": lambda text: CoordinatesAttr(quant.Coordinates(text)),
     "rounding": lambda text: RoundingAttr(quant.Rounding(text)),
+    "roi_mode": lambda text: RoiModeAttr(quant.RoiMode(text)),
+    "mode": lambda text: SampleModeAttr(quant.SampleMode(text)),
+    "padding": lambda text: SamplePaddingAttr(quant.SamplePadding(text)),
 }
-_FLAGS = frozenset(("ceil_mode", "count_include_pad", "exclusive", "keepdims", "reverse"))
+_FLAGS = frozenset(
+    (
+        "align_corners",
+        "half_pixel",
+        "ceil_mode",
+        "count_include_pad",
+        "exclusive",
+        "keepdims",
+        "reverse",
+    )
+)
 
 
 def properties(node: NodeProto) -> dict[str, Attribute]:

@@ -26,6 +26,7 @@ from pulsar2.quant_export.movement import MOVEMENTS
 from pulsar2.quant_export.normalization import NORMALIZATIONS
 from pulsar2.quant_export.reduction import REDUCTIONS
 from pulsar2.quant_export.resize import RESIZINGS
+from pulsar2.quant_export.sampling import SAMPLINGS
 
 OPSET = 21
 """The first opset with 16-bit quantization."""
@@ -38,6 +39,7 @@ _EMIT: Emit = {
     **REDUCTIONS,
     **MOVEMENTS,
     **RESIZINGS,
+    **SAMPLINGS,
 }
 
 

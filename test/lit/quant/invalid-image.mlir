@@ -125,3 +125,75 @@ func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %w: tensor<2x2x1
   %0 = quant.conv_transpose %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 clamp [0, 3] : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x5xf32>
   func.return
 }
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %grid: tensor<1x5x3x2xf32>) {
+  // expected-error@+1 {{the result has shape [1, 2, 3, 5], expected [1, 2, 5, 3]}}
+  %0 = quant.grid_sample %x, %grid mode linear padding border : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<1x5x3x2xf32>) -> tensor<1x2x3x5xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %grid: tensor<1x5x3x3xf32>) {
+  // expected-error@+1 {{the grid has shape [1, OH, OW, 2], got [1, 5, 3, 3]}}
+  %0 = quant.grid_sample %x, %grid mode linear padding border : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<1x5x3x3xf32>) -> tensor<1x2x5x3xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4x4xf32>, %grid: tensor<1x5x3x2xf32>) {
+  // expected-error@+1 {{x and grid have 4 dimensions, got 3 and 4}}
+  %0 = quant.grid_sample %x, %grid mode linear padding border : (tensor<2x4x4xf32>, tensor<1x5x3x2xf32>) -> tensor<1x2x5x3xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x4xf32>) {
+  // expected-error@+1 {{the result has shape [3, 3, 1, 1], expected [3, 2, 1, 1]}}
+  %0 = quant.roi_align max %x, %rois samples 1 scale 1.0 : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x3x1x1xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x5xf32>) {
+  // expected-error@+1 {{rois have shape [R, 4], got [3, 5]}}
+  %0 = quant.roi_align max %x, %rois samples 1 scale 1.0 : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x5xf32>) -> tensor<3x2x1x1xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x4xf32>) {
+  // expected-error@+1 {{samples are 1 to 128, got 0}}
+  %0 = quant.roi_align max %x, %rois samples 0 scale 1.0 : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x2x1x1xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x4xf32>) {
+  // expected-error@+1 {{batch has 3 numbers, got 2}}
+  %0 = quant.roi_align max %x, %rois samples 1 scale 1.0 batch [0, 1] : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x2x1x1xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x4xf32>) {
+  // expected-error@+1 {{batch names images 0 to 1}}
+  %0 = quant.roi_align max %x, %rois samples 1 scale 1.0 batch [0, 1, 2] : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x2x1x1xf32>
+  func.return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x4xf32>) {
+  // expected-error@+1 {{x and the result have 4 dimensions, got 4 and 3}}
+  %0 = quant.roi_align max %x, %rois samples 1 scale 1.0 : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x2x1xf32>
+  func.return
+}

@@ -23,3 +23,21 @@ func.func @transposed(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>) {
   %1 = quant.conv_transpose %x, %w strides [2, 1] pads [0, 0, 0, 0] dilations [1, 3] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x2x!quant.uniform<i8:f32:0, {0.1, 0.2}>>) -> tensor<1x2x7x7xf32>
   func.return
 }
+
+// CHECK-LABEL: func.func @sampling
+func.func @sampling(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %grid: tensor<1x5x3x2xf32>) {
+  // CHECK: quant.grid_sample %x, %grid mode linear padding zeros align_corners : (tensor<{{.*}}>, tensor<1x5x3x2xf32>) -> tensor<1x2x5x3x!quant.uniform<i8:f32, 0.25>>
+  %0 = quant.grid_sample %x, %grid mode linear padding zeros align_corners : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<1x5x3x2xf32>) -> tensor<1x2x5x3x!quant.uniform<i8:f32, 0.25>>
+  // CHECK-NEXT: quant.grid_sample %x, %grid mode nearest padding reflection : ({{.*}}) -> tensor<1x2x5x3xf32>
+  %1 = quant.grid_sample %x, %grid mode nearest padding reflection : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<1x5x3x2xf32>) -> tensor<1x2x5x3xf32>
+  func.return
+}
+
+// CHECK-LABEL: func.func @regions
+func.func @regions(%x: tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, %rois: tensor<3x4xf32>) {
+  // CHECK: quant.roi_align avg %x, %rois samples 2 scale 2.500000e-01 half_pixel batch [0, 1, 1] : (tensor<{{.*}}>, tensor<3x4xf32>) -> tensor<3x2x7x5x!quant.uniform<i8:f32, 0.25>>
+  %0 = quant.roi_align avg %x, %rois samples 2 scale 0.25 half_pixel batch [0, 1, 1] : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x2x7x5x!quant.uniform<i8:f32, 0.25>>
+  // CHECK-NEXT: quant.roi_align max %x, %rois samples 1 scale 1.000000e+00 : ({{.*}}) -> tensor<3x2x1x1xf32>
+  %1 = quant.roi_align max %x, %rois samples 1 scale 1.0 : (tensor<2x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<3x4xf32>) -> tensor<3x2x1x1xf32>
+  func.return
+}

@@ -120,3 +120,19 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
   // expected-error@+1 {{rows 2 to 4 are outside the 3}}
   sched.layer "resize"(%x, %x) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>] <kind = 0, coordinates = 0, rounding = 0, in_h = 3, in_w = 2, out_h = 2, out_w = 2, scale_h = 0.0, scale_w = 0.0, in_row = 2, in_column = 0, out_row = 0, out_column = 0> : !sched.buffer, !sched.buffer
 }
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{the grid has shape [1, 2, 2, 2], got [1, 2, 1, 2]}}
+  sched.layer "grid_sample"(%x, %x, %x) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 2, 1, 2] : [4, 2, 2, 1]>, #sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>] <kind = 0, padding = 0, align_corners = 0> : !sched.buffer, !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{the images of regions are s32}}
+  sched.layer "roi_align"(%x, %x, %x, %x) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 4] : [4, 1]>, #sched.view<ui8 [1] : [1]>, #sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>] <kind = 0, half_pixel = 0, samples = 1, scale = 1.0> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+}

@@ -24,6 +24,8 @@ enum class Opcode : uint16_t {
   LogSoftmax = 65,
   CumSum = 66,
   Resize = 128,
+  GridSample = 129,
+  RoiAlign = 130,
 };
 
 /// One operand of an operation. Optional operands may be absent; a parameter says whether they are
