@@ -44,6 +44,7 @@ PASSES: dict[str, str] = {
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
     "quant-expand-qlinear": f"{_QUANT}.expand_qlinear:QuantExpandQlinear",
     "quant-assign-precision": f"{_QUANT}.assign_precision:QuantAssignPrecision",
+    "quant-place-operators": f"{_QUANT}.place_operators:QuantPlaceOperators",
     "convert-onnx-to-quant": f"{_QUANT}.convert_onnx_to_quant:ConvertOnnxToQuant",
     "quant-eliminate-casts": f"{_QUANT}.eliminate_casts:QuantEliminateCasts",
     "quant-fold-requantize": f"{_QUANT}.fold_requantize:QuantFoldRequantize",
@@ -133,6 +134,11 @@ PIPELINES: dict[str, Pipeline] = {
         ("quant-assign-precision{{layers={layers} highest={highest} floating={floating}}}",),
         {"layers": '""', "highest": "false", "floating": "false"},
     ),
+    "place": Pipeline(
+        "the operators of a float graph that go to the CPU are marked",
+        ("quant-place-operators{{target={target}}}",),
+        {"target": '""'},
+    ),
     "preprocess": Pipeline(
         "the inputs and outputs of a calibrated float graph become those at run time",
         (
@@ -166,7 +172,7 @@ PIPELINES: dict[str, Pipeline] = {
         ("quant-verify-types{{target={target}}}",),
         {"target": "AX650"},
     ),
-    "partition": Pipeline("a quantized graph to NPU subgraphs", ("quant-partition",)),
+    "partition": Pipeline("a quantized graph to NPU and CPU subgraphs", ("quant-partition",)),
     "schedule": Pipeline(
         "quantized subgraphs to scheduled programs",
         (

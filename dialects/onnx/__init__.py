@@ -13,6 +13,7 @@ from pulsar2.dialects.onnx import (
     control_flow,
     conv,
     custom,
+    domain,
     elementwise,
     layout,
     matmul,
@@ -32,6 +33,7 @@ _MODULES = (
     control_flow,
     conv,
     custom,
+    domain,
     elementwise,
     layout,
     matmul,
@@ -50,7 +52,7 @@ def _written_classes() -> dict[str, type[OnnxOp]]:
                 isinstance(value, type)
                 and issubclass(value, OnnxOp)
                 and value.__module__ == module.__name__
-                and value.name != OnnxOp.name
+                and value.name not in (OnnxOp.name, "")
             ):
                 found[value.name.removeprefix("onnx.")] = value
     return found

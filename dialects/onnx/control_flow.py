@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import IntegerType, LocationAttr
-from xdsl.ir import Block, Operation, OpTraits, Region, SSAValue
+from xdsl.ir import Block, BlockArgument, Operation, OpTraits, Region, SSAValue
 from xdsl.traits import IsTerminator, RecursiveMemoryEffect
 from xdsl.utils.exceptions import VerifyException
 
@@ -50,6 +50,35 @@ def _body(op: Operation, index: int) -> Block:
 def _expect(op: Operation, what: str, wanted: int, got: int) -> None:
     if wanted != got:
         raise VerifyException(f"{op.name} expects {wanted} {what}, got {got}")
+
+
+def used_values(op: Operation) -> list[SSAValue]:
+    """The values that `op` needs, each once: its operands, then what its regions use of those
+    around it."""
+    found = dict.fromkeys(op.operands)
+    for region in op.regions:
+        for inner in region.walk():
+            found.update((v, None) for v in inner.operands if not _is_within(v, op))
+    return list(found)
+
+
+def _is_within(value: SSAValue, op: Operation) -> bool:
+    """Whether a value is made inside a region of `op`."""
+    owner = value.owner
+    block = value.block if isinstance(value, BlockArgument) else None
+    at = block.parent_op() if block is not None else owner.parent_op()  # pyright: ignore
+    while at is not None and at is not op:
+        at = at.parent_op()
+    return at is op
+
+
+def user_in(block: Block, op: Operation) -> Operation:
+    """The operation of `block` that is `op` or holds it in a region."""
+    while op.parent_block() is not block:
+        parent = op.parent_op()
+        assert parent is not None
+        op = parent
+    return op
 
 
 class If(OnnxOp):

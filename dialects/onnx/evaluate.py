@@ -109,6 +109,28 @@ def _one_node_model(
 
 def runtime_types(op: Custom, weights: WeightStore) -> list[TypeProto | None]:
     """The result types of an operator that ONNX does not know, if ONNX Runtime does."""
+    try:
+        session = _session(_typed_model(op, weights))
+    except Exception:  # an operator that ONNX Runtime does not know either
+        return [None] * len(op.results)
+    found: dict[str, TypeProto] = {o.name: _declared_type(o) for o in session.get_outputs()}
+    return [found.get(f"o{i}") for i in range(len(op.results))]
+
+
+def runtime_refusal(op: OnnxOp, weights: WeightStore) -> str:
+    """Why ONNX Runtime does not run an operation without regions, or ''.
+
+    It says so of an operator, or of a type, that it has no kernel for.
+    """
+    try:
+        _session(_typed_model(op, weights))
+    except Exception as error:
+        return str(error).strip().splitlines()[0]
+    return ""
+
+
+def _typed_model(op: OnnxOp, weights: WeightStore) -> ModelProto:
+    """A model of `op` alone, that says no more of its results than which there are."""
     inputs = [
         None
         if isinstance(v.type, NoneType)
@@ -119,12 +141,7 @@ def runtime_types(op: Custom, weights: WeightStore) -> list[TypeProto | None]:
         ValueInfoProto(name="" if isinstance(r.type, NoneType) else f"o{i}")
         for i, r in enumerate(op.results)
     ]
-    try:
-        session = _session(_one_node_model(op, inputs, outputs, weights))
-    except Exception:  # an operator that ONNX Runtime does not know either
-        return [None] * len(outputs)
-    found: dict[str, TypeProto] = {o.name: _declared_type(o) for o in session.get_outputs()}
-    return [found.get(o.name) for o in outputs]
+    return _one_node_model(op, inputs, outputs, weights)
 
 
 def _declared_type(output: Any) -> TypeProto:

@@ -142,7 +142,9 @@ def is_deterministic(schema: OpSchema) -> bool:
     return not schema.non_deterministic  # pyright: ignore
 
 
-def _spec(schema: OpSchema) -> OpSpec:
+@cache
+def spec_of(schema: OpSchema) -> OpSpec:
+    """A schema as plain data."""
     return OpSpec(
         op_type=schema.name,
         domain=schema.domain,
@@ -173,7 +175,7 @@ def onnx_schema(op_type: str, version: int = IR_OPSET, domain: str = "") -> OpSc
 def op_spec(op_type: str, version: int = IR_OPSET, domain: str = "") -> OpSpec | None:
     """What ONNX says of `op_type` at an opset version, or None when it knows no such operator."""
     schema = onnx_schema(op_type, version, domain)
-    return None if schema is None else _spec(schema)
+    return None if schema is None else spec_of(schema)
 
 
 @cache

@@ -347,7 +347,7 @@ def _estimate(
         _largest_tile(layer, grid),
     )
     tiles = math.prod(grid)
-    channel_outer = _is_channel(layer, order[0])
+    channel_outer = bool(order) and _is_channel(layer, order[0])
     channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
     working_set, traffic, transfers, touched = 0, 0.0, channel_parts, 0
     for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):

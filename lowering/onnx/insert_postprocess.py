@@ -18,6 +18,7 @@ from pulsar2.dialects.onnx.types import shape_of
 from pulsar2.locations import name_location, node_name, output_names
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import update_signature
+from pulsar2.lowering.quant.placement import mark_along
 from pulsar2.lowering.quant.ranges import range_of, write_ranges
 from pulsar2.onnx_export import tensor_names
 from pulsar2.onnx_import import OUTPUT_NAMES
@@ -107,6 +108,8 @@ def _insert(ctx: AxContext, function: FuncOp, perms: dict[str, tuple[int, ...]])
         logger.info("postprocess tensor [{}]", name)
         logger.info("op: AxTranspose, {}", op.result.type)
         Rewriter.insert_op(made, InsertPoint.before(last))
+        if isinstance(value, OpResult):
+            mark_along(made, [value.op])
         last.operands[index] = op.result
         observed = range_of(value)
         if observed is not None:

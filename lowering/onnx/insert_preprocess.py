@@ -17,6 +17,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.attributes import AttributeValue
 from pulsar2.dialects.onnx.builder import OpBuilder
+from pulsar2.dialects.onnx.control_flow import user_in
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.preprocess import ColorMatrix, Normalize
 from pulsar2.dialects.onnx.types import element_type_of_dtype, static_shape_of, tensor_type
@@ -30,6 +31,7 @@ from pulsar2.lowering.onnx.runtime_input import (
     check_runtime_input,
     parse_runtime_input,
 )
+from pulsar2.lowering.quant.placement import mark_along
 from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
 from pulsar2.weights import AnyArray
 
@@ -264,6 +266,7 @@ class _Preprocess:
             Rewriter.insert_op(self._made, InsertPoint.before(first))
             for user, index in users:
                 user.operands[index] = value
+            mark_along(self._made, [user_in(block, user) for user, _ in users])
         update_signature(self._function)
         if annotate:
             write_ranges(self._function, self._ranges)

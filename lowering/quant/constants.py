@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from xdsl.ir import Block
+from xdsl.ir import Block, Operation
 
+from pulsar2.dialects.onnx.constant import Constant, NoValue
+from pulsar2.dialects.onnx.control_flow import used_values
 from pulsar2.dialects.quant import ConstantOp
+
+
+def is_constant_like(op: object) -> bool:
+    """Whether an operation of the NPU or the CPU only gives a constant (or nothing at all)."""
+    return isinstance(op, ConstantOp | Constant | NoValue)
 
 
 def sink_constants(block: Block) -> None:
@@ -12,13 +19,13 @@ def sink_constants(block: Block) -> None:
 
     So the order says nothing that a `quant_axmodel` would not say too. Unused constants go.
     """
-    constants = [op for op in block.ops if isinstance(op, ConstantOp)]
+    constants = [op for op in block.ops if is_constant_like(op)]
     for op in constants:
         op.detach()
     for op in list(block.ops):
-        for value in op.operands:
+        for value in used_values(op):
             owner = value.owner
-            if isinstance(owner, ConstantOp) and owner.parent is None:
+            if isinstance(owner, Operation) and is_constant_like(owner) and owner.parent is None:
                 block.insert_op_before(owner, op)
     for op in constants:
         if op.parent is None:

@@ -9,13 +9,18 @@ from xdsl.dialects.builtin import Float32Type, LocationAttr, TensorType, f32
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from pulsar2.dialects import quant
-from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx import OnnxOp, op_class
+from pulsar2.dialects.onnx.constant import Constant, NoValue
+from pulsar2.dialects.onnx.control_flow import used_values
 from pulsar2.dialects.onnx.elementwise import Clip, Relu
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of
 from pulsar2.locations import name_location, node_name, tensor_name
 from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number
+from pulsar2.lowering.quant.placement import mark_cpu
 from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
-from pulsar2.lowering.quant.rules.base import constant_of, is_constant
+from pulsar2.lowering.quant.ranges import RANGES
+from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_constant_op, is_float
+from pulsar2.lowering.quant.support import Refusal
 from pulsar2.weights import AnyArray, WeightStore
 
 
@@ -47,6 +52,7 @@ class Conversion:
         self.refines_scales = refines_scales
         self._renamed = renamed or {}
         self._bound: dict[SSAValue, SSAValue] = {}
+        self._plain: dict[SSAValue, SSAValue] = {}
         self._cast: dict[tuple[SSAValue, Attribute], SSAValue] = {}
 
     def bind(self, value: SSAValue, new: SSAValue) -> None:
@@ -79,6 +85,44 @@ class Conversion:
         op.location = location
         self.block.add_op(op)
         return op.results[0]
+
+    def keep(self, op: OnnxOp) -> None:
+        """Puts `op`, which runs on the CPU, into the new block as it is.
+
+        It takes f32 tensors as f32, and constants as they are.
+        """
+        forms = {value: self.plain(value) for value in used_values(op)}
+        kept = op.clone(dict(forms))
+        kept.attributes.pop(RANGES, None)
+        self.block.add_op(kept)
+        for value, new in zip(op.results, kept.results, strict=True):
+            new.name_hint = value.name_hint
+            self.bind(value, new)
+
+    def plain(self, value: SSAValue) -> SSAValue:
+        """A tensor or constant as the float graph has it."""
+        owner = value.owner
+        if is_constant_op(owner):
+            if value not in self._plain:
+                self._plain[value] = self._copy_constant(value)
+            return self._plain[value]
+        bound = self._bound[value]
+        if bound.type == value.type or not is_float(value):
+            return bound
+        return self.cast(bound, f32, tensor_name(value))
+
+    def _copy_constant(self, value: SSAValue) -> SSAValue:
+        """An `onnx` constant of what `value` is; nothing where it stands for nothing."""
+        owner = value.owner
+        assert isinstance(owner, OnnxOp)
+        if isinstance(owner, Constant | NoValue):
+            copy = owner.clone()
+        else:
+            array = constant_of(value, self.weights)
+            assert array is not None
+            copy = Constant.of(array, self.weights, owner.location)
+        self.block.add_op(copy)
+        return copy.results[0]
 
     def finish(self, op: OnnxOp, made: Operation, value: SSAValue | None = None) -> None:
         """Adds the operation that computes `value` (by default the result) for `op`.
@@ -185,19 +229,28 @@ class Conversion:
         clamp = quantize_number(low, type_), quantize_number(high, type_)
         return None if clamp == type_.bounds else clamp
 
-    def output(self, value: SSAValue) -> SSAValue:
-        """A tensor that the graph gives out; a constant as it is."""
-        if is_constant(value):
-            return self.operand_as(value, f32)
-        return self.operand_as(value, self.plan.element_type(value))
-
     def outputs(self, values: Sequence[SSAValue], names: Sequence[str]) -> list[SSAValue]:
-        """The graph's outputs as FP32, dequantized by `<name>_DequantizeLinear` where need be."""
+        """The graph's outputs as FP32, dequantized by `<name>_DequantizeLinear` where need be.
+
+        Those of other types are what they are in the float graph. A constant is given out by an
+        Identity on the CPU.
+        """
         results: list[SSAValue] = []
         for value, name in zip(values, names, strict=True):
-            bound = self.output(value)
-            if not isinstance(element_type(bound), Float32Type):
+            if is_constant(value):
+                results.append(self._constant_output(value, name))
+                continue
+            bound = self.bound(value)
+            if is_float(value) and bound.type != value.type:
                 made = quant.DCastOp(bound, TensorType(f32, shape_of(bound)))
                 bound = self.emit(made, name_location(f"{name}_DequantizeLinear", [name]))
             results.append(bound)
         return results
+
+    def _constant_output(self, value: SSAValue, name: str) -> SSAValue:
+        cls = op_class("Identity")
+        assert cls is not None
+        made = cls([self.plain(value)], [value.type], location=name_location(name, [name]))
+        mark_cpu(made, Refusal("neighbour", "it gives out a constant"))
+        self.block.add_op(made)
+        return made.result

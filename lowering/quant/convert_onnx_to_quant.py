@@ -26,6 +26,7 @@ from pulsar2.locations import tensor_name
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.constants import sink_constants
 from pulsar2.lowering.quant.conversion import Conversion
+from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGE
 from pulsar2.lowering.quant.rules.base import is_constant_op, is_float
@@ -41,11 +42,14 @@ class ConvertOnnxToQuant(AxPass):
     or Clip that alone uses a Conv, Gemm, MatMul, Add, Sub, Mul or Div becomes that operator's
     clamp. Tensors whose data only moves (Reshape, Transpose, Concat, MaxPool, Pad, Slice, ..) share
     one quantization. Float inputs are quantized by `quant.qcast`; an integer input behind a
-    DequantizeLinear is used as it is; outputs stay FP32 through `quant.dcast`.
+    DequantizeLinear is used as it is; outputs stay FP32 through `quant.dcast`. An operation that is
+    marked with `quant.cpu` stays what it is, on f32 tensors and those of its other types; what it
+    computes is quantized where an operation of the NPU uses it.
 
     Needs: `onnx` operations of static shapes, and an observed range (`quant.ranges` on an
     operation, `quant.range` of an argument) wherever a tensor is computed. Leaves: no `onnx`
-    operation. Operators without a quantized form are all reported, with their nodes, in one error.
+    operation but those that are marked, and their constants. Other operators without a quantized
+    form are all reported, with their nodes, in one error.
 
     A tensor has the most precise data type that an operator reading it has, or, as an output of the
     graph, that of the operator that computes it; what reads a wider one than it has itself reads it
@@ -103,7 +107,11 @@ class ConvertOnnxToQuant(AxPass):
             to.bind(before, after)
         for op in old.ops:
             if isinstance(op, OnnxOp):
-                if not is_constant_op(op) and not plan.is_absorbed(op):
+                if is_constant_op(op) or plan.is_absorbed(op):
+                    continue
+                if is_on_cpu(op):
+                    to.keep(op)
+                else:
                     to.op = op
                     plan.rule(op).convert(op, to)
             elif op is not terminator:
@@ -128,7 +136,8 @@ def _argument_type(argument: BlockArgument, plan: QuantPlan) -> Attribute:
     """The type of an argument: an integer one that is dequantized has that quantization."""
     if is_float(argument):
         return argument.type
-    fixed = next((fixed_type(u.operation, plan.weights) for u in argument.uses), None)
+    users = [u.operation for u in argument.uses if not is_on_cpu(u.operation)]
+    fixed = next((fixed_type(user, plan.weights) for user in users), None)
     return argument.type if fixed is None else TensorType(fixed, shape_of(argument))
 
 

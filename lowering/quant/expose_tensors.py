@@ -10,11 +10,12 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.quant import ConstantOp, DCastOp
+from pulsar2.dialects.quant import DCastOp
 from pulsar2.dialects.quant.types import shape_of, uniform_of
 from pulsar2.locations import name_location, tensor_name
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import update_signature
+from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.onnx_export import tensor_names
 from pulsar2.onnx_import import OUTPUT_NAMES
 
@@ -24,8 +25,8 @@ class QuantExposeTensors(AxPass):
     """Returns every tensor that `@main` computes, as f32, behind what it returns already.
 
     The new outputs have the names of their tensors; those without a name, and those of a name that
-    is taken, are left out. What computes them stays as it is, so a program that is compiled from
-    the outcome shows what the original computes on the way.
+    is taken, are left out, and so is what is no tensor. What computes them stays as it is, so a
+    program that is compiled from the outcome shows what the original computes on the way.
 
     Needs: `quant` operations, before `quant-partition`.
 
@@ -59,10 +60,12 @@ def _expose(function: FuncOp) -> None:
     returned = list(last.operands)
     taken = {*names, *(tensor_name(argument) for argument in function.args)}
     for op in list(block.ops):
-        if isinstance(op, ConstantOp):
+        if is_constant_like(op):
             continue
         for result in op.results:
             name = tensor_name(result)
+            if not isinstance(result.type, TensorType):
+                continue  # a sequence, or of a rank that is not known
             if name and name not in taken and result not in returned:
                 taken.add(name)
                 names.append(name)

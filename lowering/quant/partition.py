@@ -1,4 +1,4 @@
-"""`quant-partition`: what the NPU runs moves into functions of its own."""
+"""`quant-partition`: what the NPU runs, and what the CPU runs, moves into functions of its own."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.quant import ConstantOp
-from pulsar2.locations import name_location, tensor_name
+from pulsar2.dialects.onnx.control_flow import used_values, user_in
+from pulsar2.locations import name_location, node_name, output_names, tensor_name
+from pulsar2.lowering.analysis.batches import assign_batches
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.quant.constants import is_constant_like
+
+DEVICE = "ax.device"
+"""Attribute of a function that is a subgraph: which machine runs it."""
+NPU, CPU = "NPU", "CPU"
 
 
 @dataclass(frozen=True)
 class QuantPartition(AxPass):
-    """Outlines the `quant` operations of `@main` into private functions, one per NPU subgraph.
+    """Outlines the operations of `@main` into private functions, one per subgraph.
 
-    Operations of another dialect stay in `@main`. Each operation gets the least level that is at
-    least that of every operation it depends on, and one more than that of one of the other kind;
-    the `quant` operations of one level are one subgraph, so no subgraph depends on itself through
-    another operation. A constant goes to every subgraph that uses it.
+    The `quant` operations, casts included, are the NPU's, all others the CPU's. Subgraphs run one
+    after the other, and there are as few as can be: all that is ready of one machine, then all of
+    the other, and so on, beginning with the machine that makes fewer of it. So no subgraph depends
+    on itself through another. A constant goes to every subgraph that uses it.
 
-    Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_npu_1`
-    and so on in `@main`; these functions carry the names of their inputs and outputs.
+    Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_cpu_0`
+    and so on in `@main`, in the order in which they run; these functions carry the names of their
+    inputs and outputs, and `ax.device`. Every tensor has a name of its own.
 
     ```
     func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
@@ -50,98 +57,128 @@ class QuantPartition(AxPass):
                 partition(module, op)
 
 
+def device_of(func: FuncOp) -> str:
+    """The machine that runs a function: NPU unless the function says otherwise."""
+    found = func.attributes.get(DEVICE)
+    return found.data if isinstance(found, StringAttr) else NPU
+
+
 def partition(module: ModuleOp, main: FuncOp) -> None:
-    """Outlines the NPU subgraphs of `main` behind it in `module`."""
+    """Outlines the subgraphs of `main` behind it in `module`."""
     block = main.body.block
     terminator = block.last_op
     assert isinstance(terminator, ReturnOp)
-    levels = _levels(block)
+    _name_tensors(block)
     last: Operation = main
-    after: list[Operation] = []
-    for index, level in enumerate(sorted({v for op, v in levels.items() if _is_npu(op)})):
-        ops = [op for op in block.ops if levels.get(op) == level and _is_npu(op)]
-        func, call = _outline(f"subgraph_npu_{index}", ops)
+    counts = {NPU: 0, CPU: 0}
+    for ops in _batches(block):
+        device = _device(ops[0])
+        name = f"subgraph_{device.lower()}_{counts[device]}"
+        counts[device] += 1
+        func, call = _outline(name, device, ops)
         block.insert_op_before(call, terminator)
-        levels[call] = level
         module.body.block.insert_op_after(func, last)
         last = func
     for op in list(block.ops):
-        if isinstance(op, ConstantOp) and op.result.first_use is None:
+        if is_constant_like(op) and not op.results[0].uses:
             op.detach()
             op.erase()
-        elif op in levels and not isinstance(op, ConstantOp):
-            after.append(op)
-    # Calls stand at the end so far, and what needs their results before them.
-    for op in sorted(after, key=lambda o: levels[o]):
-        op.detach()
-        block.insert_op_before(op, terminator)
 
 
-def _is_npu(op: Operation) -> bool:
-    return op.name.startswith("quant.") and not isinstance(op, ConstantOp)
-
-
-def _levels(block: Block) -> dict[Operation, int]:
-    """The level of each operation but constants and the terminator; see the pass."""
-    levels: dict[Operation, int] = {}
+def _name_tensors(block: Block) -> None:
+    """Gives each tensor that has none, or one that is taken, a name: subgraphs meet by names."""
+    taken = {tensor_name(a) for a in block.args}
     for op in block.ops:
-        if isinstance(op, ConstantOp | ReturnOp):
+        if is_constant_like(op) or not op.results:
             continue
-        level = 0
-        for value in op.operands:
-            producer = value.owner
-            if isinstance(producer, Operation) and producer in levels:
-                level = max(level, levels[producer] + (_is_npu(producer) != _is_npu(op)))
-        levels[op] = level
-    return levels
+        names: list[str] = []
+        for index, result in enumerate(op.results):
+            wanted = tensor_name(result) or f"{node_name(op) or op.name}_output_{index}"
+            name, count = wanted, 0
+            while name in taken:
+                count += 1
+                name = f"{wanted}_{count}"
+            taken.add(name)
+            names.append(name)
+        if tuple(names) != output_names(op):
+            op.location = name_location(node_name(op), names)
 
 
-def _outline(name: str, ops: Sequence[Operation]) -> tuple[FuncOp, CallOp]:
+def _device(op: Operation) -> str:
+    return NPU if op.name.startswith("quant.") else CPU
+
+
+def _batches(block: Block) -> list[list[Operation]]:
+    """The operations of each subgraph, in the order in which subgraphs run."""
+    ops = [op for op in block.ops if not is_constant_like(op) and not isinstance(op, ReturnOp)]
+    numbers: dict[object, int] = {op: i for i, op in enumerate(ops)}
+    needs = [[numbers[v.owner] for v in used_values(op) if v.owner in numbers] for op in ops]
+    assigned = assign_batches([int(_device(op) == CPU) for op in ops], needs)
+    batches: list[list[Operation]] = [[] for _ in range(max(assigned, default=-1) + 1)]
+    for op, batch in zip(ops, assigned, strict=True):
+        batches[batch].append(op)
+    return batches
+
+
+def _outline(name: str, device: str, ops: Sequence[Operation]) -> tuple[FuncOp, CallOp]:
     """The function of `ops`, and the call that takes their place (not yet in the block)."""
     inside = set(ops)
-    inputs: list[SSAValue] = []
-    constants: list[ConstantOp] = []
+    home = ops[0].parent_block()
+    assert home is not None
+    inputs: dict[SSAValue, None] = {}
+    constants: dict[Operation, None] = {}
     for op in ops:
-        for value in op.operands:
-            if isinstance(value.owner, ConstantOp):
-                if value.owner not in constants:
-                    constants.append(value.owner)
-            elif value.owner not in inside and value not in inputs:
-                inputs.append(value)
+        for value in used_values(op):
+            owner = value.owner
+            if isinstance(owner, Operation) and is_constant_like(owner):
+                constants[owner] = None
+            elif owner not in inside:
+                inputs[value] = None
     outputs = [
         result
         for op in ops
         for result in op.results
-        if any(use.operation not in inside for use in result.uses)
+        if any(user_in(home, use.operation) not in inside for use in result.uses)
     ]
-    call = CallOp(name, inputs, [v.type for v in outputs])
+    call = CallOp(name, list(inputs), [v.type for v in outputs])
     names = [tensor_name(v) for v in inputs], [tensor_name(v) for v in outputs]
     call.location = name_location(name, names[1])
     block = Block(arg_types=[v.type for v in inputs])
     for value, argument in zip(inputs, block.args, strict=True):
         argument.location = name_location(tensor_name(value))
         argument.name_hint = value.name_hint
-        value.replace_uses_with_if(argument, lambda use: use.operation in inside)
+        _replace(value, argument, home, inside, within=True)
     for constant in constants:
         copy = constant.clone()
         block.add_op(copy)
-        constant.result.replace_uses_with_if(copy.result, lambda use: use.operation in inside)
+        copy.results[0].name_hint = constant.results[0].name_hint
+        _replace(constant.results[0], copy.results[0], home, inside, within=True)
     for value, result in zip(outputs, call.results, strict=True):
         result.name_hint = value.name_hint
-        value.replace_uses_with_if(result, lambda use: use.operation not in inside)
+        _replace(value, result, home, inside, within=False)
     for op in ops:
         op.detach()
         block.add_op(op)
     returned = ReturnOp(*outputs)
     returned.location = name_location(name)
     block.add_op(returned)
-    func = FuncOp(
-        name,
-        ([v.type for v in inputs], [v.type for v in outputs]),
-        Region(block),
-        "private",
-    )
+    types = [v.type for v in inputs], [v.type for v in outputs]
+    func = FuncOp(name, types, Region(block), "private")
     func.location = name_location(name)
+    func.attributes[DEVICE] = StringAttr(device)
     func.attributes["ax.input_names"] = ArrayAttr([StringAttr(n) for n in names[0]])
     func.attributes["ax.output_names"] = ArrayAttr([StringAttr(n) for n in names[1]])
     return func, call
+
+
+def _replace(
+    old: SSAValue, new: SSAValue, home: Block, inside: set[Operation], *, within: bool
+) -> None:
+    """Puts `new` where the operations `inside` use `old`, or, not `within`, where others do."""
+    old.replace_uses_with_if(
+        new,
+        lambda use: (
+            use.operation.parent_block() is not None
+            and (user_in(home, use.operation) in inside) == within
+        ),
+    )

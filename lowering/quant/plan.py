@@ -17,6 +17,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError
 from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.control_flow import user_in
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.elementwise import Add, Clip, Relu
 from pulsar2.dialects.onnx.matmul import MatMul
@@ -30,6 +31,7 @@ from pulsar2.lowering.quant.attributes import (
     text_attribute,
 )
 from pulsar2.lowering.quant.parameters import activation_type, constant_type
+from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.ranges import range_of
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.lowering.quant.rules.base import (
@@ -134,7 +136,7 @@ class QuantPlan:
             for group in self.groups()
             if group.fixed is None and self._needs_range(group)
             for value in group.sources
-            if not is_constant(value)
+            if not is_constant(value) and self._is_on_npu(value)
         ]
 
     def element_type(self, value: SSAValue) -> Attribute:
@@ -206,9 +208,12 @@ class QuantPlan:
         """Whether the group is quantized, or a sum of products reads it quantized."""
         if self._group_data_type(group) != "FP32":
             return True
-        readers = (use.operation for member in group.members for use in member.uses)
+        readers = (user for member in group.members for user in self._users(member))
         return any(
-            isinstance(op, OnnxOp) and self.rule(op).has_weights and self.op_data_type(op) != "FP32"
+            isinstance(op, OnnxOp)
+            and not is_on_cpu(op)
+            and self.rule(op).has_weights
+            and self.op_data_type(op) != "FP32"
             for op in readers
         )
 
@@ -232,12 +237,29 @@ class QuantPlan:
         errors.raise_if_any()
         return low, high
 
+    def _is_on_npu(self, value: SSAValue) -> bool:
+        """Whether the quantized graph has the numbers of `value` quantized.
+
+        What an operator on the CPU computes, or what is given to the graph, stays f32 unless an
+        operator of the NPU uses it.
+        """
+        if isinstance(value.owner, OnnxOp) and not is_on_cpu(value.owner):
+            return True
+        return any(
+            not isinstance(user, ReturnOp) and not is_on_cpu(user) for user in self._users(value)
+        )
+
+    def _users(self, value: SSAValue) -> list[Operation]:
+        """The operations of the function's block that use a tensor, also in their regions."""
+        return [user_in(self.func.body.block, use.operation) for use in value.uses]
+
     def _group_data_type(self, group: Group) -> str:
         """The data type of a group's tensors.
 
         It is what a computing operator has for its output; else the most precise that a reader asks
         for, so that one tensor serves all who can read it as it is, and no reader gets less than it
-        asks for; else, of outputs of the graph, what the computing operators themselves have.
+        asks for; else, of outputs of the graph and what the CPU reads, what the computing operators
+        themselves have. What the CPU computes has the data type of its readers.
         Operators that only move data ask for something only where they were configured.
         """
         if id(group) not in self._data_types:
@@ -248,7 +270,7 @@ class QuantPlan:
         computing = [
             self._absorbed.get(v.owner, v.owner)
             for v in group.sources
-            if isinstance(v.owner, Operation) and not is_constant(v)
+            if isinstance(v.owner, Operation) and not is_constant(v) and not is_on_cpu(v.owner)
         ]
         given = [text_attribute(op, OUTPUT_DATA_TYPE) for op in computing]
         asked = [data_type for data_type in given if data_type is not None]
@@ -265,22 +287,23 @@ class QuantPlan:
                 configured = text_attribute(mover, DATA_TYPE)
                 if configured is not None:
                     yield configured
-            for use in member.uses:
-                reader = use.operation
-                if isinstance(reader, ReturnOp):
+            for reader in self._users(member):
+                if isinstance(reader, ReturnOp) or is_on_cpu(reader):
                     yield from (self.op_data_type(op) for op in computing)
                 elif isinstance(reader, OnnxOp) and not self._moves(reader, member):
                     yield self.op_data_type(reader)
 
     def _moves(self, op: OnnxOp, value: SSAValue) -> bool:
         """Whether `op` hands `value` on with the quantization that it has."""
-        return value in self.rule(op).shared(op)
+        return not is_on_cpu(op) and value in self.rule(op).shared(op)
 
     def _refuse_unsupported(self) -> None:
         errors: list[Diagnostic] = []
         unknown = False
         refused: set[Operation] = set()
         for op in self.ops():
+            if is_on_cpu(op):
+                continue
             kind = op.function if isinstance(op, Custom) else kind_of(op)
             where = f"node '{node_name(op)}' ({kind})"
             rule = RULES.get(kind_of(op))
@@ -334,7 +357,9 @@ class QuantPlan:
                 )
 
     def _fuse(self, op: OnnxOp) -> None:
-        if not self.fuses or op in self._absorbed or not self.rule(op).fuses_activation:
+        if not self.fuses or op in self._absorbed:
+            return
+        if is_on_cpu(op) or not self.rule(op).fuses_activation:
             return
         fusion = Fusion()
         last: OnnxOp = op
@@ -381,6 +406,9 @@ class QuantPlan:
         for op in self.ops():
             if op in self._absorbed:
                 continue
+            if is_on_cpu(op):
+                groups |= {r: Group([r], [r]) for r in op.results if is_float(r)}
+                continue
             rule = self.rule(op)
             first = self.result(op)
             results = [first, *op.results[1:]]
@@ -413,10 +441,11 @@ class QuantPlan:
         """
         found: set[UniformType | None] = set()
         for member in group.members:
-            for use in member.uses:
-                reader = use.operation
+            for reader in self._users(member):
                 if not isinstance(reader, OnnxOp) or not self._moves(reader, member):
-                    kind = reader.op_type if isinstance(reader, OnnxOp) else ""
+                    kind = ""
+                    if isinstance(reader, OnnxOp) and not is_on_cpu(reader):
+                        kind = reader.op_type
                     fixed = fixed_type(reader, self.weights) if kind == "QuantizeLinear" else None
                     found.add(fixed)
         return found.pop() if len(found) == 1 else None
@@ -450,7 +479,9 @@ def _only_user(op: OnnxOp) -> OnnxOp | None:
     if len(op.results) != 1 or not op.results[0].has_one_use():
         return None
     user = next(iter(op.results[0].uses)).operation
-    return None if isinstance(user, ReturnOp) or not isinstance(user, OnnxOp) else user
+    if not isinstance(user, OnnxOp) or user.parent is not op.parent or is_on_cpu(user):
+        return None
+    return user
 
 
 def is_activation(op: Relu | Clip, weights: WeightStore) -> bool:

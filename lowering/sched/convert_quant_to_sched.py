@@ -18,6 +18,7 @@ from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import location_name, place_of, tensor_name
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.quant.partition import NPU, device_of
 from pulsar2.lowering.sched.compute import COMPUTE
 from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, element_of
@@ -27,7 +28,7 @@ from pulsar2.weights import WeightStore
 
 @dataclass(frozen=True)
 class ConvertQuantToSched(AxPass):
-    """Turns each private function (an NPU subgraph) into a `sched.program` for one target.
+    """Turns each private function that is an NPU subgraph into a `sched.program` for one target.
 
     Tensors become buffers: activations of four dimensions lie channels-last, others row-major;
     inputs and outputs row-major, as the runtime hands them over. Transpose, slice and most reshapes
@@ -35,8 +36,8 @@ class ConvertQuantToSched(AxPass):
     place. Every computing operation becomes one `sched.layer`; 8-bit functions become tables.
 
     Needs: partitioned `quant` functions without unsupported operations. Leaves: programs whose
-    activation buffers lie in `any` space, uncut layers, and `ax.invoke` where functions were
-    called.
+    activation buffers lie in `any` space, uncut layers, and `ax.invoke` where these functions were
+    called; subgraphs of the CPU stay as they are.
 
     Options: `target`, `npu-mode`, and `ocm-bytes` to give less OCM than the mode has (0: all of
     it).
@@ -66,6 +67,8 @@ class ConvertQuantToSched(AxPass):
         load_dialect(ctx, "ax")
         for op in list(module.ops):
             if not isinstance(op, FuncOp) or op.sym_visibility is None or op.is_declaration:
+                continue
+            if device_of(op) != NPU:
                 continue
             block = lower_function(op, ctx.weights)
             program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block)

@@ -152,7 +152,7 @@ class ProgramBuilder:
 
     def param(self, array: AnyArray, scale: float = 1.0, zero_point: int = 0) -> Ref:
         """A constant of row-major bytes in the parameter segment."""
-        packed = np.ascontiguousarray(array)
+        packed = np.ascontiguousarray(array).reshape(array.shape)  # it makes scalars a list of one
         element = job_element_type(element_type_of(packed.dtype))
         handle = WeightAttr(
             StringAttr(self.weights.add(packed)),

@@ -110,7 +110,7 @@ def disassemble_model(model: CompiledModel, weights: WeightStore) -> ModuleOp:
     A program is named as its subgraph, with `_b<batch>` where the subgraph has several.
     """
     programs: list[Operation] = []
-    for subgraph in model.subgraphs:
+    for subgraph in model.npu_subgraphs:
         for each in subgraph.programs:
             name = (
                 subgraph.name if len(subgraph.programs) == 1 else f"{subgraph.name}_b{each.batch}"

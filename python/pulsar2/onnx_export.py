@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import onnx.helper
 from onnx import ModelProto
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
@@ -25,6 +25,7 @@ from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.frontend.emit import GraphExporter
 from pulsar2.locations import location_name
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
+from pulsar2.weights import WeightStore
 
 PRODUCER = "pulsar2"
 EXTERNAL_DATA_BYTES = 1 << 30
@@ -51,13 +52,33 @@ def export_onnx(module: ModuleOp, ctx: AxContext) -> ModelProto:
 
 def export_onnx_with_names(module: ModuleOp, ctx: AxContext) -> ExportedModel:
     """As `export_onnx`, with the name of each value: to find a tensor of the IR in the model."""
-    function = main_function(module)
+    return export_function(main_function(module), ctx.weights)
+
+
+def export_function(function: FuncOp, weights: WeightStore) -> ExportedModel:
+    """The model of one function of `onnx` operations; see `export_onnx`."""
     inputs = tensor_names(function, INPUT_NAMES, "input", len(function.body.block.args))
     outputs = tensor_names(
         function, OUTPUT_NAMES, "output", len(function.function_type.outputs.data)
     )
+    opsets = needed_opsets(function.body.walk())
+    exporter = GraphExporter(weights)
+    graph = exporter.export(
+        function.body.block, inputs, outputs, location_name(function.location) or "main"
+    )
+    model = onnx.helper.make_model(
+        graph,
+        producer_name=PRODUCER,
+        opset_imports=[onnx.helper.make_opsetid(d, v) for d, v in sorted(opsets.items())],
+        ir_version=ir_version_of(opsets[""]),
+    )
+    return ExportedModel(model, exporter.names)
+
+
+def needed_opsets(ops: Iterable[Operation]) -> dict[str, int]:
+    """The version of each domain that a model of these operations imports: the lowest that do."""
     opsets = {"": EXPORT_OPSET}
-    for op in function.body.walk():
+    for op in ops:
         if isinstance(op, Custom):
             known = opsets.setdefault(op.domain, op.version)
             if known != op.version:
@@ -66,17 +87,7 @@ def export_onnx_with_names(module: ModuleOp, ctx: AxContext) -> ExportedModel:
                 )
         elif isinstance(op, OnnxOp) and op.op_type and not isinstance(op, Constant):
             opsets[""] = max(opsets[""], lowest_opset(op))
-    exporter = GraphExporter(ctx.weights)
-    graph = exporter.export(
-        function.body.block, inputs, outputs, location_name(function.location) or "main"
-    )
-    model = onnx.helper.make_model(
-        graph,
-        producer_name=PRODUCER,
-        opset_imports=[onnx.helper.make_opsetid(d, v) for d, v in sorted(opsets.items())],
-        ir_version=IR_VERSION if opsets[""] <= EXPORT_OPSET else _ir_version(opsets[""]),
-    )
-    return ExportedModel(model, exporter.names)
+    return opsets
 
 
 def save_onnx(module: ModuleOp, ctx: AxContext, path: str | os.PathLike[str]) -> None:
@@ -116,8 +127,10 @@ def tensor_names(function: FuncOp, attribute: str, kind: str, count: int) -> lis
     return found
 
 
-def _ir_version(opset: int) -> int:
-    """The file format version that came with an opset."""
+def ir_version_of(opset: int) -> int:
+    """The file format version that came with an opset, and no older than what is written."""
+    if opset <= EXPORT_OPSET:
+        return IR_VERSION
     return max(
         IR_VERSION, onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)])
     )

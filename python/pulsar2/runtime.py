@@ -5,7 +5,7 @@
     session = InferenceSession("compiled.axmodel")
     (output,) = session.run(None, {session.get_inputs()[0].name: pictures})
 
-It runs on the bit-exact emulator of the virtual NPU.
+NPU subgraphs run on the bit-exact emulator of the virtual NPU, CPU subgraphs in ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pulsar2.axmodel import CompiledModel, NpuSubgraph, TensorInfo, decode_axmodel, read_axmodel
+from pulsar2.axmodel import (
+    CompiledModel,
+    CpuSubgraph,
+    NpuSubgraph,
+    TensorInfo,
+    decode_axmodel,
+    read_axmodel,
+)
+from pulsar2.cpu_subgraph import CpuRunner
 from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.emulator import Emulator
 from pulsar2.weights import AnyArray
 
 _PROVIDER = "EmulatorExecutionProvider"
 _ACCEPTED_PROVIDERS = (_PROVIDER, "AxEngineExecutionProvider", "AXCLRTExecutionProvider")
+
+_RUNTIME_NAMES = {"float32": "float", "float64": "double", "object": "string"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class NodeArg:
     @property
     def type(self) -> str:
         """The type as ONNX Runtime spells it, such as `tensor(float)`."""
-        return f"tensor({ {'float32': 'float', 'float64': 'double'}.get(self.dtype, self.dtype) })"
+        return f"tensor({_RUNTIME_NAMES.get(self.dtype, self.dtype)})"
 
 
 def get_available_providers() -> list[str]:
@@ -63,7 +73,8 @@ class InferenceSession:
     """A compiled model, ready to run.
 
     `path_or_bytes` is the file or its bytes. `providers` are accepted as pyaxengine takes them;
-    every one of them is the emulator here. `threads` does not change a result. Raises `UserError`
+    every one of them is the emulator here, with ONNX Runtime for CPU subgraphs. `threads` does not
+    change a result. Raises `UserError`
     when the model cannot be read.
     """
 
@@ -85,7 +96,7 @@ class InferenceSession:
         else:
             self._model = read_axmodel(path_or_bytes)
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._emulators: dict[tuple[str, int], Emulator] = {}
+        self._loaded: dict[tuple[str, int], Emulator | CpuRunner] = {}
 
     @property
     def model(self) -> CompiledModel:
@@ -128,11 +139,13 @@ class InferenceSession:
                 feeds[name] = _padded(part, missing) if missing else part
             values = self._run_batch(batch, feeds)
             for name in names:
-                parts[name].append(
-                    values[name][: taken * units[name]] if count != batch else values[name]
-                )
+                value = values[name]
+                parts[name].append(value if taken == batch else value[: taken * units[name]])
             done += taken
-        return [p[0] if len(p) == 1 else np.concatenate(p) for p in parts.values()]
+        return [
+            p[0] if len(p) == 1 else np.concatenate([np.atleast_1d(a) for a in p])
+            for p in parts.values()
+        ]
 
     def _unit(self, tensor: TensorInfo) -> int:
         """Length of a tensor's first dimension for one sample."""
@@ -157,7 +170,10 @@ class InferenceSession:
                 continue
             unit = self._unit(tensor)
             fits = array.ndim == len(tensor.shape) and array.shape[1:] == tensor.shape[1:]
-            if array.dtype != tensor.dtype or not fits or (array.ndim and array.shape[0] % unit):
+            if not unit and array.shape == tensor.shape and array.dtype == tensor.dtype:
+                continue  # it holds nothing, however many samples there are
+            wrong = array.dtype != tensor.dtype and not _are_texts(array, tensor)
+            if wrong or not fits or not unit or (array.ndim and array.shape[0] % unit):
                 shape = [f"{unit}*n" if unit > 1 else "n", *map(str, tensor.shape[1:])]
                 problems.error(
                     f"input '{name}' is {array.dtype}{list(array.shape)}",
@@ -166,6 +182,8 @@ class InferenceSession:
                 continue
             counts.add(array.shape[0] // unit if array.ndim else 1)
         problems.raise_if_any()
+        if not counts:
+            return self._model.batches[-1]
         if len(counts) != 1 or 0 in counts:
             raise UserError.of("the inputs do not all hold the same number of samples")
         return counts.pop()
@@ -174,15 +192,20 @@ class InferenceSession:
         values = dict(feeds)
         for subgraph in self._model.subgraphs:
             if subgraph.group == 0:
-                emulator = self._emulator(subgraph, batch)
-                values |= emulator.run({name: values[name] for name in subgraph.inputs})
+                runner = self._runner(subgraph, batch)
+                values |= runner.run({name: values[name] for name in subgraph.inputs})
         return values | {output: values[tensor] for output, tensor in self._model.aliases}
 
-    def _emulator(self, subgraph: NpuSubgraph, batch: int) -> Emulator:
+    def _runner(self, subgraph: NpuSubgraph | CpuSubgraph, batch: int) -> Emulator | CpuRunner:
+        """What runs a subgraph for a batch size, loaded once."""
         key = subgraph.name, batch
-        if key not in self._emulators:
-            self._emulators[key] = load_program(self._model, subgraph, batch, self._threads)
-        return self._emulators[key]
+        if key not in self._loaded:
+            if isinstance(subgraph, NpuSubgraph):
+                made = load_program(self._model, subgraph, batch, self._threads)
+            else:
+                made = CpuRunner(subgraph, batch, self._model.cpu_params, self._threads)
+            self._loaded[key] = made
+        return self._loaded[key]
 
 
 def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, threads: int) -> Emulator:
@@ -204,6 +227,10 @@ def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, thread
 
 def _node_arg(tensor: TensorInfo) -> NodeArg:
     return NodeArg(tensor.name, list(tensor.shape), tensor.dtype.name)
+
+
+def _are_texts(array: AnyArray, tensor: TensorInfo) -> bool:
+    return tensor.dtype.kind == "O" and array.dtype.kind in "OSU"
 
 
 def _unknown(problems: Diagnostics, kind: str, name: str, known: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from cases import Outcome, add, classifier, configuration, pictures, run, write_config
 from onnx import helper
@@ -240,13 +241,16 @@ def test_operators_that_are_not_supported(project: Path) -> None:
     refused(project, outcome, "foo_node", "Foo", "bar_node", "Bar")
 
 
-def test_supported_operators_are_named(project: Path) -> None:
+def test_operators_without_a_kernel_are_all_named(project: Path) -> None:
     nodes = [
         helper.make_node("Conv", ["input", "w", "b"], ["c"], "conv"),
-        helper.make_node("Det", ["c"], ["output"], "det_node"),
+        helper.make_node("Cast", ["c"], ["d"], "cast", to=onnx.TensorProto.BFLOAT16),
+        helper.make_node("Det", ["d"], ["e"], "first"),
+        helper.make_node("Sub", ["e", "e"], ["g"], "sub"),
+        helper.make_node("Cast", ["g"], ["output"], "back", to=1),
     ]
     classifier(project / "model.onnx", nodes=nodes)
-    refused(project, build(project), "det_node", "Det")
+    refused(project, build(project), "'first' (Det)", "'sub' (Sub)", "nor ONNX Runtime runs it")
 
 
 def test_statistics_that_do_not_fit_the_channels(project: Path) -> None:

@@ -134,6 +134,7 @@ def test_every_dumped_stage_continues_to_the_same_program(built: Path) -> None:
     assert stages == [
         "import",
         "optimize",
+        "place",
         "calibrate",
         "preprocess",
         "quantize",

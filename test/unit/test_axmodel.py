@@ -11,6 +11,7 @@ import pytest
 from onnx import helper
 
 from pulsar2.axmodel import (
+    UNKNOWN,
     BatchProgram,
     CompiledModel,
     NpuSubgraph,
@@ -51,7 +52,8 @@ def test_round_trip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.params, model().params)
     assert read.dyn_params.size == 0
     empty = np.zeros(0, np.uint8)
-    assert replace(read, params=empty, dyn_params=empty) == model(params=empty, dyn_params=empty)
+    bare = {"params": empty, "dyn_params": empty, "cpu_params": empty}
+    assert replace(read, **bare) == model(**bare)
     assert read.batches == (1,)
     assert [p.name for p in tmp_path.iterdir()] == ["compiled.axmodel"]
 
@@ -113,7 +115,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_another_version_is_named() -> None:
-    data = encode_axmodel(model()).replace(b'"format_version": 1', b'"format_version": 9')
+    data = encode_axmodel(model()).replace(b'"format_version": 2', b'"format_version": 9')
     with pytest.raises(UserError, match="version 9 of the compiled model's format is not known"):
         decode_axmodel(data)
 
@@ -124,7 +126,7 @@ def test_another_version_is_named() -> None:
         {"params": np.zeros(100, np.uint8)},
         {"outputs": (TensorInfo("nowhere", np.dtype(np.uint8), (1,)),)},
         {"inputs": (TensorInfo("other", np.dtype(np.uint8), (1,)),)},
-        {"inputs": (TensorInfo("input", np.dtype(np.uint8), (0,)),)},
+        {"inputs": (TensorInfo("input", np.dtype(np.uint8), (UNKNOWN,)),)},
         {
             "subgraphs": (
                 replace(model().subgraphs[0], programs=model().subgraphs[0].programs[::-1]),

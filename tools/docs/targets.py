@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pulsar2.lowering.quant.rules import RULES
-from pulsar2.targets import Target, load_target, target_names
+from pulsar2.targets import Target, listed_operators, load_target, target_names
+from pulsar2.targets.operators import Limit, common_facts, operator_aliases
 from pulsar2.tools.docs.markdown import first_paragraph, page, table
 
 _MIB = 1 << 20
@@ -32,24 +33,59 @@ def targets_page() -> str:
 
 
 def operators_page() -> str:
-    """Every ONNX operator that a chip or the quantizer knows."""
+    """Every ONNX operator that a chip or the quantizer knows: who runs it, within which limits."""
     targets = [load_target(name) for name in target_names()]
-    known = sorted({*RULES, *(op for t in targets for op in t.operators)})
-    rows = [
-        (
-            op,
-            _rule(op),
-            *("yes" if op in target.operators else "" for target in targets),
-        )
-        for op in known
-    ]
+    aliases = operator_aliases()
+    known = sorted({*RULES, *(aliases.get(op, op) for t in targets for op in t.operators)})
+    limits = [limit for target in targets for limit in target.limits]
     parts = [
-        "*Quantized* says how the quantizer converts the operator; an operator without a rule is "
-        "refused, with the names of its nodes. The other columns are the operator lists of the "
-        "target files.",
-        table(("operator", "quantized", *(t.name for t in targets)), rows),
+        "What the NPU of each chip runs. Any other operator of ONNX, and one beyond a limit or on "
+        "tensors of other types, runs on the CPU, where ONNX Runtime has it; the build says which, "
+        "and why.",
+        "*yes*: the chip's list has it, and the quantizer a rule for it. *beyond*: the rule is "
+        "enough, though the list has not this operator. *CPU*: the list has it, and the quantizer "
+        "has no rule yet. Empty: the chip has it not.",
+        table(
+            ("operator", *(t.name for t in targets), "how"),
+            [(op, *(_support(op, t) for t in targets), _rule(op)) for op in known],
+        ),
+        "## Limits",
+        "What the lists say of attributes. A limit that stands without what we do beyond it sends "
+        "the node to the CPU; the quantizer's rules may refuse more, and say what.",
+        table(
+            ("operator", "chips", "limit", "ours"),
+            [_limit_row(limit, targets) for limit in dict.fromkeys(limits)],
+        ),
+        "## Types",
+        "Tensors of f32 are quantized to the data types of the configuration (U8, S8, U16, S16) or "
+        "stay FP32; those of other types (integers, booleans, f64, ..) run where the rule of the "
+        "operator takes them, else on the CPU. A tensor whose shape is not fixed is the CPU's.",
+        "## Other names",
+        table(
+            ("name in the lists", "operator", "what it is"),
+            [(n, e["operator"], e["text"]) for n, e in common_facts()["aliases"].items()],
+        ),
+        "## Beyond the lists",
+        table(
+            ("chip", "operator", "why"),
+            [(t.name, op, why) for t in targets for op, why in sorted(t.beyond.items())],
+        ),
     ]
     return page("Operators", parts)
+
+
+def _support(op: str, target: Target) -> str:
+    if target.lacks(op):
+        return ""
+    if op not in RULES:
+        return "CPU"
+    return "yes" if op in listed_operators() and op not in target.beyond else "beyond"
+
+
+def _limit_row(limit: Limit, targets: Sequence[Target]) -> tuple[str, str, str, str]:
+    chips = [t.name for t in targets if limit in t.limits]
+    names = "all" if len(chips) == len(targets) else ", ".join(chips)
+    return ", ".join(limit.operators), names, limit.text, limit.ours
 
 
 def _mode_rows(target: Target) -> Iterator[tuple[str, ...]]:

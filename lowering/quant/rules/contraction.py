@@ -25,7 +25,7 @@ from pulsar2.lowering.quant.parameters import (
     weight_scales,
     widen_for_bias,
 )
-from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, shape_of
+from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float, shape_of
 from pulsar2.lowering.quant.stored import StoredConstant, stored_constant
 from pulsar2.weights import WeightStore
 
@@ -353,6 +353,8 @@ class MatMulRule(Rule):
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, MatMul)
+        if not is_float(op.a):
+            return "only f32 is supported"
         if min(len(shape_of(op.a)), len(shape_of(op.b))) < 2:
             return "a vector operand is not supported, only matrices and batches of them"
         return ""
@@ -383,6 +385,8 @@ class GemmRule(Rule):
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, Gemm)
+        if not is_float(op.a):
+            return "only f32 is supported"
         if not is_constant(op.b):
             return "B is computed, but only a constant B is supported"
         if op.c is not None and not is_constant(op.c):

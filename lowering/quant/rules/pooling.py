@@ -25,6 +25,8 @@ class PoolRule(Rule):
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, Pool)
+        if not is_float(op.x):
+            return "only f32 is supported"
         axes = len(shape_of(op.x)) - 2
         if axes not in (1, 2):
             return f"{axes} spatial axes, but 1 or 2 are supported"
@@ -137,6 +139,9 @@ def reduced_axes(op: OnnxOp, weights: WeightStore) -> tuple[int, ...]:
 
 class SoftmaxRule(Rule):
     op_types = ("Softmax", "LogSoftmax")
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        return "" if is_float(op.operands[0]) else "only f32 is supported"
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         axis = int(op.value_of("axis")) % len(shape_of(op.operands[0]))

@@ -61,6 +61,8 @@ def calibrate(
     values = plan.observed()
     if not len(dataset):
         raise UserError.of("the calibration data set has no sample")
+    if not values:
+        return CalibrationResult(0, 0)  # nothing is quantized
     exported = export_onnx_with_names(module, ctx)
     arguments = [v for v in values if isinstance(v, BlockArgument)]
     computed = [v for v in values if not isinstance(v, BlockArgument)]

@@ -34,6 +34,7 @@ from pulsar2.driver.inputs import (
     plan_inputs,
     stays_float,
 )
+from pulsar2.driver.placement import check_runtime, tell_placement, write_placement
 from pulsar2.driver.precision import (
     assign_precision,
     graph_names,
@@ -112,10 +113,13 @@ class _Build:
             if dump is not None:
                 dump.write("import", module, "")
             dataset: CalibrationDataset | tuple[()] = ()
-            if not quantized:
+            if quantized:
+                tell_placement(module, config.target_hardware)
+            else:
                 dataset = self._quantize(stages, plans)
             checked = module.clone() if config.compiler.check else None
             compiled = self._compile(stages)
+            write_placement(module, workspace.cpu_nodes)
             if config.compiler.npu_perf:
                 self._timed("traces", lambda: write_traces(compiled, workspace))
             if checked is not None:
@@ -188,6 +192,9 @@ class _Build:
         stages.run("optimize")
         _show_stage("Building onnx", stages, "optimize")
         self._timed("save", lambda: self._save_optimized(module))
+        stages.run("place", {"target": quoted(config.target_hardware)})
+        tell_placement(module, config.target_hardware)
+        check_runtime(module, self._ctx)
         if calibrated:
             print_quant_config(plans, workspace)
         print_layer_config(config)

@@ -56,6 +56,10 @@ def check_compiled(
     names = [o.name for o in session.get_outputs()]
     left_out = [re.compile(pattern) for pattern in config.check_tensor_black_list]
     compared = [n for n in names if not any(p.fullmatch(n) for p in left_out)]
+    if config.check == 2 and model.cpu_subgraphs:
+        # Two engines may round a float operator of the CPU differently.
+        logger.warning("check 2 compares as check 1 does, because the CPU runs a part of the model")
+        config = config.model_copy(update={"check": 1})
     problems = Diagnostics()
     for feed in feeds:
         expected = dict(zip(reference.output_names, reference.run(None, dict(feed)), strict=True))

@@ -7,6 +7,7 @@ import time
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 
+from pulsar2.axmodel import NpuSubgraph
 from pulsar2.console.progress import full_bar
 from pulsar2.driver.container import Compiled, compile_container
 from pulsar2.driver.figures import count_macs
@@ -40,7 +41,7 @@ def compile_quantized(
     stages.run("schedule", chosen, _show_pass)
     stages.run("emit", done=_show_pass)
     start = time.perf_counter()
-    compiled = compile_container(stages.module, stages.ctx, macs)
+    compiled = compile_container(stages.module, stages.ctx, macs, target=target, npu_mode=npu_mode)
     stages.seconds["assemble"] = time.perf_counter() - start
     _tell_programs(compiled)
     return compiled
@@ -56,9 +57,10 @@ def _show_pass(timing: PassTiming, module: ModuleOp) -> None:
 def _tell_programs(compiled: Compiled) -> None:
     """Logs what was assembled, in the words that users know."""
     for index, subgraph in enumerate(compiled.model.subgraphs):
-        logger.info("subgraph [{}], group: {}, type: GraphType.NPU", index, subgraph.group)
+        kind = "NPU" if isinstance(subgraph, NpuSubgraph) else "CPU"
+        logger.info("subgraph [{}], group: {}, type: GraphType.{}", index, subgraph.group, kind)
     logger.info("max_cycle = {:,}", compiled.estimate.cycles)
     for index, subgraph in enumerate(compiled.model.subgraphs):
-        for program in subgraph.programs:
-            logger.info("assemble model [{}] [{}] b{}", index, subgraph.name, program.batch)
+        for batch in subgraph.batches:
+            logger.info("assemble model [{}] [{}] b{}", index, subgraph.name, batch)
     logger.info("fuse {} subgraph(s)", len(compiled.model.subgraphs))

@@ -66,12 +66,14 @@ def print_results(
         ("float model", workspace.frontend / "optimized.onnx"),
         ("configuration", workspace.context),
         ("log", workspace.log),
+        *([("nodes on the CPU", workspace.cpu_nodes)] if model.cpu_subgraphs else []),
     ]
     rows = [
         ("compiled model", f"{workspace.compiled} ({size / _MIB:.2f} MiB)"),
         *((name, str(path)) for name, path in files if path.exists()),
         ("target", f"{model.target} {model.npu_mode}"),
-        ("latency estimate", f"{compiled.estimate.latency_us / 1e3:.3f} ms"),
+        *_subgraph_rows(compiled),
+        ("latency estimate", _latency(compiled)),
         ("cycles", f"{cycles:,} ({cycles / mhz / 1e3:.3f} ms at {mhz:g} MHz)"),
         ("macs", f"{int(model.figures['macs']):,}"),
         ("jobs", f"{int(model.figures['jobs']):,}"),
@@ -82,12 +84,27 @@ def print_results(
     print_summary("Build finished.", rows)
 
 
+def _subgraph_rows(compiled: Compiled) -> list[tuple[str, str]]:
+    """Which subgraphs there are, in the order in which they run, where the CPU runs some."""
+    if not compiled.model.cpu_subgraphs:
+        return []
+    return [("subgraphs", ", ".join(s.name for s in compiled.model.subgraphs))]
+
+
+def _latency(compiled: Compiled) -> str:
+    if not compiled.programs:
+        return "none: the CPU runs the whole model"
+    text = f"{compiled.estimate.latency_us / 1e3:.3f} ms"
+    count = len(compiled.model.cpu_subgraphs)
+    return f"{text} on the NPU; the time of {count} CPU subgraph(s) is not told" if count else text
+
+
 def write_traces(compiled: Compiled, workspace: Workspace) -> None:
     """The schedule of every program: trace.json for a timeline viewer, and a page by itself."""
     from pulsar2.timeline import Timeline, report_html, trace_json
 
     target = load_target(compiled.model.target)
-    for subgraph in compiled.model.subgraphs:
+    for subgraph in compiled.model.npu_subgraphs:
         for program in subgraph.programs:
             path = workspace.trace(subgraph.name, program.batch)
             timeline = Timeline.of(program.code, target.timing)

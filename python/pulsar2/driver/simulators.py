@@ -12,6 +12,7 @@ import onnx
 from onnx import helper
 
 from pulsar2.axmodel import TensorInfo
+from pulsar2.cpu_subgraph import first_line
 from pulsar2.diagnostics import UserError
 from pulsar2.runtime import InferenceSession
 from pulsar2.weights import AnyArray
@@ -65,7 +66,7 @@ class OnnxSimulator:
             )
         except Exception as error:
             raise UserError.of(
-                f"ONNX Runtime cannot load the model: {_first_line(error)}", path
+                f"ONNX Runtime cannot load the model: {first_line(error)}", path
             ) from None
         self._names: list[str] = [v.name for v in self._session.get_outputs()]
         self._path = path
@@ -74,7 +75,7 @@ class OnnxSimulator:
         try:
             values: list[Any] = self._session.run(None, dict(feeds))
         except Exception as error:
-            raise UserError.of(f"ONNX Runtime: {_first_line(error)}", self._path) from None
+            raise UserError.of(f"ONNX Runtime: {first_line(error)}", self._path) from None
         return {n: np.asarray(v) for n, v in zip(self._names, values, strict=True)}
 
 
@@ -123,7 +124,3 @@ def _with_all_outputs(model: onnx.ModelProto, path: str) -> onnx.ModelProto:
                 known.add(name)
                 copy.graph.output.append(onnx.ValueInfoProto(name=name))
     return copy
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -53,6 +53,9 @@ def read_tensors(folder: Path, tensors: Sequence[TensorInfo]) -> dict[str, AnyAr
         except OSError as error:
             problems.error(f"cannot read the input '{tensor.name}': {error.strerror}", str(path))
             continue
+        if tensor.dtype.hasobject:
+            problems.error(f"the input '{tensor.name}' holds strings, which no .bin file can hold")
+            continue
         expected = int(np.prod(tensor.shape)) * tensor.dtype.itemsize
         if len(data) != expected:
             problems.error(
@@ -89,6 +92,8 @@ def write_tensors(folder: Path, values: Mapping[str, AnyArray], told: bool = Fal
     """Writes each tensor into its file; `told` says so for each."""
     for name, array in values.items():
         path = folder / file_name(name)
+        if array.dtype.hasobject:
+            raise UserError.of(f"the tensor '{name}' holds strings, which no .bin file can hold")
         write_bytes(path, np.ascontiguousarray(array).tobytes())
         if told:
             print(f"write [{name}] to [{path}] successfully")

@@ -62,6 +62,11 @@ class Workspace:
     def ir(self) -> Path:
         return self.work / "ir"
 
+    @property
+    def cpu_nodes(self) -> Path:
+        """Which nodes run in which CPU subgraph, and why."""
+        return self.work / "compiler" / "cpu_nodes.json"
+
     def trace(self, subgraph: str, batch: int) -> Path:
         """The schedule of a program, for a timeline viewer."""
         return self.work / "compiler" / "debug" / subgraph / f"b{batch}" / "trace.json"

@@ -13,7 +13,7 @@ from pulsar2.diagnostics import UserError
 from pulsar2.dialects.onnx.attributes import export_tensor
 from pulsar2.dialects.onnx.builder import OpBuilder
 from pulsar2.dialects.onnx.constant import Constant, NoValue
-from pulsar2.dialects.onnx.control_flow import Yield
+from pulsar2.dialects.onnx.control_flow import Yield, used_values
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.node import to_node
 from pulsar2.dialects.onnx.op import OnnxOp
@@ -25,11 +25,18 @@ from pulsar2.weights import WeightStore
 class GraphExporter:
     """Exports a block and the regions in it; `names` has the name of every value afterwards."""
 
-    def __init__(self, weights: WeightStore):
+    def __init__(
+        self,
+        weights: WeightStore,
+        names: dict[SSAValue, str] | None = None,
+        taken: set[str] | None = None,
+    ):
+        """`names` of values and the tensor names `taken` may be shared with who makes a graph that
+        has other nodes too."""
         self._weights = weights
-        self._taken: set[str] = set()
+        self._taken: set[str] = set() if taken is None else taken
         self._node_names: set[str] = set()
-        self.names: dict[SSAValue, str] = {}
+        self.names: dict[SSAValue, str] = {} if names is None else names
 
     def export(
         self, block: Block, inputs: Sequence[str], outputs: Sequence[str], name: str
@@ -61,6 +68,16 @@ class GraphExporter:
         for value, label in zip(end.operands, outputs, strict=True):
             graph.output.append(ValueInfoProto(name=label, type=to_type_proto(value.type)))
         return graph
+
+    def append(self, op: Operation, graph: GraphProto) -> None:
+        """Adds the nodes of one operation, whose operands have names, to `graph`.
+
+        Constants that it uses, in its regions too, become initializers where they are not yet.
+        """
+        for value in used_values(op):
+            if value not in self.names and isinstance(value.owner, Constant | NoValue):
+                self._operation(value.owner, graph)
+        self._operation(op, graph)
 
     def _name_outputs(
         self, block: Block, end: Operation, outputs: Sequence[str]

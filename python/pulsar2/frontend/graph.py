@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, NodeProto, TypeProto
+from onnx import AttributeProto, GraphProto, NodeProto, TypeProto, ValueInfoProto
 from xdsl.dialects.builtin import LocationAttr, NoneType
 from xdsl.ir import Attribute, Block, Region, SSAValue, TypeAttribute
 
-from pulsar2.diagnostics import Diagnostics
+from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx import op_class
 from pulsar2.dialects.onnx.attributes import import_attribute
 from pulsar2.dialects.onnx.builder import OpBuilder, unknown_type
 from pulsar2.dialects.onnx.control_flow import Yield
 from pulsar2.dialects.onnx.custom import Custom
+from pulsar2.dialects.onnx.domain import DOMAIN, DOMAIN_OPS
 from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference, merge
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.schema import op_spec
 from pulsar2.dialects.onnx.types import from_type_proto
-from pulsar2.dialects.onnx.verify import attribute_violations
+from pulsar2.dialects.onnx.verify import attribute_violations, schema_violations
 from pulsar2.frontend.adapters import adapt
 from pulsar2.frontend.check import DEFAULT_DOMAINS, node_label, ordered_nodes, subgraphs
 from pulsar2.frontend.node import Node
@@ -86,6 +87,18 @@ class GraphImporter:
                 )
         return outputs
 
+    def add_node(
+        self,
+        proto: NodeProto,
+        index: int,
+        block: Block,
+        scope: dict[str, SSAValue],
+        declared: Mapping[str, ValueInfoProto],
+    ) -> None:
+        """Appends one node, number `index`, on tensors of `scope`, and its results to `scope`."""
+        types = {n: declared[n].type for n in proto.output if n in declared}
+        self._node(proto, self._label(proto, index), block, scope, types)
+
     def _constants(self, graph: GraphProto) -> dict[str, AnyArray]:
         found: dict[str, AnyArray] = {}
         for tensor in graph.initializer:
@@ -135,6 +148,8 @@ class GraphImporter:
                 made = self._standard(
                     proto, operands, attributes, types, builder, location, scope, where
                 )
+            elif proto.domain == DOMAIN:
+                made = self._own(proto, operands, attributes, builder, location, where)
             else:
                 made = self._custom(proto, operands, attributes, types, builder, location, scope)
         except InferenceError as error:
@@ -269,6 +284,34 @@ class GraphImporter:
             location=location,
         )
         return builder.add(made)
+
+    def _own(
+        self,
+        proto: NodeProto,
+        operands: Sequence[SSAValue | None],
+        attributes: Mapping[str, Attribute],
+        builder: OpBuilder,
+        location: LocationAttr,
+        where: str,
+    ) -> OnnxOp | None:
+        """An operator of our own domain."""
+        cls = DOMAIN_OPS.get(proto.op_type)
+        if cls is None:
+            known = nearest(proto.op_type, DOMAIN_OPS) or f"one of {', '.join(DOMAIN_OPS)}"
+            raise ValueError(f"'{DOMAIN}' has no operator '{proto.op_type}' ({known})")
+        values = builder.operands(operands)
+        made = cls.create(
+            operands=values,
+            result_types=[unknown_type(values)],
+            attributes=dict(attributes),
+            location=location,
+        )
+        # What its verifier finds says more than what inference would.
+        wrong = list(schema_violations(cls.spec(), made.operand_types, [], attributes, 0))
+        wrong = [w for w in wrong if "results" not in w]
+        for sentence in wrong:
+            self.diagnostics.error(sentence, where)
+        return None if wrong else builder.add(made)
 
     def _custom(
         self,

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import Float32Type, ModuleOp
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
+from pulsar2.dialects.onnx.types import element_of
 from pulsar2.dialects.quant import (
     ConcatOp,
     ConstantOp,
@@ -37,11 +38,11 @@ from pulsar2.dialects.quant import (
 from pulsar2.dialects.quant.types import (
     UniformPerAxisType,
     UniformType,
-    element_type,
     storage_range,
 )
 from pulsar2.files import write_text
 from pulsar2.locations import node_name, tensor_name
+from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.onnx_export import main_function
 
 STATES = ("BAKED", "OVERLAPPED", "ACTIVATED", "SOI", "PASSIVE_BAKED", "FP32")
@@ -105,21 +106,27 @@ def quant_configs(module: ModuleOp) -> list[TensorConfig]:
     configs: list[TensorConfig] = []
     made: dict[SSAValue, TensorConfig] = {}
     for op in main_function(module).body.block.ops:
-        if isinstance(op, ConstantOp | ReturnOp):
+        if is_constant_like(op) or isinstance(op, ReturnOp):
             continue
         node = node_name(op)
         for index, value in enumerate(op.operands):
+            if element_of(value.type) is None:
+                continue
             configs.append(_operand_config(op, index, value, node, made))
         for value in op.results:
+            if element_of(value.type) is None:
+                continue
             key = _hash(node, tensor_name(value), "output")
             dominator = key
             state = "ACTIVATED"
-            if isinstance(element_type(value), Float32Type):
+            if isinstance(element_of(value.type), Float32Type):
                 state = "FP32"
+            elif not isinstance(element_of(value.type), UniformType | UniformPerAxisType):
+                state = "SOI"
             elif _moves(op) and op.operands[0] in made:
                 state, dominator = "OVERLAPPED", made[op.operands[0]].dominator
             config = TensorConfig(
-                node, tensor_name(value), element_type(value), state, key, dominator
+                node, tensor_name(value), element_of(value.type), state, key, dominator
             )
             made[value] = config
             configs.append(config)
@@ -134,7 +141,7 @@ def _moves(op: Operation) -> bool:
 def _operand_config(
     op: Operation, index: int, value: SSAValue, node: str, made: dict[SSAValue, TensorConfig]
 ) -> TensorConfig:
-    type_ = element_type(value)
+    type_ = element_of(value.type)
     name = tensor_name(value)
     key = _hash(node, name, f"input {index}")
     dominator, state = key, "ACTIVATED"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,16 @@ from xdsl.utils.exceptions import VerifyException
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.dialects.ax import element_type_of
+from pulsar2.dialects.onnx import IR_OPSET
+from pulsar2.dialects.onnx.constant import Constant
+from pulsar2.dialects.onnx.types import from_type_proto
 from pulsar2.dialects.quant import ConstantOp
 from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType
+from pulsar2.frontend.check import free_names
+from pulsar2.frontend.graph import GraphImporter, value_hint
 from pulsar2.locations import name_location
+from pulsar2.lowering.quant.placement import CHOSEN, CPU, mark_cpu
+from pulsar2.lowering.quant.support import Refusal
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 from pulsar2.quant_axmodel.schema import DOMAIN, OPERATORS, VERSION, operation_class, properties
 from pulsar2.quant_axmodel.writer import AXIS, SCALE, STORAGE, STORAGE_INDEX, ZERO_POINT
@@ -44,7 +52,8 @@ def read_quant_axmodel(model: str | os.PathLike[str] | ModelProto, ctx: AxContex
             f"it needs operators of domain '{DOMAIN}' version {VERSION}",
         )
     try:
-        return _Reader(proto.graph, ctx.weights, where).module()
+        folder = Path(where).parent if where else None
+        return _Reader(proto.graph, versions, ctx.weights, where, folder).module()
     except (VerifyException, ValueError, KeyError, IndexError, TypeError) as error:
         raise UserError.of(f"the QuantAxModel is inconsistent: {error}", where) from None
 
@@ -58,11 +67,28 @@ def _load(path: str) -> ModelProto:
         raise UserError.of(f"not an ONNX file: {error}", path) from None
 
 
+def _is_alias(node: NodeProto, outputs: set[str]) -> bool:
+    """Whether a node only gives a tensor the name of an output of the model."""
+    marked = any(p.key.startswith(CPU) for p in node.metadata_props)
+    plain = node.op_type == "Identity" and not node.domain and not marked
+    return plain and node.output[0] in outputs
+
+
 class _Reader:
-    def __init__(self, graph: GraphProto, weights: WeightStore, where: str):
+    def __init__(
+        self,
+        graph: GraphProto,
+        versions: Mapping[str, int],
+        weights: WeightStore,
+        where: str,
+        folder: Path | None,
+    ):
         self.graph = graph
         self.weights = weights
         self.where = where
+        self.problems = Diagnostics()
+        opsets = {d: v for d, v in versions.items() if d not in (DOMAIN, "ai.onnx")}
+        self.importer = GraphImporter(weights, {"": IR_OPSET, **opsets}, folder, self.problems)
         self.arrays: dict[str, AnyArray] = {
             t.name: numpy_helper.to_array(t) for t in graph.initializer
         }
@@ -73,6 +99,7 @@ class _Reader:
         infos = (*graph.input, *graph.output, *graph.value_info)
         self.infos: dict[str, ValueInfoProto] = {i.name: i for i in infos}
         self.values: dict[str, SSAValue] = {}
+        self.plain: dict[str, SSAValue] = {}
 
     def module(self) -> ModuleOp:
         self._refuse_unknown()
@@ -82,10 +109,16 @@ class _Reader:
             argument.location = name_location(name)
             argument.name_hint = name if SSAValue.is_valid_name(name) else None
             self.values[name] = argument
-        for node in self.graph.node:
-            self._read(node, block)
+        renamed: dict[str, str] = {}
+        for index, node in enumerate(self.graph.node):
+            if _is_alias(node, {o.name for o in self.graph.output}):
+                renamed[node.output[0]] = node.input[0]
+            elif node.domain == DOMAIN:
+                self._read(node, block)
+            else:
+                self._keep(node, index, block)
         outputs = [o.name for o in self.graph.output]
-        returned = ReturnOp(*(self.values[n] for n in outputs))
+        returned = ReturnOp(*(self.values[renamed.get(n, n)] for n in outputs))
         returned.location = name_location(self.graph.name)
         block.add_op(returned)
         function_type = FunctionType.from_lists(block.arg_types, returned.operand_types)
@@ -100,7 +133,7 @@ class _Reader:
     def _refuse_unknown(self) -> None:
         errors = Diagnostics()
         for node in self.graph.node:
-            if node.domain != DOMAIN or node.op_type not in OPERATORS:
+            if node.domain == DOMAIN and node.op_type not in OPERATORS:
                 errors.error(
                     f"node '{node.name}' is a '{node.domain}' {node.op_type}, which is unknown",
                     self.where,
@@ -120,6 +153,29 @@ class _Reader:
         block.add_op(op)
         self.values.update(zip(node.output, op.results, strict=True))
 
+    def _keep(self, node: NodeProto, index: int, block: Block) -> None:
+        """Reads a node that runs on the CPU: an operator of ONNX, with its constants."""
+        scope = dict(self.values)
+        for name in sorted(free_names(node)):
+            if name in self.values:
+                continue
+            if name not in self.plain:
+                if name not in self.arrays:
+                    raise ValueError(f"tensor '{name}' is used before it is made")
+                made = Constant.of(self.arrays[name], self.weights, name_location(name, [name]))
+                made.result.name_hint = value_hint(name)
+                block.add_op(made)
+                self.plain[name] = made.result
+            scope[name] = self.plain[name]
+        self.importer.add_node(node, index, block, scope, self.infos)
+        self.problems.raise_if_any()
+        made = block.last_op
+        assert made is not None
+        self.values |= {n: scope[n] for n in node.output if n}
+        entries = {p.key: p.value for p in node.metadata_props}
+        fields = {k.removeprefix(f"{CPU}."): v for k, v in entries.items() if k.startswith(CPU)}
+        mark_cpu(made, Refusal(**{"kind": CHOSEN, "message": "", **fields}))
+
     def _value(self, name: str, block: Block) -> SSAValue:
         if name not in self.values:
             if name not in self.arrays:
@@ -132,9 +188,11 @@ class _Reader:
             self.values[name] = constant.result
         return self.values[name]
 
-    def _type(self, name: str) -> TensorType:
+    def _type(self, name: str) -> Attribute:
         if name not in self.infos:
             raise ValueError(f"tensor '{name}' has no type")
+        if name not in self.annotations:
+            return from_type_proto(self.infos[name].type)
         tensor = self.infos[name].type.tensor_type
         shape = [d.dim_value for d in tensor.shape.dim]
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)

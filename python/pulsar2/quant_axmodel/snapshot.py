@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from xdsl.dialects.builtin import Float32Type, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import SSAValue
 
-from pulsar2.dialects.quant import ConstantOp
-from pulsar2.dialects.quant.types import element_type
+from pulsar2.dialects.onnx.types import element_of
+from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType
+from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.onnx_export import main_function
 from pulsar2.quant_axmodel.configs import STATES, quant_configs
 
@@ -19,7 +20,7 @@ def snapshot_text(module: ModuleOp) -> str:
     operators, quantized_operators = 0, 0
     tensors: set[SSAValue] = set()
     for op in main_function(module).body.block.ops:
-        if isinstance(op, ConstantOp | ReturnOp):
+        if is_constant_like(op) or isinstance(op, ReturnOp):
             continue
         operators += 1
         values = (*op.operands, *op.results)
@@ -40,7 +41,7 @@ def snapshot_text(module: ModuleOp) -> str:
 
 
 def _is_quantized(value: SSAValue) -> bool:
-    return not isinstance(element_type(value), Float32Type)
+    return isinstance(element_of(value.type), UniformType | UniformPerAxisType)
 
 
 def _line(what: str, count: int) -> str:

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorAnnotation, TensorProto, helper, numpy_helper
-from xdsl.dialects.builtin import AnyTensorType, ModuleOp
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorAnnotation,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import ReturnOp
-from xdsl.ir import Attribute, SSAValue
-from xdsl.utils.hints import isa
+from xdsl.ir import SSAValue
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
+from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.quant import ConstantOp
 from pulsar2.dialects.quant.types import (
     STORAGE_TYPES,
     UniformPerAxisType,
     quant_parameters,
     quantized_of,
-    storage_dtype,
     storage_name,
 )
 from pulsar2.files import replacing
+from pulsar2.frontend.emit import GraphExporter
 from pulsar2.locations import location_name, node_name, tensor_name
-from pulsar2.onnx_export import EXTERNAL_DATA_BYTES, PRODUCER, main_function, tensor_names
+from pulsar2.lowering.quant.constants import is_constant_like
+from pulsar2.lowering.quant.placement import CPU, reason_of
+from pulsar2.onnx_export import (
+    EXTERNAL_DATA_BYTES,
+    PRODUCER,
+    ir_version_of,
+    main_function,
+    needed_opsets,
+    tensor_names,
+)
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 from pulsar2.quant_axmodel.schema import DOMAIN, VERSION, ax_type, onnx_attributes
+from pulsar2.quant_export.builder import value_info
 from pulsar2.weights import WeightStore
 
 SCALE, ZERO_POINT = "SCALE_TENSOR", "ZERO_POINT_TENSOR"
@@ -48,6 +68,7 @@ class _Writer:
         self.initializers: dict[str, TensorProto] = {}
         self.annotations: list[TensorAnnotation] = []
         self._taken: set[str] = set()
+        self._onnx = GraphExporter(weights, self.names, self._taken)
         self._shared: dict[bytes, str] = {}
 
     def name(self, value: SSAValue, wanted: str) -> str:
@@ -68,6 +89,19 @@ class _Writer:
             array = np.ascontiguousarray(owner.array(self.weights))
             self.initializers[name] = numpy_helper.from_array(array, name)
         return self.names[value]
+
+    def keep(self, op: OnnxOp) -> tuple[list[NodeProto], list[ValueInfoProto]]:
+        """The nodes of an operation that runs on the CPU, and what is known of their tensors."""
+        graph = GraphProto()
+        self._onnx.append(op, graph)
+        self.initializers |= {t.name: t for t in graph.initializer}
+        why = reason_of(op)
+        if why is not None:
+            for node in graph.node:
+                for key, value in asdict(why).items():
+                    if value:
+                        node.metadata_props.add(key=f"{CPU}.{key}", value=value)
+        return list(graph.node), list(graph.value_info)
 
     def _annotate(self, value: SSAValue, name: str) -> None:
         type_ = quantized_of(value)
@@ -99,9 +133,11 @@ class _Writer:
 
 
 def make_quant_axmodel(module: ModuleOp, ctx: AxContext) -> ModelProto:
-    """The file's model of `@main`, which holds `quant` operations only (before partitioning).
+    """The file's model of `@main`, which holds `quant` operations and those of the CPU (before
+    partitioning).
 
-    Raises `UserError` for an operation of another dialect.
+    Operations of the CPU are ONNX's own nodes; why they run there is in their metadata. Raises
+    `UserError` for an operation of another dialect.
     """
     func = main_function(module)
     writer = _Writer(ctx.weights)
@@ -112,7 +148,12 @@ def make_quant_axmodel(module: ModuleOp, ctx: AxContext) -> ModelProto:
     nodes: list[onnx.NodeProto] = []
     infos: list[onnx.ValueInfoProto] = []
     for op in func.body.block.ops:
-        if isinstance(op, ConstantOp | ReturnOp):
+        if is_constant_like(op) or isinstance(op, ReturnOp):
+            continue
+        if isinstance(op, OnnxOp):
+            kept, known = writer.keep(op)
+            nodes += kept
+            infos += known
             continue
         kind = ax_type(op)
         if not kind:
@@ -126,28 +167,30 @@ def make_quant_axmodel(module: ModuleOp, ctx: AxContext) -> ModelProto:
         node = helper.make_node(kind, operands, results, name=node_name(op), domain=DOMAIN)
         node.attribute.extend(onnx_attributes(op))
         nodes.append(node)
-        infos += [_info(n, v.type) for n, v in zip(results, op.results, strict=True)]
+        infos += [value_info(n, v.type) for n, v in zip(results, op.results, strict=True)]
     terminator = func.body.block.last_op
     assert isinstance(terminator, ReturnOp)
-    returned = [writer.tensor(v) for v in terminator.operands]
-    wrong = [f"{a} (is {b})" for a, b in zip(outputs, returned, strict=True) if a != b]
-    if wrong:
-        raise UserError.of(f"outputs are not computed under their names: {', '.join(wrong)}")
-    results = set(returned)
+    for name, value in zip(outputs, terminator.operands, strict=True):
+        source = writer.tensor(value)
+        if source != name:
+            nodes.append(helper.make_node("Identity", [source], [name], name=f"{name}_Identity"))
+    results = set(outputs)
     graph = helper.make_graph(
         nodes,
         location_name(func.location) or "main",
-        [_info(n, a.type) for n, a in zip(inputs, func.args, strict=True)],
-        [_info(n, v.type) for n, v in zip(outputs, terminator.operands, strict=True)],
+        [value_info(n, a.type) for n, a in zip(inputs, func.args, strict=True)],
+        [value_info(n, v.type) for n, v in zip(outputs, terminator.operands, strict=True)],
         list(writer.initializers.values()),
         value_info=[i for i in infos if i.name not in results],
     )
     graph.quantization_annotation.extend(writer.annotations)
+    opsets = needed_opsets(func.body.walk()) | {DOMAIN: VERSION}
+    opsets[""] = max(opsets[""], _OPSET)
     return helper.make_model(
         graph,
         producer_name=PRODUCER,
-        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(DOMAIN, VERSION)],
-        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(opsets.items())],
+        ir_version=max(_IR_VERSION, ir_version_of(opsets[""])),
     )
 
 
@@ -166,9 +209,3 @@ def save_quant_axmodel(module: ModuleOp, ctx: AxContext, path: str | os.PathLike
         return
     with replacing(target) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _info(name: str, type_: Attribute) -> onnx.ValueInfoProto:
-    assert isa(type_, AnyTensorType)
-    dtype = helper.np_dtype_to_tensor_dtype(storage_dtype(type_))
-    return helper.make_tensor_value_info(name, dtype, type_.get_shape())

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from xdsl.dialects.builtin import Float32Type
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.types import element_of, to_type_proto
 from pulsar2.dialects.quant import ConstantOp
 from pulsar2.dialects.quant.types import (
     QuantizedType,
@@ -19,9 +21,11 @@ from pulsar2.dialects.quant.types import (
     element_type,
     quant_parameters,
     quantized_of,
+    shape_of,
     storage_dtype,
     uniform_of,
 )
+from pulsar2.frontend.emit import GraphExporter
 from pulsar2.locations import tensor_name
 from pulsar2.weights import WeightStore
 
@@ -45,6 +49,7 @@ class ModelBuilder:
         self.initializers: dict[str, TensorProto] = {}
         self.names: dict[SSAValue, str] = {}
         self._taken: set[str] = set()
+        self._onnx = GraphExporter(weights, self.names, self._taken)
         self._floats: dict[SSAValue, str] = {}
 
     def unique(self, name: str) -> str:
@@ -77,6 +82,13 @@ class ModelBuilder:
             helper.make_node(op_type, list(inputs), [output], name=output, **attributes)
         )
         return output
+
+    def keep(self, op: OnnxOp) -> None:
+        """The nodes of an operation that is ONNX's own, on tensors as they are."""
+        graph = GraphProto()
+        self._onnx.append(op, graph)
+        self.nodes.extend(graph.node)
+        self.initializers |= {t.name: t for t in graph.initializer}
 
     def result_name(self, value: SSAValue) -> str:
         """The name under which the tensor `value` is made, known from now on."""
@@ -220,3 +232,12 @@ class ModelBuilder:
 
 Emit = Mapping[type[Operation], Any]
 """How each operation of a family is exported: a function of the operation and the builder."""
+
+
+def value_info(name: str, type_: Attribute) -> ValueInfoProto:
+    """What a file says of a tensor: of a quantized one the type of its stored elements."""
+    element = element_of(type_)
+    if isinstance(element, UniformType | UniformPerAxisType):
+        dtype = helper.np_dtype_to_tensor_dtype(storage_dtype(type_))
+        return helper.make_tensor_value_info(name, dtype, shape_of(type_))
+    return ValueInfoProto(name=name, type=to_type_proto(type_))

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import onnx
 from onnx import ModelProto, helper
-from xdsl.dialects.builtin import AnyTensorType, ModuleOp
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
-from xdsl.ir import Attribute, SSAValue
-from xdsl.utils.hints import isa
+from xdsl.ir import SSAValue
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.dialects.quant import ConstantOp
-from pulsar2.dialects.quant.types import storage_dtype
+from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.locations import tensor_name
-from pulsar2.onnx_export import PRODUCER, main_function, tensor_names
+from pulsar2.lowering.quant.constants import is_constant_like
+from pulsar2.onnx_export import (
+    PRODUCER,
+    ir_version_of,
+    main_function,
+    needed_opsets,
+    tensor_names,
+)
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
-from pulsar2.quant_export.builder import Emit, Form, ModelBuilder
+from pulsar2.quant_export.builder import Emit, Form, ModelBuilder, value_info
 from pulsar2.quant_export.contraction import CONTRACTIONS
 from pulsar2.quant_export.elementwise import ELEMENTWISE
 from pulsar2.quant_export.movement import MOVEMENTS
@@ -96,22 +100,27 @@ def export_quant(module: ModuleOp, ctx: AxContext, form: Form) -> ExportedQuant:
     graph = helper.make_graph(
         builder.nodes,
         "main",
-        [_value_info(n, a.type) for n, a in zip(inputs, func.args, strict=True)],
-        [_value_info(n, v.type) for n, v in zip(outputs, terminator.operands, strict=True)],
+        [value_info(n, a.type) for n, a in zip(inputs, func.args, strict=True)],
+        [value_info(n, v.type) for n, v in zip(outputs, terminator.operands, strict=True)],
         list(builder.initializers.values()),
     )
+    opsets = needed_opsets(op for f in functions.values() for op in f.body.walk())
+    opsets[""] = max(opsets[""], OPSET)
     model = helper.make_model(
         graph,
         producer_name=PRODUCER,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid(d, v) for d, v in sorted(opsets.items())],
+        ir_version=max(_IR_VERSION, ir_version_of(opsets[""])),
     )
     return ExportedQuant(model, builder.names)
 
 
 def _export_body(func: FuncOp, functions: Mapping[str, FuncOp], builder: ModelBuilder) -> None:
     for op in func.body.block.ops:
-        if isinstance(op, ConstantOp | ReturnOp):
+        if is_constant_like(op) or isinstance(op, ReturnOp):
+            continue
+        if isinstance(op, OnnxOp):
+            builder.keep(op)
             continue
         if isinstance(op, CallOp):
             callee = functions[op.callee.string_value()]
@@ -131,9 +140,3 @@ def _export_body(func: FuncOp, functions: Mapping[str, FuncOp], builder: ModelBu
                 source=op,
             )
         emit(op, builder)
-
-
-def _value_info(name: str, type_: Attribute) -> onnx.ValueInfoProto:
-    assert isa(type_, AnyTensorType)
-    dtype = helper.np_dtype_to_tensor_dtype(storage_dtype(type_))
-    return helper.make_tensor_value_info(name, dtype, type_.get_shape())

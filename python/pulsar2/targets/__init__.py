@@ -8,12 +8,14 @@ use. Each number is a table `{ value, basis, source }`: basis "F" is a public fa
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from pulsar2.diagnostics import UserError, nearest
+from pulsar2.targets.operators import Limit, common_limits, operator_aliases, read_limits
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Target:
     """One chip.
 
     `timing` is the flat table of numbers that the timing model takes (see `pulsar2._kernels`);
-    `operators` are ONNX names, `element_types` the types that operands may have; `raw` is the whole
-    file, with sources, for the docs.
+    `operators` are the names of its support list, `beyond` what we run though the list lacks it,
+    with the reason; `limits` are those of attributes. `element_types` are the types that operands
+    may have; `raw` is the whole file, with sources, for the docs.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Target:
     modes: dict[str, Mode]
     timing: dict[str, float]
     operators: frozenset[str]
+    beyond: dict[str, str]
+    limits: tuple[Limit, ...]
     element_types: frozenset[str]
     raw: dict[str, Any]
 
@@ -49,6 +54,21 @@ class Target:
                 f"{self.name} has no npu_mode '{name}'", accepted=f"one of {', '.join(self.modes)}"
             )
         return self.modes[name]
+
+    def lacks(self, operator: str) -> bool:
+        """Whether other chips' support lists have an operator that this one's has not.
+
+        An operator that no list speaks of is no chip's lack: what we do of it, each chip does.
+        """
+        return (
+            operator in listed_operators()
+            and operator not in self.beyond
+            and operator not in _onnx_names(self.operators)
+        )
+
+    def limits_of(self, operator: str) -> tuple[Limit, ...]:
+        """The limits of an operator, those that we go beyond included."""
+        return tuple(limit for limit in self.limits if operator in limit.operators)
 
     @property
     def clock_hz(self) -> float:
@@ -86,6 +106,26 @@ def load_target(name: str) -> Target:
         for mode, table in raw["modes"].items()
     }
     timing = {key: float(entry["value"]) for key, entry in raw["timing"].items()}
-    operators = frozenset(raw["operators"]["names"])
-    types = frozenset(raw["types"]["names"])
-    return Target(raw["name"], raw["generation"], modes, timing, operators, types, raw)
+    listed = raw["operators"]
+    return Target(
+        raw["name"],
+        raw["generation"],
+        modes,
+        timing,
+        frozenset(listed["names"]),
+        dict(listed.get("beyond", {})),
+        (*common_limits(), *read_limits(listed.get("limits", ()))),
+        frozenset(raw["types"]["names"]),
+        raw,
+    )
+
+
+@cache
+def listed_operators() -> frozenset[str]:
+    """Every operator that a chip's support list has, under ONNX's name where it has one."""
+    return _onnx_names(op for name in target_names() for op in load_target(name).operators)
+
+
+def _onnx_names(operators: Iterable[str]) -> frozenset[str]:
+    aliases = operator_aliases()
+    return frozenset(aliases.get(op, op) for op in operators)

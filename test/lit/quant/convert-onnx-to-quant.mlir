@@ -135,3 +135,29 @@ func.func @products(%x: tensor<2x2xf32> {quant.range = array<f32: 0.0, 2.55>}, %
   %6 = onnx.Conv(%z, %k) {strides = array<i64: 2>, pads = array<i64: 1, 0>, quant.ranges = [array<f32: 0.0, 2.55>]} : (tensor<1x2x4xf32>, tensor<1x2x2xf32>) -> tensor<1x1x2xf32> loc("conv1d"("k"))
   func.return %5, %6 : tensor<2x2xf32>, tensor<1x1x2xf32>
 }
+
+// -----
+
+// What is marked stays an operation of ONNX on f32 tensors; its result is quantized where the NPU
+// uses it, and a tensor that only the CPU uses needs no range. Constants stay as they are.
+// CHECK-LABEL: @cpu
+// CHECK-NEXT: [[Q:%\w+]] = quant.qcast %x
+// CHECK-NEXT: [[A:%\w+]] = quant.unary relu [[Q]]
+// CHECK-NEXT: [[D:%\w+]] = quant.dcast [[A]]
+// CHECK-NEXT: [[K:%\w+]] = onnx.Constant
+// CHECK-NEXT: [[B:%\w+]] = onnx.Pow([[D]], [[K]]) {quant.cpu = {kind = "chosen"}}
+// CHECK-NEXT: [[C:%\w+]] = onnx.Shape([[B]]) {quant.cpu = {kind = "chosen"}}
+// CHECK-NEXT: [[E:%\w+]] = quant.qcast [[B]]
+// CHECK-NEXT: [[R:%\w+]] = quant.unary sigmoid [[E]]
+// CHECK-NEXT: [[U:%\w+]] = onnx.Softsign(%u) {quant.cpu = {kind = "chosen"}}
+// CHECK-NEXT: [[Y:%\w+]] = quant.dcast [[R]]
+// CHECK: func.return [[Y]], [[C]], [[U]]
+func.func @cpu(%x: tensor<2xf32> {quant.range = array<f32: -1.0, 1.0>} loc("x"), %u: tensor<2xf32> loc("u")) -> (tensor<2xf32>, tensor<1xi64>, tensor<2xf32>) {
+  %k = onnx.Constant {value = dense<2.5> : tensor<f32>} : tensor<f32> loc("k"("k"))
+  %0 = onnx.Relu(%x) {quant.ranges = [array<f32: 0.0, 1.0>]} : (tensor<2xf32>) -> tensor<2xf32> loc("a"("a"))
+  %1 = onnx.Pow(%0, %k) {quant.cpu = {kind = "chosen"}, quant.ranges = [array<f32: 0.0, 1.0>]} : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32> loc("b"("b"))
+  %2 = onnx.Shape(%1) {quant.cpu = {kind = "chosen"}} : (tensor<2xf32>) -> tensor<1xi64> loc("c"("c"))
+  %3 = onnx.Sigmoid(%1) {quant.ranges = [array<f32: 0.0, 1.0>]} : (tensor<2xf32>) -> tensor<2xf32> loc("e"("e"))
+  %4 = onnx.Softsign(%u) {quant.cpu = {kind = "chosen"}} : (tensor<2xf32>) -> tensor<2xf32> loc("f"("f"))
+  func.return %3, %2, %4 : tensor<2xf32>, tensor<1xi64>, tensor<2xf32>
+}

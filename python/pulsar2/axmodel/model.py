@@ -1,0 +1,137 @@
+"""What a compiled model holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pulsar2.version import version
+from pulsar2.weights import AnyArray
+
+UNKNOWN = -1
+"""A dimension of an output that is known only when the model has run."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output at run time; a dimension of an output may be `UNKNOWN`."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BatchProgram:
+    """The program of one batch size, and its slice of the parameters in bytes."""
+
+    batch: int
+    code: bytes
+    param_offset: int
+    param_bytes: int
+
+
+@dataclass(frozen=True)
+class NpuSubgraph:
+    """One NPU subgraph: its tensors by name, and its programs by ascending batch size."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    programs: tuple[BatchProgram, ...]
+    group: int = 0
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        return tuple(p.batch for p in self.programs)
+
+    def program(self, batch: int) -> BatchProgram:
+        """The program of that batch size; KeyError when there is none."""
+        for program in self.programs:
+            if program.batch == batch:
+                return program
+        raise KeyError(batch)
+
+
+@dataclass(frozen=True)
+class BatchModel:
+    """A CPU subgraph for one batch size: a serialized `onnx.ModelProto`.
+
+    Its large initializers are external data of the location `cpu_params`: slices of that block.
+    """
+
+    batch: int
+    onnx: bytes
+
+
+@dataclass(frozen=True)
+class CpuSubgraph:
+    """One CPU subgraph: its tensors by name, and its models by ascending batch size."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    models: tuple[BatchModel, ...]
+    group: int = 0
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        return tuple(m.batch for m in self.models)
+
+    def model(self, batch: int) -> BatchModel:
+        """The model of that batch size; KeyError when there is none."""
+        for model in self.models:
+            if model.batch == batch:
+                return model
+        raise KeyError(batch)
+
+
+Subgraph = NpuSubgraph | CpuSubgraph
+
+
+def _no_bytes() -> AnyArray:
+    return np.zeros(0, np.uint8)
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A compiled model: all that `compiled.axmodel` holds.
+
+    `subgraphs` stand in the order in which they run. `aliases` are outputs that are another tensor
+    under a second name: (output, tensor). `params`, `dyn_params` and `cpu_params` are U8 arrays.
+    `figures` are what the compiler says of the model, such as `macs`, `max_cycle` and `latency_us`.
+    """
+
+    target: str
+    npu_mode: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    subgraphs: tuple[Subgraph, ...]
+    params: AnyArray
+    dyn_params: AnyArray = field(default_factory=_no_bytes)
+    cpu_params: AnyArray = field(default_factory=_no_bytes)
+    aliases: tuple[tuple[str, str], ...] = ()
+    figures: dict[str, float] = field(default_factory=dict[str, float])
+    compiler: str = field(default_factory=version)
+
+    @property
+    def npu_subgraphs(self) -> tuple[NpuSubgraph, ...]:
+        """Those that the NPU runs."""
+        return tuple(s for s in self.subgraphs if isinstance(s, NpuSubgraph))
+
+    @property
+    def cpu_subgraphs(self) -> tuple[CpuSubgraph, ...]:
+        """Those that the CPU runs."""
+        return tuple(s for s in self.subgraphs if isinstance(s, CpuSubgraph))
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Batch sizes that every subgraph has a program or model for, ascending."""
+        if not self.subgraphs:
+            return (1,)
+        common = set(self.subgraphs[0].batches)
+        for subgraph in self.subgraphs[1:]:
+            common &= set(subgraph.batches)
+        return tuple(sorted(common))
