@@ -44,18 +44,31 @@ def _multipliers(
     return product
 
 
-def _bias(value: SSAValue | None, builder: ProgramBuilder) -> tuple[int, list[Ref]]:
+def _bias(
+    value: SSAValue | None, builder: ProgramBuilder, copies: int = 1
+) -> tuple[int, list[Ref]]:
+    """The bias mode and operand, its channels repeated."""
     if value is None:
         return BIAS_NONE, []
     array = constant_array(value, builder)
     assert array is not None, "a bias is a constant"
-    return (BIAS_F32 if element_type(value) == f32 else BIAS_S32), [builder.param(array)]
+    return (BIAS_F32 if element_type(value) == f32 else BIAS_S32), [
+        builder.param(np.tile(array, copies))
+    ]
 
 
 class _ConvLayers:
-    """The layers of a convolution or a transposed one: what they share besides x and y."""
+    """The layers of a convolution or a transposed one: what they share besides x and y.
 
-    def __init__(self, op: quant.ConvOp | quant.ConvTransposeOp, builder: ProgramBuilder):
+    With `copies`, a layer has the output channels that many times.
+    """
+
+    def __init__(
+        self,
+        op: quant.ConvOp | quant.ConvTransposeOp,
+        builder: ProgramBuilder,
+        copies: int = 1,
+    ):
         weights = constant_array(op.w, builder)
         assert weights is not None, "the weights of a convolution are a constant"
         w_type = element_type(op.w)
@@ -64,12 +77,14 @@ class _ConvLayers:
         self.op = op
         self.builder = builder
         self._zero_points = quant_parameters(w_type, builder.weights)[1]
-        self._bias_mode, bias = _bias(op.bias, builder)
+        self._bias_mode, bias = _bias(op.bias, builder, copies)
         mult = _multipliers(op.x, op.w, op.y, self._bias_mode == BIAS_F32, builder)
-        self._tail = [builder.param(np.broadcast_to(mult, (weights.shape[0],))), *bias]
+        mult = np.tile(np.broadcast_to(mult, (weights.shape[0],)), copies)
+        self._tail = [builder.param(mult), *bias]
         self._has_wzp = len(self._zero_points) > 1 and bool(self._zero_points.any())
         if self._has_wzp:
-            self._tail.append(builder.param(self._zero_points.astype(np.int32)))
+            points = np.tile(self._zero_points.astype(np.int32), copies)
+            self._tail.append(builder.param(points))
 
     def zeros(self) -> AnyArray:
         """Weights [O, C/group, 1, 1] that add nothing."""
@@ -114,12 +129,15 @@ def _lower_conv(op: Operation, builder: ProgramBuilder) -> None:
 
 
 def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
-    """One convolution of stride 1 for each residue of the output's rows and columns."""
+    """One convolution of stride 1 for each residue of the output's rows and columns.
+
+    Where the columns of all residues read the same inputs, as when the kernel is as wide as the
+    stride, one convolution computes them all: neighbouring pixels are its output channels.
+    """
     assert isinstance(op, quant.ConvTransposeOp)
     x = builder.channels_last(op.x)
-    layers = _ConvLayers(op, builder)
     y = builder.result(op.y)
-    axes = [
+    rows, columns = (
         phases(
             shape_of(op.x)[2 + i],
             shape_of(op.y)[2 + i],
@@ -129,10 +147,66 @@ def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
             op.pads[i],
         )
         for i in range(2)
-    ]
-    for rows in axes[0]:
-        for columns in axes[1]:
-            _lower_phase(layers, x, y, rows, columns)
+    )
+    if op.group == 1 and _same_inputs(columns) and _is_row_packed(y):
+        layers = _ConvLayers(op, builder, len(columns))
+        for phase in rows:
+            _lower_side_by_side(layers, x, y, phase, columns)
+        return
+    layers = _ConvLayers(op, builder)
+    for phase in rows:
+        for column in columns:
+            _lower_phase(layers, x, y, phase, column)
+
+
+def _same_inputs(columns: Sequence[Phase]) -> bool:
+    """Whether phases differ in nothing but where they write and the kernel's elements."""
+    windows = {(p.count, p.begin, p.pad, p.dilation, len(p.taps)) for p in columns}
+    return len(columns) > 1 and len(windows) == 1 and bool(columns[0].taps)
+
+
+def _is_row_packed(ref: Ref) -> bool:
+    """Whether the pixels of a row follow one another, channel by channel."""
+    view = ref.view
+    itemsize = view.element.itemsize
+    return view.strides[1] == itemsize and view.strides[3] == view.shape[1] * itemsize
+
+
+def _lower_side_by_side(
+    layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Sequence[Phase]
+) -> None:
+    view = y.view
+    stride = len(columns)
+    target = slice_ref(
+        y,
+        (0, 0, rows.first, 0),
+        (view.shape[0], view.shape[1], rows.count, columns[0].count),
+        (1, 1, layers.op.strides[0], stride),
+    )
+    shape = target.view.shape
+    target = target.reshaped((shape[0], stride * shape[1], *shape[2:]), target.view.strides)
+    if not rows.taps:
+        zeros = np.concatenate([layers.zeros()] * stride)
+        source = slice_ref(x, (0, 0, 0, 0), (*x.view.shape[:2], 1, 1), (1, 1, 1, 1))
+        layers.add(source, zeros, target, (1, 1), (0, 0), (1, 1))
+        return
+    parts = [layers.weights[:, :, rows.taps, :][:, :, :, p.taps] for p in columns]
+    first = columns[0]
+    layers.add(
+        _from(x, rows.begin, first.begin),
+        np.concatenate(parts),
+        target,
+        (1, 1),
+        (rows.pad, first.pad),
+        (rows.dilation, first.dilation),
+    )
+
+
+def _from(x: Ref, row: int, column: int) -> Ref:
+    """The image from a row and a column on."""
+    begins = (0, 0, row, column)
+    sizes = tuple(n - b for n, b in zip(x.view.shape, begins, strict=True))
+    return slice_ref(x, begins, sizes, (1, 1, 1, 1))
 
 
 def _lower_phase(layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Phase) -> None:
@@ -145,10 +219,8 @@ def _lower_phase(layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Phas
         source = slice_ref(x, (0, 0, 0, 0), (n, c, 1, 1), (1, 1, 1, 1))
         layers.add(source, layers.zeros(), target, (1, 1), (0, 0), (1, 1))
         return
-    begins = (0, 0, rows.begin, columns.begin)
-    sizes = tuple(n - b for n, b in zip(x.view.shape, begins, strict=True))
     layers.add(
-        slice_ref(x, begins, sizes, (1, 1, 1, 1)),
+        _from(x, rows.begin, columns.begin),
         layers.weights[:, :, rows.taps, :][:, :, :, columns.taps],
         target,
         (1, 1),

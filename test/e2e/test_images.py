@@ -39,7 +39,7 @@ def _model(operators: frozenset[str]) -> onnx.ModelProto:
         ),
         helper.make_node("Resize", ["x", "", "", "sizes"], ["linear"], "linear", mode="linear"),
         helper.make_node(
-            "ConvTranspose", ["x", "w", "b"], ["up"], "up", strides=[2, 3], pads=[1, 0, 1, 1]
+            "ConvTranspose", ["x", "w", "b"], ["up"], "up", strides=[2, 3], pads=[1, 0, 1, 0]
         ),
         helper.make_node(
             "GridSample", ["x", "grid"], ["sampled"], "sampled", padding_mode="border"
