@@ -15,13 +15,13 @@ from loguru import logger
 from rich.console import Console
 
 from .accuracy import measure_accuracy, prepare
-from .builds import ROOT, TRAINED, Build, build_network, build_section
+from .builds import ROOT, TRAINED, build_network, build_section
 from .calibration import measure_calibration
 from .checks import oracle_tests, same_bytes, sanitizer_section
 from .emulation import measure_emulation
 from .measure import machine
 from .networks import NETWORKS
-from .published import POINTS, published_section
+from .published import published_section
 from .report import Report, Section, print_section, write_json, write_markdown
 from .schedules import schedule_section
 from .startup import measure_startup
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> int:
         show(emulation_section)
         show(measure_calibration(done, max(_THREADS), arguments.repeats)[0])
         show(schedule_section(arguments.networks, folder)[0])
-        show(published_section(_published_builds(done, folder)))
+        show(published_section(folder)[0])
         accuracy_section, accuracy = measure_accuracy(trained)
         show(accuracy_section)
         findings_section, findings = sanitizer_section(done)
@@ -102,16 +102,6 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.markdown:
         write_markdown(report, arguments.markdown)
     return 0 if all(target.reached for target in report.targets) else 1
-
-
-def _published_builds(done: Sequence[Build], folder: Path) -> list[tuple[str, Build]]:
-    """The builds that published figures are about: those there are, and those of other modes."""
-    builds = [("NPU1", build) for build in done]
-    names = {build.name for build in done}
-    for point in POINTS:
-        if point.npu_mode != "NPU1" and point.network in names:
-            builds.append((point.npu_mode, build_network(point.network, folder, point.npu_mode)))
-    return builds
 
 
 if __name__ == "__main__":

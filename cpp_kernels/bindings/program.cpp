@@ -28,7 +28,7 @@ TargetTiming timing_of(const py::dict& table) {
   for (const auto& [name, member] : pulsar2::timing_fields()) {
     if (!table.contains(name)) throw py::key_error("timing lacks '" + std::string(name) + "'");
     timing.*member = table[name].cast<double>();
-    if (!(timing.*member > 0) && member != &TargetTiming::invocation_us) {
+    if (!(timing.*member > 0)) {
       throw py::value_error("timing '" + std::string(name) + "' must be positive");
     }
   }

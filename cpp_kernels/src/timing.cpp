@@ -149,7 +149,6 @@ const std::vector<std::pair<const char*, double TargetTiming::*>>& timing_fields
       {"port_bytes", &TargetTiming::port_bytes},
       {"sdma_bytes", &TargetTiming::sdma_bytes},
       {"ddr_bytes", &TargetTiming::ddr_bytes},
-      {"invocation_us", &TargetTiming::invocation_us},
   };
   return fields;
 }

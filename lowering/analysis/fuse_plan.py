@@ -1,7 +1,7 @@
 """Which runs of layers to fuse, and into how many slices.
 
 IR-free. Where tensors do not stay in OCM, a run of layers that hands them on slice by slice saves
-their way to DDR and back. Groups are found greedily: from each layer on, the run that saves most.
+their way to DDR and back. Groups are found greedily: from each layer on, the run that gains most.
 """
 
 from __future__ import annotations
@@ -42,27 +42,33 @@ def choose_groups(
     in_ddr: Collection[int],
     itemsizes: Sequence[Sequence[int]],
     room: Callable[[int, int], int],
+    gain: Callable[[Group], float],
 ) -> list[Group]:
     """The groups, in order and apart.
 
     `in_ddr` are the tensors that would lie in DDR, `itemsizes` the bytes per element of each
     layer's operands, and `room(first, last)` the bytes of OCM that resident tensors leave to a run
-    of layers.
+    of layers. `gain` tells what a group is worth, in cycles; only what is worth something is taken.
     """
     groups: list[Group] = []
     first = 0
     while first < len(layers):
-        best: tuple[int, Group] | None = None
+        best: tuple[float, Group] | None = None
         for last in range(first + 1, min(first + _LONGEST, len(layers))):
             if not _joins(layers[last]) or not _joins(layers[first]):
                 break
             inner = _inner(layers, tensors, in_ddr, first, last)
             if _handed_on(layers, first, last) - inner:
                 continue
+            if not inner:
+                continue
             tiles = _fewest_tiles(layers, in_ddr, itemsizes, first, last, inner, room(first, last))
-            saved = 2 * sum(tensors[t].nbytes for t in inner)
-            if inner and tiles and (best is None or saved > best[0]):
-                best = saved, Group(first, last, tiles, inner)
+            if not tiles:
+                continue
+            group = Group(first, last, tiles, inner)
+            worth = gain(group)
+            if worth > 0 and (best is None or worth > best[0]):
+                best = worth, group
         if best is None:
             first += 1
         else:
@@ -122,6 +128,8 @@ def _fewest_tiles(
     """The fewest slices whose working set fits in `room` bytes; 0 when none does."""
     group = layers[first : last + 1]
     sizes = itemsizes[first : last + 1]
+    if _constant_bytes(group, sizes) > room:
+        return 0
     height = group[-1].height
     tiles = 2
     while tiles <= height:
@@ -130,6 +138,16 @@ def _fewest_tiles(
             return tiles
         tiles = height if tiles < height < tiles * 3 // 2 else max(tiles + 1, tiles * 3 // 2)
     return 0
+
+
+def _constant_bytes(group: Sequence[FusedLayer], itemsizes: Sequence[Sequence[int]]) -> int:
+    """OCM bytes of all constants of the group."""
+    return sum(
+        math.prod(shape) * item + 64
+        for layer, items in zip(group, itemsizes, strict=True)
+        for tensor, shape, item in zip(layer.tensors, layer.shapes, items, strict=True)
+        if tensor < 0
+    )
 
 
 def _working_set(
@@ -141,13 +159,13 @@ def _working_set(
 ) -> int:
     """OCM bytes of the group at its fullest: all constants, two windows of each inner tensor, and
     two tiles of each operand in DDR."""
-    total = 0
+    total = _constant_bytes(group, itemsizes)
     for position, layer in enumerate(group):
         for index, (tensor, shape) in enumerate(zip(layer.tensors, layer.shapes, strict=True)):
             item = itemsizes[position][index]
             if tensor < 0:
-                total += math.prod(shape) * item + 64
-            elif tensor in inner and index == layer.output:
+                continue
+            if tensor in inner and index == layer.output:
                 row = math.prod(shape) // shape[ROWS] * item
                 total += 2 * row * max(s.held[tensor][1] - s.held[tensor][0] for s in slices)
             elif tensor in in_ddr and tensor not in inner:

@@ -33,7 +33,7 @@ ON_PARAM = -1
 _IN_OCM, _IN_DDR = 0, 1
 _TOLERABLE = 1.5
 """How much slower than at best a layer may get before a tensor is moved out of its way."""
-_HIDDEN = 0.75
+HIDDEN = 0.75
 """What a cycle counts that is hidden behind the other of compute and transfer."""
 
 
@@ -66,6 +66,8 @@ class Layer:
     """Output dimensions from the outermost in memory to the innermost."""
     compute: float
     """Cycles of the arithmetic on one unit, uncut."""
+    unit: str
+    """The class of units that runs the layer, and how many there are of it."""
     units: int
     writes_ddr: bool
     """Whether the layer's units may write to DDR without a copy by the sdma."""
@@ -386,7 +388,7 @@ def _estimate(
     # Loads run ahead of compute across layers, so what is not the longer of the two here still
     # delays another layer; and nothing overlaps with the first tile's load or the last one's
     # compute.
-    time = max(compute, move) + _HIDDEN * min(compute, move) + 0.1 * (compute + move) / tiles
+    time = max(compute, move) + HIDDEN * min(compute, move) + 0.1 * (compute + move) / tiles
     return _Estimate(working_set, time)
 
 

@@ -10,6 +10,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, ProgramOp
+from pulsar2.lowering.analysis.allocate import EFFORT
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.memory import OcmUse
 
@@ -45,11 +46,16 @@ class SchedAllocate(AxPass):
                 _allocate(op)
 
 
+def _offsets(use: OcmUse, capacity: int, slack: int) -> list[int] | None:
+    """Offsets with some slack where they are easily found; without any, at every effort."""
+    return use.offsets(capacity, slack=slack, effort=0 if slack else EFFORT)
+
+
 def _allocate(program: ProgramOp) -> None:
     use = OcmUse.of(program)
     capacity = program.ocm_bytes.value.data
     offsets = next(
-        (found for slack in _SLACKS if (found := use.offsets(capacity, slack=slack)) is not None),
+        (found for slack in _SLACKS if (found := _offsets(use, capacity, slack)) is not None),
         None,
     )
     if offsets is None:

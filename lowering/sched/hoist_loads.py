@@ -16,6 +16,8 @@ from pulsar2.lowering.sched.memory import OcmUse
 
 _LIMITS = (95, 90, 80, 70, 60, 50, 35, 20)
 """Percents of the OCM that prefetched buffers may fill it to; the first that fits is taken."""
+_EFFORT = 200_000
+"""Of the allocator, for each of them."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def _hoist(program: ProgramOp, window: int) -> None:
     for percent in _LIMITS:
         targets = hoist(loads, pressure, capacity * percent // 100, window)
         order = _reorder(len(use.jobs), loads, targets)
-        if use.offsets(capacity, [use.used[p] for p in order]) is not None:
+        used = [use.used[p] for p in order]
+        if use.offsets(capacity, used, effort=_EFFORT) is not None:
             _apply(program, use, order)
             return
 

@@ -9,7 +9,7 @@ import numpy as np
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp, ProgramOp
-from pulsar2.lowering.analysis.allocate import assign_offsets, pressure_profile
+from pulsar2.lowering.analysis.allocate import EFFORT, assign_offsets, pressure_profile
 
 
 @dataclass
@@ -51,12 +51,17 @@ class OcmUse:
         return np.pad(profile, (0, max(0, len(self.jobs) - len(profile))))
 
     def offsets(
-        self, capacity: int, used: list[list[int]] | None = None, slack: int = 0
+        self,
+        capacity: int,
+        used: list[list[int]] | None = None,
+        slack: int = 0,
+        effort: int = EFFORT,
     ) -> list[int] | None:
         """Offsets of the buffers within `capacity`; None where the allocator finds none.
 
-        `slack` keeps the bytes of a buffer from others for so many jobs after its last use.
+        `slack` keeps the bytes of a buffer from others for so many jobs after its last use;
+        `effort` bounds the search (see `assign_offsets`).
         """
         begins, ends = self.lives(used)
         ends = [end + slack for end in ends]
-        return assign_offsets(begins, ends, self.sizes, capacity, OCM_ALIGNMENT)
+        return assign_offsets(begins, ends, self.sizes, capacity, OCM_ALIGNMENT, effort)

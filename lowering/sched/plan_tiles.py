@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
@@ -12,7 +14,7 @@ from pulsar2.dialects.sched.attrs import Fusion, FusionAttr, Space, Tiling, Tili
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.locations import place_of
-from pulsar2.lowering.analysis.fuse_plan import FusionTensor, choose_groups
+from pulsar2.lowering.analysis.fuse_plan import FusionTensor, Group, choose_groups
 from pulsar2.lowering.analysis.plan import (
     ON_PARAM,
     Layer,
@@ -23,6 +25,7 @@ from pulsar2.lowering.analysis.plan import (
     Tensor,
     plan_layers,
 )
+from pulsar2.lowering.analysis.strategy import layered_time, sliced_time
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.fused_jobs import describe
 from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
@@ -40,8 +43,9 @@ class SchedPlanTiles(AxPass):
     tiling that is there already stays, so a hand-written one is kept.
 
     With `slice-mode`, runs of layers whose tensors would go to DDR between them are fused instead,
-    where that fits: they run slice by slice of rows and hand those tensors on in OCM, which then
-    lie in `tile` space (see `pulsar2.lowering.analysis.fuse`).
+    where that fits and is estimated to be faster: they run slice by slice of rows and hand those
+    tensors on in OCM, which then lie in `tile` space (see `pulsar2.lowering.analysis.fuse` and
+    `strategy`). The log tells the segments.
 
     Options: `slice-mode`.
 
@@ -108,6 +112,7 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
                 layer.spec.output,
                 tuple(order),
                 cost.compute,
+                unit.value,
                 mode.units[unit.value],
                 writes_to_ddr(unit),
             )
@@ -128,11 +133,27 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
         if layer.tiling is None:
             layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
     if slice_mode:
-        _fuse(layers, index, plan)
+        machine = machine_of(program, target)
+
+        def compare(group: Group) -> tuple[float, float]:
+            """Cycles of the group in slices, and a layer at a time."""
+            run = described[group.first : group.last + 1]
+            sliced = sliced_time(run, group.inner, plan.spilled, group.tiles, machine)
+            return sliced, layered_time(plan, group.first, group.last)
+
+        _fuse(layers, index, plan, compare)
 
 
-def _fuse(layers: list[LayerOp], index: dict[BufferOp, int], plan: Plan) -> None:
-    """Marks the groups of layers that run slice by slice, and what they hand on."""
+def _fuse(
+    layers: list[LayerOp],
+    index: dict[BufferOp, int],
+    plan: Plan,
+    compare: Callable[[Group], tuple[float, float]],
+) -> None:
+    """Marks the groups of layers that run slice by slice, and what they hand on.
+
+    `compare` estimates the cycles of a group in slices, and a layer at a time.
+    """
     described = [describe(layer, index) for layer in layers]
     users: dict[int, list[int]] = {}
     for number, each in enumerate(described):
@@ -148,12 +169,39 @@ def _fuse(layers: list[LayerOp], index: dict[BufferOp, int], plan: Plan) -> None
     }
     itemsizes = [[v.element.itemsize for v in layer.view_list] for layer in layers]
     buffers = {tensor: buffer for buffer, tensor in index.items()}
-    groups = choose_groups(described, tensors, plan.spilled, itemsizes, plan.room)
+
+    def gain(group: Group) -> float:
+        sliced, layered = compare(group)
+        return layered - sliced
+
+    groups = choose_groups(described, tensors, plan.spilled, itemsizes, plan.room, gain)
+    _tell(layers, groups, compare)
     for number, group in enumerate(groups):
         for layer in layers[group.first : group.last + 1]:
             layer.fusion = FusionAttr(Fusion(number, group.tiles))
         for tensor in group.inner:
             buffers[tensor].move(Space.TILE)
+
+
+def _tell(
+    layers: list[LayerOp],
+    groups: list[Group],
+    compare: Callable[[Group], tuple[float, float]],
+) -> None:
+    """Logs the strategy of each segment."""
+    for group in groups:
+        sliced, layered = compare(group)
+        logger.info(
+            "segment [{}] to [{}]: {} slices of rows, {:,.0f} cycles estimated ({:,.0f} layer by "
+            "layer)",
+            place_of(layers[group.first]),
+            place_of(layers[group.last]),
+            group.tiles,
+            sliced,
+            layered,
+        )
+    alone = len(layers) - sum(group.last - group.first + 1 for group in groups)
+    logger.info("{} of {} layers run one at a time", alone, len(layers))
 
 
 def _seen_whole(buffer: BufferOp) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,15 +38,45 @@ def test_offsets_never_overlap(instance: tuple[list[tuple[int, int, int]], int])
     # Twice the peak is more than first fit needs on such small instances.
     offsets = assign_offsets(begins, ends, sizes, 2 * capacity)
     assert offsets is not None
-    for i in range(len(sizes)):
-        assert offsets[i] >= 0
-        assert offsets[i] + sizes[i] <= 2 * capacity
-        for j in range(i):
-            if begins[i] < ends[j] and begins[j] < ends[i]:
-                assert offsets[i] + sizes[i] <= offsets[j] or offsets[j] + sizes[j] <= offsets[i]
+    _check(begins, ends, sizes, offsets, 2 * capacity)
 
 
 def test_alignment_and_refusal() -> None:
     assert assign_offsets([0, 0], [2, 2], [65, 1], 192, 64) in ([0, 128], [64, 0])
     assert assign_offsets([0, 0], [2, 2], [65, 1], 191, 64) is None
     assert assign_offsets([], [], [], 0) == []
+
+
+def _tight_instance(seed: int, count: int) -> tuple[list[int], list[int], list[int], int]:
+    """Buffers of a network's kind: chains of short lives, some long ones, and their peak."""
+    rng = np.random.default_rng(seed)
+    begins = np.sort(rng.integers(0, count, count))
+    long = rng.random(count) < 0.1
+    ends = begins + np.where(long, rng.integers(8, 60, count), rng.integers(1, 6, count))
+    sizes = rng.choice([1, 2, 3, 4, 6, 8, 12, 16, 24, 32], count) * 1024
+    return begins.tolist(), ends.tolist(), sizes.tolist(), peak_pressure(begins, ends, sizes)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_search_packs_tighter_than_the_greedy_orders(seed: int) -> None:
+    begins, ends, sizes, peak = _tight_instance(seed, 300)
+    offsets = assign_offsets(begins, ends, sizes, peak * 103 // 100, 64)
+    assert offsets is not None
+    _check(begins, ends, sizes, offsets, peak * 103 // 100)
+
+
+def test_search_is_deterministic_and_bounded() -> None:
+    begins, ends, sizes, peak = _tight_instance(1, 200)
+    found = [assign_offsets(begins, ends, sizes, peak * 102 // 100, 64) for _ in range(2)]
+    assert found[0] == found[1]
+    assert assign_offsets(begins, ends, sizes, peak - 64, 64) is None
+
+
+def _check(
+    begins: list[int], ends: list[int], sizes: list[int], offsets: list[int], capacity: int
+) -> None:
+    for i in range(len(sizes)):
+        assert 0 <= offsets[i] <= capacity - sizes[i]
+        for j in range(i):
+            if begins[i] < ends[j] and begins[j] < ends[i]:
+                assert offsets[i] + sizes[i] <= offsets[j] or offsets[j] + sizes[j] <= offsets[i]

@@ -126,7 +126,7 @@ def test_picture(timeline: Timeline) -> None:
 
 
 def test_empty_program() -> None:
-    empty = Timeline.of(Program("T", "M", []).encode(), TIMING)
+    empty = Timeline.of(Program("AX650", "NPU1", []).encode(), TIMING)
     assert (empty.cycles, empty.ocm_peak, empty.busy) == (0, 0, [])
     assert json.loads(trace_json(empty))["otherData"]["max_cycle"] == 0
     assert picture(empty, "nothing").startswith(b"\x89PNG")

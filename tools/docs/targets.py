@@ -107,6 +107,7 @@ def _target(target: Target) -> Iterator[str]:
     rows: list[tuple[str, str, str, str]] = []
     for name, mode in target.raw["modes"].items():
         rows.append(_row(f"{name}: OCM bytes", mode["ocm_bytes"]))
+        rows.append(_row(f"{name}: invocation_us", mode["invocation_us"]))
         rows += [_row(f"{name}: {kind} units", entry) for kind, entry in mode["units"].items()]
     rows += [_row(key, entry) for key, entry in target.raw["timing"].items()]
     yield table(("number", "value", "basis", "source or reason"), rows)

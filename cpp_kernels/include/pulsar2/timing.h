@@ -29,10 +29,9 @@ struct TargetTiming {
   double teng_launch = 0;
   double cv_launch = 0;
   double sdma_launch = 0;
-  double port_bytes = 0;     ///< bytes per cycle between a unit and memory
-  double sdma_bytes = 0;     ///< the same for one sdma unit
-  double ddr_bytes = 0;      ///< bytes per cycle of the whole DDR
-  double invocation_us = 0;  ///< start of one inference; not part of the cycles
+  double port_bytes = 0;  ///< bytes per cycle between a unit and memory
+  double sdma_bytes = 0;  ///< the same for one sdma unit
+  double ddr_bytes = 0;   ///< bytes per cycle of the whole DDR
 };
 
 /// Name and place of every number of TargetTiming, for reading them from a table.

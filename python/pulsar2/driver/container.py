@@ -167,7 +167,8 @@ def estimate_time(programs: Sequence[Assembled]) -> Estimate:
         length = int(np.max(ends, initial=0))
         cycles += length
         microseconds += length / target.clock_hz * 1e6
-        microseconds += 0 if index else target.timing["invocation_us"]
+        if not index:
+            microseconds += target.mode(assembled.program.npu_mode).invocation_us
     return Estimate(cycles, round(microseconds, 3))
 
 

@@ -20,11 +20,15 @@ from pulsar2.targets.operators import Limit, common_limits, operator_aliases, re
 
 @dataclass(frozen=True)
 class Mode:
-    """What one npu_mode gives: units of each class, and bytes of OCM."""
+    """What one npu_mode gives: units of each class, and bytes of OCM.
+
+    `invocation_us` is what one inference takes beside its cycles: start and synchronization.
+    """
 
     name: str
     units: dict[str, int]
     ocm_bytes: int
+    invocation_us: float
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ def load_target(name: str) -> Target:
             mode,
             {kind: entry["value"] for kind, entry in table["units"].items()},
             table["ocm_bytes"]["value"],
+            float(table["invocation_us"]["value"]),
         )
         for mode, table in raw["modes"].items()
     }

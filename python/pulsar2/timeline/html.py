@@ -30,7 +30,7 @@ def _data(timeline: Timeline) -> dict[str, Any]:
         "target": program.target,
         "mode": program.npu_mode,
         "clock": timeline.timing["clock_mhz"],
-        "invocation": timeline.timing["invocation_us"],
+        "invocation": timeline.mode.invocation_us,
         "cycles": timeline.cycles,
         "macs": timeline.macs,
         "utilization": timeline.conv_utilization,

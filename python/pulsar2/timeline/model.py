@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsar2.program import OPCODES_BY_CODE, EuKind, Job, Program, Space, distinct_bytes
+from pulsar2.targets import Mode, load_target
 from pulsar2.timeline.occupancy import OcmBlock, ocm_blocks
 
 if TYPE_CHECKING:
@@ -94,6 +95,16 @@ class Timeline:
 
     def microseconds(self, cycles: float) -> float:
         return cycles / self.timing["clock_mhz"]
+
+    @property
+    def mode(self) -> Mode:
+        """The npu_mode that the program is for."""
+        return load_target(self.program.target).mode(self.program.npu_mode)
+
+    @property
+    def latency_us(self) -> float:
+        """Microseconds of one inference of this program, with its start."""
+        return self.microseconds(self.cycles) + self.mode.invocation_us
 
     @property
     def macs(self) -> int:

@@ -93,7 +93,7 @@ class _Painter:
 
     def header(self, title: str) -> None:
         timeline, program = self._timeline, self._timeline.program
-        latency = timeline.microseconds(timeline.cycles) + timeline.timing["invocation_us"]
+        latency = timeline.latency_us
         self._text(_LEFT, 22, title, "ls", 22)
         figures = (
             f"{program.target} {program.npu_mode}",

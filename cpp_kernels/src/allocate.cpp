@@ -1,0 +1,246 @@
+#include "pulsar2/allocate.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace pulsar2 {
+namespace {
+
+using Order = std::vector<int32_t>;
+
+/// xorshift64*: the same numbers on every machine.
+class Random {
+ public:
+  uint64_t below(uint64_t n) {
+    state_ ^= state_ >> 12;
+    state_ ^= state_ << 25;
+    state_ ^= state_ >> 27;
+    return ((state_ * 0x2545F4914F6CDD1DULL) >> 33) % n;
+  }
+
+ private:
+  uint64_t state_ = 0x9E3779B97F4A7C15ULL;
+};
+
+/// Buffers that share no step with any other group of buffers, and so are placed by themselves.
+class Packer {
+ public:
+  Packer(const Lives& lives, std::vector<int32_t> members, int64_t capacity)
+      : lives_(lives), members_(std::move(members)), capacity_(capacity) {
+    const size_t n = members_.size();
+    offset_.assign(n, 0);
+    position_.assign(n, 0);
+    find_neighbours();
+  }
+
+  /// Whether all fit; spends from `effort` and leaves the offsets.
+  bool run(int64_t* effort, std::vector<int64_t>* offsets) {
+    Order best;
+    int64_t best_peak = INT64_MAX;
+    for (const Order& order : first_orders()) {
+      const int64_t peak = place(order);
+      *effort -= static_cast<int64_t>(order.size());
+      if (peak < best_peak) {
+        best_peak = peak;
+        best = order;
+      }
+      if (best_peak <= capacity_) break;
+    }
+    if (best_peak > capacity_) best_peak = climb(&best, best_peak, effort);
+    if (best_peak > capacity_) return false;
+    place(best);
+    for (size_t i = 0; i < members_.size(); ++i)
+      (*offsets)[static_cast<size_t>(members_[i])] = offset_[i];
+    return true;
+  }
+
+ private:
+  int64_t begin(int32_t i) const { return lives_.begin[member(i)]; }
+  int64_t end(int32_t i) const { return lives_.end[member(i)]; }
+  int64_t size(int32_t i) const { return lives_.size[member(i)]; }
+  size_t member(int32_t i) const { return static_cast<size_t>(members_[static_cast<size_t>(i)]); }
+
+  void find_neighbours() {
+    const auto n = static_cast<int32_t>(members_.size());
+    Order by_begin(members_.size());
+    std::iota(by_begin.begin(), by_begin.end(), 0);
+    std::sort(by_begin.begin(), by_begin.end(), [&](int32_t a, int32_t b) {
+      return std::pair(begin(a), a) < std::pair(begin(b), b);
+    });
+    neighbours_.resize(members_.size());
+    Order alive;
+    for (const int32_t i : by_begin) {
+      size_t kept = 0;
+      for (const int32_t other : alive) {
+        if (end(other) <= begin(i)) continue;
+        alive[kept++] = other;
+        neighbours_[static_cast<size_t>(i)].push_back(other);
+        neighbours_[static_cast<size_t>(other)].push_back(i);
+      }
+      alive.resize(kept);
+      alive.push_back(i);
+    }
+    // Most bytes alive at once during each life: where it is tight.
+    crowd_.assign(members_.size(), 0);
+    for (int32_t i = 0; i < n; ++i) {
+      int64_t total = size(i);
+      for (const int32_t other : neighbours_[static_cast<size_t>(i)]) total += size(other);
+      crowd_[static_cast<size_t>(i)] = total;
+    }
+  }
+
+  template <typename Key>
+  Order ordered(Key key) const {
+    Order order(members_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return key(a) < key(b); });
+    return order;
+  }
+
+  std::vector<Order> first_orders() const {
+    const auto length = [&](int32_t i) { return end(i) - begin(i); };
+    const auto crowd = [&](int32_t i) { return crowd_[static_cast<size_t>(i)]; };
+    return {
+        ordered([&](int32_t i) { return std::pair(-size(i), begin(i)); }),
+        ordered([&](int32_t i) { return std::pair(-size(i) * length(i), begin(i)); }),
+        ordered([&](int32_t i) { return std::pair(-length(i), -size(i)); }),
+        ordered([&](int32_t i) { return std::pair(-crowd(i), -size(i)); }),
+        ordered([&](int32_t i) { return std::pair(begin(i), -size(i)); }),
+        ordered([&](int32_t i) { return std::pair(end(i), -size(i)); }),
+    };
+  }
+
+  /// Places each buffer, in order, at the lowest offset where it fits. The highest byte used.
+  int64_t place(const Order& order) {
+    placed_.assign(members_.size(), false);
+    int64_t peak = 0;
+    for (const int32_t i : order) {
+      taken_.clear();
+      for (const int32_t other : neighbours_[static_cast<size_t>(i)]) {
+        if (!placed_[static_cast<size_t>(other)]) continue;
+        const int64_t low = offset_[static_cast<size_t>(other)];
+        taken_.emplace_back(low, low + size(other));
+      }
+      std::sort(taken_.begin(), taken_.end());
+      int64_t offset = 0;
+      for (const auto& [low, high] : taken_) {
+        if (low - offset >= size(i)) break;
+        offset = std::max(offset, high);
+      }
+      offset_[static_cast<size_t>(i)] = offset;
+      placed_[static_cast<size_t>(i)] = true;
+      peak = std::max(peak, offset + size(i));
+    }
+    return peak;
+  }
+
+  /// Hill climbing on the order. Of equal peaks the newer is kept, so that plateaus are crossed.
+  int64_t climb(Order* best, int64_t best_peak, int64_t* effort) {
+    const auto n = static_cast<int64_t>(members_.size());
+    if (n < 3) return best_peak;
+    int64_t current_peak = place(*best);
+    Order current = *best;
+    Order trial;
+    while (*effort >= n && best_peak > capacity_) {
+      trial = current;
+      swap_at_top(&trial, current_peak);
+      const int64_t peak = place(trial);
+      *effort -= n;
+      if (peak <= current_peak) {
+        current.swap(trial);
+        current_peak = peak;
+        if (peak < best_peak) {
+          best_peak = peak;
+          *best = current;
+        }
+      } else {
+        place(current);
+        *effort -= n;
+      }
+    }
+    return best_peak;
+  }
+
+  /// Exchanges two buffers of the order: one at the top or below it, and one that is in its way.
+  void swap_at_top(Order* order, int64_t peak) {
+    for (size_t k = 0; k < order->size(); ++k) {
+      position_[static_cast<size_t>((*order)[k])] = static_cast<int32_t>(k);
+    }
+    involved_.clear();
+    for (const int32_t i : *order) {
+      if (offset_[static_cast<size_t>(i)] + size(i) == peak) involved_.push_back(i);
+    }
+    const int32_t top = involved_[random_.below(involved_.size())];
+    involved_.assign(1, top);
+    // What supports the top: neighbours that end where it begins, and what they stand on.
+    for (size_t at = 0; at < involved_.size() && involved_.size() < 64; ++at) {
+      const int32_t i = involved_[at];
+      for (const int32_t other : neighbours_[static_cast<size_t>(i)]) {
+        const bool below =
+            offset_[static_cast<size_t>(other)] + size(other) == offset_[static_cast<size_t>(i)];
+        if (below && std::find(involved_.begin(), involved_.end(), other) == involved_.end()) {
+          involved_.push_back(other);
+        }
+      }
+    }
+    const int32_t one = involved_[random_.below(involved_.size())];
+    const auto& near = neighbours_[static_cast<size_t>(one)];
+    if (near.empty()) return;
+    const int32_t two = near[random_.below(near.size())];
+    auto a = static_cast<size_t>(position_[static_cast<size_t>(one)]);
+    auto b = static_cast<size_t>(position_[static_cast<size_t>(two)]);
+    if (random_.below(2) == 0) {
+      std::swap((*order)[a], (*order)[b]);
+      return;
+    }
+    if (a > b) std::swap(a, b);
+    // The later one moves before the earlier one.
+    std::rotate(order->begin() + static_cast<std::ptrdiff_t>(a),
+                order->begin() + static_cast<std::ptrdiff_t>(b),
+                order->begin() + static_cast<std::ptrdiff_t>(b) + 1);
+  }
+
+  const Lives& lives_;
+  std::vector<int32_t> members_;
+  int64_t capacity_;
+  std::vector<Order> neighbours_;
+  std::vector<int64_t> crowd_;
+  std::vector<int64_t> offset_;
+  std::vector<bool> placed_;
+  std::vector<int32_t> position_;
+  std::vector<std::pair<int64_t, int64_t>> taken_;
+  Order involved_;
+  Random random_;
+};
+
+/// Buffers by the stretches of time between which nothing is alive.
+std::vector<std::vector<int32_t>> components(const Lives& lives) {
+  std::vector<int32_t> order(lives.size.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return lives.begin[static_cast<size_t>(a)] < lives.begin[static_cast<size_t>(b)];
+  });
+  std::vector<std::vector<int32_t>> groups;
+  int64_t reach = INT64_MIN;
+  for (const int32_t i : order) {
+    if (groups.empty() || lives.begin[static_cast<size_t>(i)] >= reach) groups.emplace_back();
+    groups.back().push_back(i);
+    reach = std::max(reach, lives.end[static_cast<size_t>(i)]);
+  }
+  return groups;
+}
+
+}  // namespace
+
+bool assign_offsets(const Lives& lives, int64_t capacity, int64_t effort,
+                    std::vector<int64_t>* offsets) {
+  offsets->assign(lives.size.size(), 0);
+  for (std::vector<int32_t>& group : components(lives)) {
+    if (!Packer(lives, std::move(group), capacity).run(&effort, offsets)) return false;
+  }
+  return true;
+}
+
+}  // namespace pulsar2
