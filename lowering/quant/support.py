@@ -16,6 +16,7 @@ from xdsl.ir import SSAValue
 
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.types import element_of, is_tensor, static_shape_of, type_string
+from pulsar2.dialects.sched.attrs import MAX_DIMS
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, kind_of
@@ -70,8 +71,6 @@ def _beyond_limits(op: OnnxOp, target: Target, weights: WeightStore) -> Refusal 
     return None
 
 
-MAX_RANK = 6
-"""Dimensions that a view of a job has at most (docs/npu.md)."""
 _WIDE = (f16, f64, bf16)
 
 
@@ -81,8 +80,8 @@ def _unfit_type(op: OnnxOp) -> Refusal | None:
             return Refusal("type", f"only f32 is supported{_types(op)}")
         if 0 in (static_shape_of(value.type) or ()) and not is_constant(value):
             return Refusal("shape", f"tensor '{tensor_name(value)}' has no elements")
-        if len(static_shape_of(value.type) or ()) > MAX_RANK:
-            message = f"tensor '{tensor_name(value)}' has more than {MAX_RANK} dimensions"
+        if len(static_shape_of(value.type) or ()) > MAX_DIMS:
+            message = f"tensor '{tensor_name(value)}' has more than {MAX_DIMS} dimensions"
             return Refusal("shape", message)
         if is_tensor(value.type) and static_shape_of(value.type) is None:
             rank = "rank" if isinstance(value.type, UnrankedTensorType) else "shape"
