@@ -103,6 +103,18 @@ PIPELINES: dict[str, Pipeline] = {
         "a graph with quantized operators to its QDQ form",
         ("onnx-infer-shapes", "quant-expand-qlinear", "onnx-infer-shapes"),
     ),
+    "legalize": Pipeline(
+        "a float graph to the forms that quantization knows, and otherwise as it is",
+        (
+            "onnx-infer-shapes",
+            "onnx-fold-control-flow",
+            "onnx-fold-constants",
+            "onnx-canonicalize-windows",
+            "onnx-canonicalize-spatial",
+            "onnx-canonicalize-gemm",
+            "onnx-eliminate-dead",
+        ),
+    ),
     "optimize": Pipeline(
         "a float graph to its simplest form",
         (

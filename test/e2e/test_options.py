@@ -234,3 +234,42 @@ def test_op_and_const_processors(built: Path, tmp_path: Path) -> None:
     (conv,) = (n for n in optimized.graph.node if n.op_type == "Conv")
     held = {t.name: onnx.numpy_helper.to_array(t) for t in optimized.graph.initializer}
     assert not held[conv.input[1]].any()
+
+
+def _relu_chain(path: Path) -> None:
+    """Writes the classifier's model with two needless Identity nodes in front."""
+    model = onnx.load(path)
+    first = model.graph.node[0]
+    (name,) = (i for i in first.input if i == model.graph.input[0].name)
+    for index, (x, y) in enumerate([(name, "i1"), ("i1", "i2")]):
+        model.graph.node.insert(index, onnx.helper.make_node("Identity", [x], [y], f"id{index}"))
+    first = model.graph.node[2]
+    first.input[list(first.input).index(name)] = "i2"
+    onnx.save(model, path)
+
+
+def test_onnx_optimization(built: Path, build: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes((built / "model.onnx").read_bytes())
+    _relu_chain(tmp_path / "model.onnx")
+
+    def nodes(*words: str) -> list[str]:
+        folder = build("--input", tmp_path / "model.onnx", *words)
+        return [n.op_type for n in onnx.load(folder / "frontend" / "optimized.onnx").graph.node]
+
+    assert "Identity" not in nodes()
+    assert nodes("--onnx_opt.disable_onnx_optimization").count("Identity") == 2
+    assert (tmp_path / "out" / "compiled.axmodel").is_file()
+    both = ("--onnx_opt.disable_onnx_optimization", "--onnx_opt.enable_onnxsim")
+    assert "Identity" not in nodes(*both)
+
+
+def test_model_check(built: Path, tmp_path: Path) -> None:
+    context = built / "out" / "build_context.json"
+    words = ("build", "--config", context, "--output_dir", tmp_path / "out")
+    outcome = run(*words, "--onnx_opt.model_check")
+    assert outcome.code == 0, outcome.err
+    assert "the optimized model computes what the original does on 4 sample(s)" in outcome.err
+    assert "the outputs before and after [optimize] agree" in outcome.err
+    outcome = run(*words, "--onnx_opt.disable_transformation_check")
+    assert outcome.code == 0
+    assert "the outputs before and after" not in outcome.err

@@ -9,18 +9,17 @@ class OnnxOptimizeOption(Message):
     """How the float ONNX graph is optimized before quantization."""
 
     disable_onnx_optimization: Flag = option(
-        False, "leave the float graph as it is, apart from what later stages need", built=False
+        False, "leave the float graph as it is, apart from what later stages need"
     )
     enable_onnxsim: Flag = option(
-        False, "simplify the graph first, as the onnxsim tool does", built=False
+        False, "simplify the graph first with onnxslim, which is installed apart (pulsar2[onnxsim])"
     )
     model_check: Flag = option(
         False,
-        "run the original and the optimized float model and compare their outputs",
-        built=False,
+        "run the original and the optimized float model on all calibration data and compare them",
     )
     disable_transformation_check: Flag = option(
-        False, "do not compare a subgraph's outputs before and after each rewrite", built=False
+        False, "do not compare the outputs before and after optimization on a calibration sample"
     )
     save_tensors_data: Flag = option(
         False, "keep tensor data in files meanwhile, to need less memory", built=False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from loguru import logger
+from onnx import ModelProto
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.axmodel import write_axmodel
@@ -25,6 +26,7 @@ from pulsar2.driver.check import check_compiled, exposed, sample_feeds
 from pulsar2.driver.compile import compile_quantized
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.dump import Dump
+from pulsar2.driver.float_check import FloatModel, check_model, check_transformations
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import (
     InputPlan,
@@ -47,6 +49,7 @@ from pulsar2.driver.report import (
     print_results,
     write_traces,
 )
+from pulsar2.driver.simplify import simplified
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, write_text
@@ -58,6 +61,7 @@ from pulsar2.quant_axmodel import (
     snapshot_text,
     write_configs,
 )
+from pulsar2.weights import AnyArray
 
 T = TypeVar("T")
 
@@ -137,10 +141,16 @@ class _Build:
         return result
 
     def _import(self) -> tuple[ModuleOp, list[InputPlan]]:
-        shapes = parse_input_shapes(self._config.input_shapes)
-        patch = model_patch(self._config)
-        module = import_onnx(self._config.input, self._ctx, input_shapes=shapes, patch=patch)
+        module = self._imported()
         return module, plan_inputs(self._config, Interface.of(module), self._where)
+
+    def _imported(self) -> ModuleOp:
+        config = self._config
+        source: str | ModelProto = config.input
+        if config.onnx_opt.enable_onnxsim:
+            source = simplified(config.input)
+        shapes = parse_input_shapes(config.input_shapes)
+        return import_onnx(source, self._ctx, input_shapes=shapes, patch=model_patch(config))
 
     def _read_quantized(self) -> tuple[ModuleOp, list[InputPlan]]:
         config = self._config
@@ -189,8 +199,7 @@ class _Build:
         if config.model_type == "QuantONNX":
             stages.run("import-quantized")
         before = graph_names(module)
-        stages.run("optimize")
-        _show_stage("Building onnx", stages, "optimize")
+        self._optimize(stages, dataset)
         self._timed("save", lambda: self._save_optimized(module))
         stages.run("place", {"target": quoted(config.target_hardware)})
         tell_placement(module, config.target_hardware)
@@ -218,6 +227,39 @@ class _Build:
         _show_stage("Building native", stages, pipeline)
         self._timed("save quantized", lambda: self._save_quantized(module))
         return dataset
+
+    def _optimize(self, stages: Stages, samples: Sequence[Sample]) -> None:
+        """The float graph to its simplest form, and the checks that it is still the same one."""
+        options = self._config.onnx_opt
+        module = stages.module
+        pipeline = "legalize" if options.disable_onnx_optimization else "optimize"
+        checked = len(samples) and not options.disable_transformation_check
+        before = module.clone() if checked else None
+        stages.run(pipeline)
+        _show_stage("Building onnx", stages, pipeline)
+        if before is not None:
+            self._crash.reproducer = stages.reproducer(before, pipeline)
+            feeds = samples[0].inputs
+            self._timed(
+                "check transformations",
+                lambda: check_transformations(before, module, self._ctx, pipeline, feeds),
+            )
+            self._crash.reproducer = None
+        if options.model_check:
+            given = [(s.label, s.inputs) for s in samples]
+            if not given:
+                logger.warning("model_check has no calibration data to compare on")
+            self._timed("check model", lambda: self._check_model(module, given))
+
+    def _check_model(
+        self, module: ModuleOp, samples: Sequence[tuple[str, Mapping[str, AnyArray]]]
+    ) -> None:
+        if model_patch(self._config):
+            logger.info("model_check compares with the model as the processors changed it")
+            original = FloatModel.of(self._imported(), self._ctx)
+        else:
+            original = FloatModel(self._config.input)
+        check_model(original, module, self._ctx, samples)
 
     def _save_optimized(self, module: ModuleOp) -> None:
         path = self._workspace.frontend / "optimized.onnx"

@@ -49,7 +49,7 @@ class Stages:
         text = pipeline_text(pipeline, options or {})
         start = time.perf_counter()
         before = self.module.clone()
-        self._crash.reproducer = lambda folder: _reproduce(folder, before, self.ctx, text)
+        self._crash.reproducer = self.reproducer(before, text)
         started = start
 
         def begin(_: ModulePass, __: ModuleOp) -> None:
@@ -65,6 +65,10 @@ class Stages:
         self.seconds[pipeline] = time.perf_counter() - start
         if self.dump is not None:
             self.dump.write(pipeline, self.module, text)
+
+    def reproducer(self, module: ModuleOp, pipeline: str) -> Callable[[Path], str]:
+        """Writes `module` into a folder, and says how `ax-opt` runs `pipeline` on it."""
+        return lambda folder: _reproduce(folder, module, self.ctx, pipeline)
 
 
 def pipeline_text(pipeline: str, options: Mapping[str, str]) -> str:
