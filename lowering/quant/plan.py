@@ -290,6 +290,9 @@ class QuantPlan:
             for reader in self._users(member):
                 if isinstance(reader, ReturnOp) or is_on_cpu(reader):
                     yield from (self.op_data_type(op) for op in computing)
+                elif isinstance(reader, OnnxOp) and reader.op_type == "QuantizeLinear":
+                    # The graph's own rounding is to be the only one.
+                    yield "FP32"
                 elif isinstance(reader, OnnxOp) and not self._moves(reader, member):
                     yield self.op_data_type(reader)
 

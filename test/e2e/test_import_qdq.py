@@ -15,6 +15,8 @@ from qdq_models import by_hand, inputs, quantized_by_runtime
 from road import Quantized, evaluate_reference, run
 
 from pulsar2.axmodel import read_axmodel
+from pulsar2.calibration.calibrate import calibrate
+from pulsar2.calibration.dataset import Sample
 from pulsar2.context import make_context
 from pulsar2.dialects.quant import ConvOp, MatMulOp, RequantizeOp
 from pulsar2.dialects.quant.types import element_type, quant_parameters, quantized_of
@@ -116,6 +118,21 @@ def test_every_integer_type(activation: str, weight: str, per_channel: bool) -> 
     peak = float(np.abs(expected).max())
     coarse = "4" in activation
     assert np.abs(got["output"] - expected).max() <= (0.1 if coarse else 0.02) * peak
+
+
+def test_a_tensor_that_others_read_too_is_rounded_once() -> None:
+    model = by_hand("UINT8", "INT4", True)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("k", 1, [1, 8, 12, 12]))
+    context = make_context()
+    module = import_onnx(model, context)
+    # As with calibration data: what is not quantized would be U8.
+    run("import-quantized,optimize", module, context)
+    calibrate(module, context, [Sample("0", inputs(1)[0])])
+    run("quantize-imported", module, context)
+    got = check(model, Quantized(module, context))
+    (feed,) = inputs(1)
+    expected = evaluate_reference(model, feed)["k"]
+    np.testing.assert_allclose(got["k"], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_weights_that_no_kernel_reads_are_quantized_anew() -> None:

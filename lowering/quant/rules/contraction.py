@@ -2,140 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-from loguru import logger
-from xdsl.dialects.builtin import TensorType, f32
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
 from pulsar2.dialects.onnx.matmul import Gemm, MatMul
-from pulsar2.dialects.quant.types import F32Array, QuantizedType, UniformType, element_type
+from pulsar2.dialects.quant.types import element_type
 from pulsar2.locations import node_name
-from pulsar2.lowering.quant.parameters import (
-    bias_scales,
-    quantize_bias,
-    quantize_weight,
-    saturated_biases,
-    weight_scales,
-    widen_for_bias,
-)
 from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float, shape_of
-from pulsar2.lowering.quant.stored import StoredConstant, stored_constant
+from pulsar2.lowering.quant.rules.weights import (
+    F32Values,
+    Weight,
+    float_weight,
+    quantized_weight,
+    shape_of_weight,
+    weight_of,
+)
+from pulsar2.lowering.quant.stored import StoredConstant
 from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
     from pulsar2.lowering.quant.conversion import Conversion
-
-F32Values = npt.NDArray[np.float32]
-Weight = F32Values | StoredConstant
-"""The constant operand of a contraction: numbers, or integers that the model gives."""
-
-
-def shape_of_weight(weight: Weight) -> tuple[int, ...]:
-    return weight.shape if isinstance(weight, np.ndarray) else weight.values.shape
-
-
-def weight_of(value: SSAValue | None, weights: WeightStore) -> Weight | None:
-    """A constant weight or bias: as the model stores it in integers, or in f32."""
-    stored = stored_constant(value, weights)
-    if stored is not None:
-        return stored
-    array = constant_of(value, weights)
-    return None if array is None else array.astype(np.float32)
-
-
-def float_weight(weight: Weight) -> F32Values:
-    """The numbers of a weight or bias."""
-    if isinstance(weight, np.ndarray):
-        return weight
-    shape = [1] * weight.values.ndim
-    if weight.axis is not None:
-        shape[weight.axis] = -1
-    scales, points = weight.scales.reshape(shape), weight.zero_points.reshape(shape)
-    return ((weight.values - points).astype(np.float32) * scales).astype(np.float32)
-
-
-def quantized_weight(
-    to: Conversion, x: SSAValue, weight: Weight, bias: Weight | None, axis: int, name: str
-) -> tuple[SSAValue, SSAValue | None]:
-    """Constants of the weight, S8 or S4 per channel of `axis`, and of the S32 or FP32 bias.
-
-    A weight that the model stores in 4 or 8 bits stays as it is. `x` is the quantized operand that
-    the weight multiplies.
-    """
-    x_type = element_type(x)
-    assert isinstance(x_type, UniformType)
-    kept = _kept(to, weight, axis, name)
-    if kept is None:
-        kept = _quantized_anew(to, float_weight(weight), bias, axis, x_type)
-    w = to.constant(kept.array(to.weights), kept.type(to.weights), f"{name}/weight")
-    if bias is None:
-        return w, None
-    if to.bias_type != "S32":
-        return w, to.constant(float_weight(bias), f32, f"{name}/bias")
-    return w, _quantized_bias(to, bias, bias_scales(x_type.scale, kept.scales), name)
-
-
-def _kept(to: Conversion, weight: Weight, axis: int, name: str) -> StoredConstant | None:
-    """The weight as the model stores it, if a kernel can read it so."""
-    if isinstance(weight, np.ndarray):
-        return None
-    per_axis = weight.axis is not None
-    fits = weight.storage in ("i4", "u4", "i8", "u8") and weight.axis in (None, axis)
-    # Only a convolution subtracts a zero point per channel.
-    if fits and not (per_axis and axis != 0 and weight.zero_points.any()):
-        return weight
-    logger.warning(
-        "node '{}': its {} weight along axis {} is quantized anew, to S8 along axis {}",
-        name,
-        weight.storage,
-        weight.axis,
-        axis,
-    )
-    return None
-
-
-def _quantized_anew(
-    to: Conversion, weight: F32Values, bias: Weight | None, axis: int, x_type: UniformType
-) -> StoredConstant:
-    bits = to.plan.weight_bits(to.op)
-    scales = weight_scales(weight, axis, to.weight_threshold, bits)
-    if bias is not None and to.bias_type == "S32" and to.refines_scales:
-        scales = widen_for_bias(scales, float_weight(bias), x_type.scale)
-    values = quantize_weight(weight, scales, axis, bits)
-    return StoredConstant(values, f"i{bits}", scales, np.zeros(scales.size, np.int32), axis)
-
-
-def _quantized_bias(to: Conversion, bias: Weight, products: F32Array, name: str) -> SSAValue:
-    """The S32 bias in units of the products; as the model stores it, if that is in these units."""
-    if isinstance(bias, StoredConstant) and bias.storage == "i32":
-        size = bias.values.size
-        same = np.broadcast_to(bias.scales, (size,)) == np.broadcast_to(products, (size,))
-        if same.all() and not bias.zero_points.any():
-            kept = StoredConstant(bias.values, "i32", products, np.zeros_like(products, np.int32))
-            return to.constant(
-                kept.values.astype(np.int32), _along_axis(kept, 0, to.weights), f"{name}/bias"
-            )
-    values = float_weight(bias)
-    saturated = saturated_biases(values, products)
-    if saturated:
-        logger.warning("node '{}': the S32 bias saturates in {} channel(s)", name, saturated)
-    made = StoredConstant(
-        quantize_bias(values, products), "i32", products, np.zeros(products.size, np.int32)
-    )
-    return to.constant(made.values, _along_axis(made, 0, to.weights), f"{name}/bias")
-
-
-def _along_axis(constant: StoredConstant, axis: int, weights: WeightStore) -> QuantizedType:
-    """The constant's type, along `axis` where it has several scales."""
-    several = constant.scales.size > 1 or constant.values.size == 1
-    return replace(constant, axis=axis if several else None).type(weights)
 
 
 def emit_conv(
