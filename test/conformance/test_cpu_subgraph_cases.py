@@ -19,7 +19,7 @@ REFUSED = (
 infinite numbers in masks."""
 
 COARSE = ("test_softmax_large_number_expanded", "test_logsoftmax_large_number_expanded")
-"""Cases whose numbers, quantized, are one: 10,000 and 10,001 are less than a step of 8 bits apart."""
+"""Cases whose numbers are one when quantized: 10,000 and 10,001 are within a step of 8 bits."""
 
 _SHARE = 8
 """The suite takes one case in so many, the same ones every time."""
