@@ -199,11 +199,13 @@ class _Build:
         if config.model_type == "QuantONNX":
             stages.run("import-quantized")
         before = graph_names(module)
-        self._optimize(stages, dataset)
+        original = module.clone()
+        pipeline = self._optimize(stages)
         self._timed("save", lambda: self._save_optimized(module))
         stages.run("place", {"target": quoted(config.target_hardware)})
         tell_placement(module, config.target_hardware)
         check_runtime(module, self._ctx)
+        self._check_optimized(stages, original, pipeline, dataset)
         if calibrated:
             print_quant_config(plans, workspace)
         print_layer_config(config)
@@ -228,21 +230,26 @@ class _Build:
         self._timed("save quantized", lambda: self._save_quantized(module))
         return dataset
 
-    def _optimize(self, stages: Stages, samples: Sequence[Sample]) -> None:
-        """The float graph to its simplest form, and the checks that it is still the same one."""
-        options = self._config.onnx_opt
-        module = stages.module
-        pipeline = "legalize" if options.disable_onnx_optimization else "optimize"
-        checked = len(samples) and not options.disable_transformation_check
-        before = module.clone() if checked else None
+    def _optimize(self, stages: Stages) -> str:
+        """The float graph to its simplest form; the name of the pipeline that did it."""
+        disabled = self._config.onnx_opt.disable_onnx_optimization
+        pipeline = "legalize" if disabled else "optimize"
         stages.run(pipeline)
         _show_stage("Building onnx", stages, pipeline)
-        if before is not None:
-            self._crash.reproducer = stages.reproducer(before, pipeline)
+        return pipeline
+
+    def _check_optimized(
+        self, stages: Stages, original: ModuleOp, pipeline: str, samples: Sequence[Sample]
+    ) -> None:
+        """The checks that the float graph after `pipeline` computes what `original` does."""
+        options = self._config.onnx_opt
+        module = stages.module
+        if len(samples) and not options.disable_transformation_check:
+            self._crash.reproducer = stages.reproducer(original, pipeline)
             feeds = samples[0].inputs
             self._timed(
                 "check transformations",
-                lambda: check_transformations(before, module, self._ctx, pipeline, feeds),
+                lambda: check_transformations(original, module, self._ctx, pipeline, feeds),
             )
             self._crash.reproducer = None
         if options.model_check:
