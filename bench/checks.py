@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2 import _kernels
 from pulsar2.context import AxContext, make_context
+from pulsar2.diagnostics import UserError
 from pulsar2.driver.container import Compiled, compile_container
 from pulsar2.ir import parse_module
 from pulsar2.pipeline import parse_passes, run_passes
@@ -19,7 +20,7 @@ from pulsar2.targets import load_target
 
 from .builds import ROOT, Build
 from .measure import SCRIPTS, run_process
-from .report import Section
+from .report import Section, first_line
 
 _TARGET = "AX650"
 
@@ -45,7 +46,12 @@ def sanitizer_section(builds: Sequence[Build]) -> tuple[Section, int]:
         cases = [(name, mode.ocm_bytes) for name, mode in modes.items()]
         cases.append((first, modes[first].ocm_bytes // 8))
         for npu_mode, ocm_bytes in cases:
-            compiled = _compile(build, npu_mode, ocm_bytes)
+            try:
+                compiled = _compile(build, npu_mode, ocm_bytes)
+            except UserError as error:
+                case = f"{build.name} for {npu_mode} with {ocm_bytes} bytes"
+                section.notes.append(f"{case} is not scheduled. {first_line(error)}")
+                continue
             found = sum(
                 not finding.is_note
                 for program in compiled.programs

@@ -13,7 +13,7 @@ from pulsar2.targets import Target, load_target
 from pulsar2.timeline import Timeline
 
 from .networks import NETWORKS
-from .report import Section
+from .report import Section, first_line
 from .roofline import Bound, Work, bound, count_work
 from .schedule_only import Scheduled, quantize_by_shape, schedule
 
@@ -134,14 +134,14 @@ def schedule_section(
         try:
             module, context = quantize_by_shape(model, folder)
         except UserError as error:
-            section.notes.append(f"{name} is not built. {_first_line(error)}")
+            section.notes.append(f"{name} is not built. {first_line(error)}")
             continue
         work = count_work(model)
         for case in cases:
             try:
                 scheduled = schedule(module, context, case.pipeline_options)
             except UserError as error:
-                section.notes.append(f"{name} is not scheduled for {case}. {_first_line(error)}")
+                section.notes.append(f"{name} is not scheduled for {case}. {first_line(error)}")
                 continue
             figures = found[name, str(case)] = quality(scheduled, work, case)
             section.add(name, *_cells(figures))
@@ -154,10 +154,6 @@ def schedule_section(
                 f"worst, of {len(ratios)} networks."
             )
     return section, found
-
-
-def _first_line(error: UserError) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _cells(figures: Quality) -> tuple[str | float | int, ...]:

@@ -44,6 +44,13 @@ class Operand:
     tensor: int
     shape: Shape
     itemsize: int
+    broadcast: tuple[int, ...] = ()
+    """Dimensions along which every element is the same one in memory."""
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes in memory of a part of the operand."""
+        distinct = (1 if d in self.broadcast else n for d, n in enumerate(shape))
+        return math.prod(distinct) * self.itemsize
 
 
 @dataclass(frozen=True)
@@ -353,7 +360,7 @@ def _estimate(
     channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
     working_set, traffic, transfers, touched = 0, 0.0, channel_parts, 0
     for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
-        nbytes = math.prod(region_shape(region)) * operand.itemsize
+        nbytes = operand.nbytes(region_shape(region))
         touched += nbytes
         if operand.tensor != ON_PARAM and operand.tensor not in spilled:
             continue
@@ -361,7 +368,7 @@ def _estimate(
         if operand.tensor == ON_PARAM:
             # Weight slices come one after another when channels are the outer loop; otherwise all
             # of them stay until the last tile.
-            total = math.prod(operand.shape) * operand.itemsize
+            total = operand.nbytes(operand.shape)
             slices = min(2, tiles) if channel_outer else tiles
             working_set += min(_align(total, machine.alignment), held * slices)
             traffic += total

@@ -7,7 +7,6 @@ behind it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 from pulsar2.lowering.analysis.plan import HIDDEN, ON_PARAM, Layer, Machine, Plan
@@ -30,7 +29,7 @@ def sliced_time(
     for layer in layers:
         touched = 0
         for index, operand in enumerate(layer.operands):
-            nbytes = math.prod(operand.shape) * operand.itemsize
+            nbytes = operand.nbytes(operand.shape)
             touched += nbytes
             if operand.tensor == ON_PARAM:
                 moved += nbytes

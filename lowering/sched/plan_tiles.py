@@ -105,7 +105,12 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
             Layer(
                 layer.kernel.data,
                 tuple(
-                    Operand(index.get(buffer, ON_PARAM), view.shape, view.element.itemsize)
+                    Operand(
+                        index.get(buffer, ON_PARAM),
+                        view.shape,
+                        view.element.itemsize,
+                        tuple(d for d, s in enumerate(view.strides) if not s),
+                    )
                     for buffer, view in zip(layer.buffer_list, layer.view_list, strict=True)
                 ),
                 dict(layer.params.data),
