@@ -37,6 +37,9 @@ from pulsar2.weights import AnyArray, WeightStore
 KNOWN_ELEMENTS = 1024
 """Tensors of up to this many elements are computed to learn a shape from their values."""
 
+_LIKE_FIRST = frozenset(("GroupNormalization", "MeanVarianceNormalization"))
+"""Operators whose result has the type of their first operand, which their schemas do not say."""
+
 _OPSETS = [onnx.helper.make_opsetid("", IR_OPSET)]
 
 
@@ -96,6 +99,8 @@ class ShapeInference:
                 return _scan_types(op)
             case _ if op.own and (own := op.own_types()) is not None:
                 return own
+            case _ if op.op_type in _LIKE_FIRST:
+                return [op.operands[0].type]  # pyright: ignore
             case _ if op.regions:
                 return _region_types(op.regions[0], len(op.results))
             case _:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp, f32
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.pattern_rewriter import PatternRewriter
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.onnx.elementwise import Add, Clip, Div, HardSigmoid, Mul, Relu, Sub
+from pulsar2.dialects.onnx.elementwise import Clip, Div, HardSigmoid, Mul, Relu
 from pulsar2.dialects.onnx.op import OnnxOp
-from pulsar2.dialects.onnx.types import element_of
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.onnx.formula import FormulaPattern, is_f32
 from pulsar2.lowering.onnx.rewrite import OnnxPattern, Replacement, run_patterns
 
 _TOLERANCE = 1e-6
@@ -49,10 +49,6 @@ class FuseActivationsPass(AxPass):
         run_patterns(module, [pattern(ctx.weights) for pattern in patterns])
 
 
-def _is_f32(op: OnnxOp) -> bool:
-    return element_of(op.result.type) == f32
-
-
 class _MinMaxToClip(OnnxPattern):
     """Min or Max of a tensor and a number."""
 
@@ -61,7 +57,7 @@ class _MinMaxToClip(OnnxPattern):
             return
         for index in (0, 1):
             x, bound = op.operands[index], self.scalar(op.operands[1 - index])
-            if bound is None or not _is_f32(op) or x.type != op.result.type:
+            if bound is None or not is_f32(op) or x.type != op.result.type:
                 continue
             new = Replacement(self, rewriter, op)
             limit = new.constant(np.array(bound, np.float32))
@@ -76,9 +72,9 @@ class _RangePattern(OnnxPattern):
     def range_of(self, value: SSAValue | OnnxOp) -> tuple[SSAValue, float, float] | None:
         """x, lo, hi of an operation that holds x between them; infinite where unbounded."""
         op = value if isinstance(value, OnnxOp) else value.owner
-        if isinstance(op, Relu) and _is_f32(op):
+        if isinstance(op, Relu) and is_f32(op):
             return op.x, 0.0, np.inf
-        if not isinstance(op, Clip) or not _is_f32(op):
+        if not isinstance(op, Clip) or not is_f32(op):
             return None
         low = -np.inf if op.min is None else self.scalar(op.min)
         high = np.inf if op.max is None else self.scalar(op.max)
@@ -113,34 +109,8 @@ class _ClipToRelu(_RangePattern):
             new.finish([new.builder.op("Relu", [op.x]).result])
 
 
-class _Factored(_RangePattern):
+class _Factored(_RangePattern, FormulaPattern):
     """What patterns on products with numbers share."""
-
-    def times(self, op: object) -> tuple[SSAValue, float] | None:
-        """x and c of an operation that computes x * c."""
-        if isinstance(op, Mul) and _is_f32(op):
-            for index in (0, 1):
-                factor = self.scalar(op.operands[1 - index])
-                if factor is not None and op.operands[index].type == op.result.type:
-                    return op.operands[index], factor
-        if isinstance(op, Div) and _is_f32(op):
-            divisor = self.scalar(op.b)
-            if divisor and op.a.type == op.result.type:
-                return op.a, 1 / divisor
-        return None
-
-    def plus(self, op: object) -> tuple[SSAValue, float] | None:
-        """x and c of an operation that computes x + c."""
-        if isinstance(op, Add) and _is_f32(op):
-            for index in (0, 1):
-                term = self.scalar(op.operands[1 - index])
-                if term is not None and op.operands[index].type == op.result.type:
-                    return op.operands[index], term
-        if isinstance(op, Sub) and _is_f32(op):
-            term = self.scalar(op.b)
-            if term is not None and op.a.type == op.result.type:
-                return op.a, -term
-        return None
 
     def ramp(self, value: SSAValue) -> tuple[SSAValue, float, float, float] | None:
         """x, a, b, h where value = Clip(a * x + b, 0, h), nobody else using the inner values."""
@@ -175,7 +145,7 @@ class _HardSwish(_Factored):
     """x * HardSigmoid(x) with alpha 1/6 and beta 1/2, however the factors are placed."""
 
     def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
-        if not isinstance(op, Mul | Div) or not _is_f32(op):
+        if not isinstance(op, Mul | Div) or not is_f32(op):
             return
         x = self._of_product(op, 1.0) if isinstance(op, Mul) else None
         scaled = self.times(op)
@@ -208,7 +178,7 @@ class _HardSwish(_Factored):
     def _gate(self, value: SSAValue) -> tuple[SSAValue, float] | None:
         """x and h where value = h * HardSigmoid(x; 1/6, 1/2)."""
         op = value.owner
-        if isinstance(op, HardSigmoid) and _is_f32(op):
+        if isinstance(op, HardSigmoid) and is_f32(op):
             found, height = (op.x, op.alpha, op.beta), 1.0
         else:
             ramp = self.ramp(value)
