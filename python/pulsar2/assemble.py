@@ -32,12 +32,16 @@ _EU_CODES = {kind: ProgramEuKind[kind.name] for kind in EuKind}
 
 @dataclass(frozen=True)
 class Assembled:
-    """A subgraph ready to run: the program, its bytes, and the bytes of its parameter segment."""
+    """A subgraph ready to run: the program, its bytes, and the bytes of its parameter segment.
+
+    `constants` are what the segment is made of: address, bytes and weight key of each, ascending.
+    """
 
     name: str
     program: Program
     code: bytes
     params: AnyArray
+    constants: tuple[tuple[int, int, str], ...] = ()
 
 
 def unit_list(mode: Mode) -> list[tuple[EuKind, int]]:
@@ -102,11 +106,14 @@ def assemble(op: ChipProgramOp, weights: WeightStore) -> Assembled:
             )
         )
     params = np.zeros(op.size(Space.PARAM), np.uint8)
+    constants: list[tuple[int, int, str]] = []
     for param in op.params():
         data = np.ascontiguousarray(weights.get(param.data.key.data)).reshape(-1).view(np.uint8)
         begin = param.address.value.data
         params[begin : begin + len(data)] = data
-    return Assembled(op.sym_name.data, program, program.encode(), params)
+        constants.append((begin, len(data), param.data.key.data))
+    name = op.sym_name.data
+    return Assembled(name, program, program.encode(), params, tuple(sorted(constants)))
 
 
 def _labels(names: Sequence[str], places: Sequence[Sequence[Place]]) -> list[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from pulsar2.axmodel import (
     CompiledModel,
     CpuSubgraph,
+    Group,
     NpuSubgraph,
     TensorInfo,
     decode_axmodel,
@@ -107,37 +108,48 @@ class InferenceSession:
         """What runs the model."""
         return [_PROVIDER]
 
-    def get_inputs(self) -> list[NodeArg]:
-        """The model's inputs, with the largest batch that it was compiled for."""
-        return [_node_arg(t) for t in self._model.inputs]
+    def get_inputs(self, shape_group: int = 0) -> list[NodeArg]:
+        """The inputs, with the largest batch that the model was compiled for.
 
-    def get_outputs(self) -> list[NodeArg]:
-        """The model's outputs, with the largest batch that it was compiled for."""
-        return [_node_arg(t) for t in self._model.outputs]
+        `shape_group` is the group of input sizes; 0 is the original.
+        """
+        return [_node_arg(t) for t in self._group(shape_group).inputs]
+
+    def get_outputs(self, shape_group: int = 0) -> list[NodeArg]:
+        """The outputs, with the largest batch that the model was compiled for."""
+        return [_node_arg(t) for t in self._group(shape_group).outputs]
 
     def run(
-        self, output_names: Sequence[str] | None, input_feed: Mapping[str, AnyArray]
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, AnyArray],
+        run_options: object = None,
+        *,
+        shape_group: int = 0,
     ) -> list[AnyArray]:
         """The outputs of that name, in that order; all when `output_names` is None or empty.
 
         Arrays have the inputs' type and shape; their first dimension may be any number of samples,
-        which are run in the batch sizes that the model has (see `split_batches`). Raises
-        `UserError` for an unknown name, a missing input, and a wrong type or shape.
+        which are run in the batch sizes that the model has (see `split_batches`). `run_options` is
+        taken as ONNX Runtime takes it, and means nothing here. Raises `UserError` for an unknown
+        name, a missing input, a wrong type or shape, and a group that the model has not.
         """
-        names = list(output_names or [t.name for t in self._model.outputs])
-        count = self._check(names, input_feed)
-        units = {t.name: self._unit(t) for t in (*self._model.inputs, *self._model.outputs)}
+        group = self._group(shape_group)
+        names = list(output_names or [t.name for t in group.outputs])
+        count = self._check(group, names, input_feed)
+        units = {t.name: self._unit(t) for t in (*group.inputs, *group.outputs)}
         parts: dict[str, list[AnyArray]] = {name: [] for name in names}
         done = 0
-        for batch in split_batches(count, self._model.batches):
+        for batch in split_batches(count, group.batches):
             taken = min(batch, count - done)
             feeds: dict[str, AnyArray] = {}
             for name, array in input_feed.items():
                 unit = units[name]
-                part = array[done * unit : (done + taken) * unit] if count != batch else array
+                whole = count == batch or not array.ndim
+                part = array if whole else array[done * unit : (done + taken) * unit]
                 missing = (batch - taken) * unit
-                feeds[name] = _padded(part, missing) if missing else part
-            values = self._run_batch(batch, feeds)
+                feeds[name] = _padded(part, missing) if missing and array.ndim else part
+            values = self._run_batch(group, batch, feeds)
             for name in names:
                 value = values[name]
                 parts[name].append(value if taken == batch else value[: taken * units[name]])
@@ -147,18 +159,26 @@ class InferenceSession:
             for p in parts.values()
         ]
 
+    def _group(self, number: int) -> Group:
+        groups = self._model.groups
+        if not 0 <= number < len(groups):
+            raise UserError.of(
+                f"the model has no group {number}", accepted=f"groups: 0 to {len(groups) - 1}"
+            )
+        return groups[number]
+
     def _unit(self, tensor: TensorInfo) -> int:
         """Length of a tensor's first dimension for one sample."""
-        return tensor.shape[0] // self._model.batches[-1] if tensor.shape else 1
+        return tensor.shape[0] // self._model.batch if tensor.shape else 1
 
-    def _check(self, names: Sequence[str], feed: Mapping[str, AnyArray]) -> int:
+    def _check(self, group: Group, names: Sequence[str], feed: Mapping[str, AnyArray]) -> int:
         """How many samples `feed` holds."""
         problems = Diagnostics()
-        outputs = [t.name for t in self._model.outputs]
+        outputs = [t.name for t in group.outputs]
         for name in names:
             if name not in outputs:
                 _unknown(problems, "output", name, outputs)
-        inputs = {t.name: t for t in self._model.inputs}
+        inputs = {t.name: t for t in group.inputs}
         for name in feed:
             if name not in inputs:
                 _unknown(problems, "input", name, list(inputs))
@@ -180,21 +200,23 @@ class InferenceSession:
                     accepted=f"expected {tensor.dtype}[{', '.join(shape)}], n samples",
                 )
                 continue
-            counts.add(array.shape[0] // unit if array.ndim else 1)
+            if array.ndim:
+                counts.add(array.shape[0] // unit)
         problems.raise_if_any()
         if not counts:
-            return self._model.batches[-1]
+            return group.batches[-1]
         if len(counts) != 1 or 0 in counts:
             raise UserError.of("the inputs do not all hold the same number of samples")
         return counts.pop()
 
-    def _run_batch(self, batch: int, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    def _run_batch(
+        self, group: Group, batch: int, feeds: Mapping[str, AnyArray]
+    ) -> dict[str, AnyArray]:
         values = dict(feeds)
-        for subgraph in self._model.subgraphs:
-            if subgraph.group == 0:
-                runner = self._runner(subgraph, batch)
-                values |= runner.run({name: values[name] for name in subgraph.inputs})
-        return values | {output: values[tensor] for output, tensor in self._model.aliases}
+        for subgraph in group.subgraphs:
+            runner = self._runner(subgraph, batch)
+            values |= runner.run({name: values[name] for name in subgraph.inputs})
+        return values | {output: values[tensor] for output, tensor in group.aliases}
 
     def _runner(self, subgraph: NpuSubgraph | CpuSubgraph, batch: int) -> Emulator | CpuRunner:
         """What runs a subgraph for a batch size, loaded once."""

@@ -14,6 +14,7 @@ from pulsar2.axmodel import (
     UNKNOWN,
     BatchProgram,
     CompiledModel,
+    Group,
     NpuSubgraph,
     TensorInfo,
     decode_axmodel,
@@ -23,10 +24,13 @@ from pulsar2.axmodel import (
 )
 from pulsar2.diagnostics import UserError
 
+GROUP = ("inputs", "outputs", "subgraphs", "aliases")
+
 
 def model(**changes: object) -> CompiledModel:
     """Two subgraphs, the first with two batch sizes."""
     programs = (BatchProgram(1, b"program one", 0, 64), BatchProgram(2, b"program two", 64, 64))
+    sizes: dict[str, object] = {n: changes.pop(n) for n in GROUP if n in changes}
     subgraphs = (
         NpuSubgraph("subgraph_npu_0", ("input",), ("inner",), programs),
         NpuSubgraph("subgraph_npu_1", ("inner",), ("output",), programs[:1]),
@@ -34,14 +38,20 @@ def model(**changes: object) -> CompiledModel:
     whole = CompiledModel(
         "AX650",
         "NPU1",
-        (TensorInfo("input", np.dtype(np.uint8), (1, 224, 224, 3)),),
-        (TensorInfo("output", np.dtype(np.float32), (1, 1000)),),
-        subgraphs,
+        (
+            Group(
+                (TensorInfo("input", np.dtype(np.uint8), (2, 224, 224, 3)),),
+                (TensorInfo("output", np.dtype(np.float32), (2, 1000)),),
+                subgraphs,
+            ),
+        ),
         np.arange(128, dtype=np.uint8),
         figures={"max_cycle": 450154, "macs": 280262480},
         compiler="1.2.3",
+        batch=2,
     )
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    group = replace(whole.groups[0], **sizes)  # type: ignore[arg-type]
+    return replace(whole, **({"groups": (group,)} | changes))  # type: ignore[arg-type]
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -115,7 +125,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_another_version_is_named() -> None:
-    data = encode_axmodel(model()).replace(b'"format_version": 2', b'"format_version": 9')
+    data = encode_axmodel(model()).replace(b'"format_version": 3', b'"format_version": 9')
     with pytest.raises(UserError, match="version 9 of the compiled model's format is not known"):
         decode_axmodel(data)
 
@@ -127,6 +137,9 @@ def test_another_version_is_named() -> None:
         {"outputs": (TensorInfo("nowhere", np.dtype(np.uint8), (1,)),)},
         {"inputs": (TensorInfo("other", np.dtype(np.uint8), (1,)),)},
         {"inputs": (TensorInfo("input", np.dtype(np.uint8), (UNKNOWN,)),)},
+        {"inputs": (TensorInfo("input", np.dtype(np.uint8), (3,)),)},
+        {"aliases": (("second", "output"),)},
+        {"batch": 3},
         {
             "subgraphs": (
                 replace(model().subgraphs[0], programs=model().subgraphs[0].programs[::-1]),
@@ -137,3 +150,27 @@ def test_another_version_is_named() -> None:
 def test_contradictions_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(UserError, match="contradicts itself"):
         decode_axmodel(encode_axmodel(model(**changes)))
+
+
+def test_groups_share_parameters_and_names() -> None:
+    """Tensors of another group have names of their own in the file, but not in memory."""
+    second = Group(
+        (TensorInfo("input", np.dtype(np.uint8), (2, 384, 384, 3)),),
+        (
+            TensorInfo("output", np.dtype(np.float32), (2, 1000)),
+            TensorInfo("again", np.dtype(np.float32), (2, 1000)),
+        ),
+        (NpuSubgraph("other", ("input",), ("output",), (BatchProgram(1, b"p", 0, 64),)),),
+        (("again", "output"),),
+    )
+    first = model().groups[0]
+    first = replace(first, outputs=second.outputs, aliases=second.aliases)
+    read = decode_axmodel(encode_axmodel(model(groups=(first, second))))
+    assert read.groups == (first, second)
+    proto = onnx.ModelProto.FromString(encode_axmodel(read))
+    assert [v.name for v in proto.graph.input] == ["input", "input@1"]
+    assert [v.name for v in proto.graph.output] == ["output", "again", "output@1", "again@1"]
+    onnx.checker.check_model(proto)
+    different = replace(second, inputs=(replace(second.inputs[0], name="x"),))
+    with pytest.raises(UserError, match="contradicts itself"):
+        decode_axmodel(encode_axmodel(model(groups=(first, different))))

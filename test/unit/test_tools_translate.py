@@ -12,7 +12,14 @@ from program_maker import add_program
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.assemble import assemble
-from pulsar2.axmodel import BatchProgram, CompiledModel, NpuSubgraph, TensorInfo, write_axmodel
+from pulsar2.axmodel import (
+    BatchProgram,
+    CompiledModel,
+    Group,
+    NpuSubgraph,
+    TensorInfo,
+    write_axmodel,
+)
 from pulsar2.context import make_context
 from pulsar2.dialects.chips.base import ChipProgramOp
 from pulsar2.disassemble import decode_program, disassemble
@@ -147,17 +154,22 @@ def test_programs_of_a_model_survive(tmp_path: Path, capsys: pytest.CaptureFixtu
     model = CompiledModel(
         "AX650",
         "NPU1",
-        (TensorInfo("x", *tensor),),
-        (TensorInfo("y", *tensor),),
         (
-            NpuSubgraph(
-                "npu_0",
-                ("x",),
-                ("y",),
-                (BatchProgram(1, done.code, 0, 192), BatchProgram(2, done.code, 192, 192)),
+            Group(
+                (TensorInfo("x", *tensor),),
+                (TensorInfo("y", *tensor),),
+                (
+                    NpuSubgraph(
+                        "npu_0",
+                        ("x",),
+                        ("y",),
+                        (BatchProgram(1, done.code, 0, 192), BatchProgram(2, done.code, 192, 192)),
+                    ),
+                ),
             ),
         ),
         np.concatenate([done.params, done.params]),
+        batch=2,
     )
     path, out, weights = tmp_path / "m.axmodel", tmp_path / "m.mlir", tmp_path / "m.safetensors"
     write_axmodel(model, path)

@@ -41,7 +41,6 @@ class NpuSubgraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     programs: tuple[BatchProgram, ...]
-    group: int = 0
 
     @property
     def batches(self) -> tuple[int, ...]:
@@ -74,7 +73,6 @@ class CpuSubgraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     models: tuple[BatchModel, ...]
-    group: int = 0
 
     @property
     def batches(self) -> tuple[int, ...]:
@@ -91,6 +89,30 @@ class CpuSubgraph:
 Subgraph = NpuSubgraph | CpuSubgraph
 
 
+@dataclass(frozen=True)
+class Group:
+    """The model for one set of input sizes.
+
+    `subgraphs` stand in the order in which they run. `aliases` are outputs that are another tensor
+    under a second name: (output, tensor).
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    subgraphs: tuple[Subgraph, ...]
+    aliases: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Batch sizes that every subgraph has a program or model for, ascending."""
+        if not self.subgraphs:
+            return (1,)
+        common = set(self.subgraphs[0].batches)
+        for subgraph in self.subgraphs[1:]:
+            common &= set(subgraph.batches)
+        return tuple(sorted(common))
+
+
 def _no_bytes() -> AnyArray:
     return np.zeros(0, np.uint8)
 
@@ -99,22 +121,36 @@ def _no_bytes() -> AnyArray:
 class CompiledModel:
     """A compiled model: all that `compiled.axmodel` holds.
 
-    `subgraphs` stand in the order in which they run. `aliases` are outputs that are another tensor
-    under a second name: (output, tensor). `params`, `dyn_params` and `cpu_params` are U8 arrays.
-    `figures` are what the compiler says of the model, such as `macs`, `max_cycle` and `latency_us`.
+    `groups` are the model for each set of input sizes, the original one first; they have the same
+    names of inputs and outputs, and share `params`, `dyn_params` and `cpu_params` (U8 arrays).
+    `batch` is how many samples the shapes of inputs and outputs hold. `figures` are what the
+    compiler says of the model, such as `macs`, `max_cycle` and `latency_us`.
     """
 
     target: str
     npu_mode: str
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    subgraphs: tuple[Subgraph, ...]
+    groups: tuple[Group, ...]
     params: AnyArray
     dyn_params: AnyArray = field(default_factory=_no_bytes)
     cpu_params: AnyArray = field(default_factory=_no_bytes)
-    aliases: tuple[tuple[str, str], ...] = ()
     figures: dict[str, float] = field(default_factory=dict[str, float])
     compiler: str = field(default_factory=version)
+    batch: int = 1
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """Those of the original sizes."""
+        return self.groups[0].inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Those of the original sizes."""
+        return self.groups[0].outputs
+
+    @property
+    def subgraphs(self) -> tuple[Subgraph, ...]:
+        """The subgraphs of every group."""
+        return tuple(s for group in self.groups for s in group.subgraphs)
 
     @property
     def npu_subgraphs(self) -> tuple[NpuSubgraph, ...]:
@@ -128,10 +164,8 @@ class CompiledModel:
 
     @property
     def batches(self) -> tuple[int, ...]:
-        """Batch sizes that every subgraph has a program or model for, ascending."""
-        if not self.subgraphs:
-            return (1,)
-        common = set(self.subgraphs[0].batches)
-        for subgraph in self.subgraphs[1:]:
-            common &= set(subgraph.batches)
+        """Batch sizes that there are in every group, ascending."""
+        common = set(self.groups[0].batches)
+        for group in self.groups[1:]:
+            common &= set(group.batches)
         return tuple(sorted(common))

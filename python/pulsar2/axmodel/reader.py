@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pulsar2.axmodel.model import (
     BatchProgram,
     CompiledModel,
     CpuSubgraph,
+    Group,
     NpuSubgraph,
     Subgraph,
     TensorInfo,
@@ -39,6 +40,8 @@ from pulsar2.axmodel.schema import (
     ExtraData,
     NpuRecord,
     digest,
+    plain_name,
+    stored_name,
 )
 from pulsar2.diagnostics import UserError
 from pulsar2.weights import AnyArray
@@ -125,30 +128,73 @@ def _decode(proto: onnx.ModelProto, extra: ExtraData) -> CompiledModel:
     if list(nodes) != [s.name for s in extra.subgraphs]:
         raise ValueError("its nodes are not the subgraphs that extra_data names")
     params = stored[PARAMS]
-    subgraphs = tuple(_subgraph(nodes[s.name], s, stored) for s in extra.subgraphs)
-    inputs = tuple(_tensor_info(v) for v in graph.input)
-    outputs = tuple(_tensor_info(v) for v in graph.output)
-    renamed = tuple((n.output[0], n.input[0]) for n in aliases)
-    _check_tensors(inputs, outputs, subgraphs, renamed)
-    for subgraph in subgraphs:
-        if isinstance(subgraph, CpuSubgraph):
-            for model in subgraph.models:
-                _check_model(subgraph, model, len(stored[CPU_PARAMS]))
-        elif any(p.param_offset + p.param_bytes > len(params) for p in subgraph.programs):
-            raise ValueError("the parameters of a program lie outside npu_params")
+    if {s.group for s in extra.subgraphs} - set(range(extra.groups)):
+        raise ValueError("a subgraph is of a group that there is not")
+    groups = tuple(_group(n, proto, extra, nodes, aliases, stored) for n in range(extra.groups))
+    _check_groups(groups, extra.batch, len(aliases))
+    for group in groups:
+        for subgraph in group.subgraphs:
+            if isinstance(subgraph, CpuSubgraph):
+                for model in subgraph.models:
+                    _check_model(subgraph, model, len(stored[CPU_PARAMS]))
+            elif any(p.param_offset + p.param_bytes > len(params) for p in subgraph.programs):
+                raise ValueError("the parameters of a program lie outside npu_params")
+        _check_tensors(group)
     return CompiledModel(
         extra.target_hardware,
         extra.npu_mode,
-        inputs,
-        outputs,
-        subgraphs,
+        groups,
         params,
         stored[DYN_PARAMS],
         stored.get(CPU_PARAMS, np.zeros(0, np.uint8)),
-        renamed,
         extra.figures,
         extra.compiler,
+        extra.batch,
     )
+
+
+def _group(
+    number: int,
+    proto: onnx.ModelProto,
+    extra: ExtraData,
+    nodes: Mapping[str, onnx.NodeProto],
+    aliases: Sequence[onnx.NodeProto],
+    stored: dict[str, AnyArray],
+) -> Group:
+    """One group; inputs, outputs and aliases stand in the order of the groups."""
+    told = [_part(list(v), number, extra.groups) for v in (proto.graph.input, proto.graph.output)]
+    inputs, outputs = (tuple(_tensor_info(v, number) for v in part) for part in told)
+    names = {stored_name(t.name, number) for t in outputs}
+    renamed = tuple(
+        (plain_name(n.output[0], number), plain_name(n.input[0], number))
+        for n in aliases
+        if n.output[0] in names
+    )
+    records = [s for s in extra.subgraphs if s.group == number]
+    subgraphs = tuple(_subgraph(nodes[s.name], s, stored) for s in records)
+    return Group(inputs, outputs, subgraphs, renamed)
+
+
+def _check_groups(groups: Sequence[Group], batch: int, aliases: int) -> None:
+    """All have the same inputs and outputs, of shapes that hold `batch` samples."""
+    known = [([t.name for t in g.inputs], [t.name for t in g.outputs]) for g in groups]
+    if any(names != known[0] for names in known):
+        raise ValueError("its groups have different inputs or outputs")
+    if sum(len(g.aliases) for g in groups) != aliases:
+        raise ValueError("an Identity node makes no output")
+    for group in groups:
+        if any(t.shape and t.shape[0] % batch for t in group.inputs):
+            raise ValueError(f"an input does not hold {batch} samples")
+        if group.batches and group.batches[-1] > batch:
+            raise ValueError("there is a larger batch size than the inputs hold")
+
+
+def _part(values: list[onnx.ValueInfoProto], number: int, count: int) -> list[onnx.ValueInfoProto]:
+    """What belongs to one of `count` groups, each of which has as many."""
+    size, rest = divmod(len(values), count)
+    if rest:
+        raise ValueError("its groups have different inputs or outputs")
+    return values[number * size : (number + 1) * size]
 
 
 def _bytes_of(tensor: onnx.TensorProto) -> AnyArray:
@@ -177,15 +223,16 @@ def _subgraph(
     tail = [*((PARAMS, DYN_PARAMS) if is_npu else (CPU_PARAMS,)), *_part_names(record)]
     if node.op_type != kind or node.domain != DOMAIN or list(node.input[-len(tail) :]) != tail:
         raise ValueError(f"the node {record.name} is not of the type '{kind}'")
-    inputs, outputs = tuple(node.input[: -len(tail)]), tuple(node.output)
+    inputs = tuple(plain_name(n, record.group) for n in node.input[: -len(tail)])
+    outputs = tuple(plain_name(n, record.group) for n in node.output)
     if isinstance(record, NpuRecord):
         programs = tuple(
             BatchProgram(p.batch, stored[p.program].tobytes(), p.param_offset, p.param_bytes)
             for p in record.programs
         )
-        return NpuSubgraph(record.name, inputs, outputs, programs, record.group)
+        return NpuSubgraph(record.name, inputs, outputs, programs)
     models = tuple(BatchModel(m.batch, stored[m.model].tobytes()) for m in record.models)
-    return CpuSubgraph(record.name, inputs, outputs, models, record.group)
+    return CpuSubgraph(record.name, inputs, outputs, models)
 
 
 def _check_model(subgraph: CpuSubgraph, model: BatchModel, param_bytes: int) -> None:
@@ -214,37 +261,33 @@ def external_slice(tensor: onnx.TensorProto) -> tuple[int, int]:
     return offset, length
 
 
-def _tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
+def _tensor_info(value: onnx.ValueInfoProto, group: int) -> TensorInfo:
     type_ = value.type.tensor_type
     dims = type_.shape.dim
     shape = tuple(d.dim_value if d.HasField("dim_value") else UNKNOWN for d in dims)
     if any(d < 0 and d != UNKNOWN for d in shape):
         raise ValueError(f"the tensor {value.name} has a negative dimension")
-    return TensorInfo(value.name, helper.tensor_dtype_to_np_dtype(type_.elem_type), shape)
+    name = plain_name(value.name, group)
+    return TensorInfo(name, helper.tensor_dtype_to_np_dtype(type_.elem_type), shape)
 
 
-def _check_tensors(
-    inputs: Sequence[TensorInfo],
-    outputs: Sequence[TensorInfo],
-    subgraphs: Sequence[Subgraph],
-    aliases: Sequence[tuple[str, str]],
-) -> None:
+def _check_tensors(group: Group) -> None:
     """Every tensor that a subgraph or the model reads must have been written before."""
-    for tensor in inputs:
+    for tensor in group.inputs:
         if UNKNOWN in tensor.shape:
             raise ValueError(f"the tensor {tensor.name} has no fixed shape")
-    known = {t.name for t in inputs}
+    known = {t.name for t in group.inputs}
     written: set[str] = set()
-    for subgraph in subgraphs:
+    for subgraph in group.subgraphs:
         missing = [n for n in subgraph.inputs if n not in known]
         if missing:
             raise ValueError(f"nothing produces {missing[0]}, which {subgraph.name} reads")
         known |= set(subgraph.outputs)
         if isinstance(subgraph, CpuSubgraph):
             written |= set(subgraph.outputs)
-    sources = dict(aliases)
-    known |= {output for output, tensor in aliases if tensor in known}
-    for tensor in outputs:
+    sources = dict(group.aliases)
+    known |= {output for output, tensor in group.aliases if tensor in known}
+    for tensor in group.outputs:
         if tensor.name not in known:
             raise ValueError(f"nothing produces the output {tensor.name}")
         if UNKNOWN in tensor.shape and sources.get(tensor.name, tensor.name) not in written:

@@ -9,7 +9,7 @@ from annotated_types import Ge, Len
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = "pulsar2.axmodel"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DOMAIN = "pulsar2"
 NODE_TYPE = "neu mode"
 CPU_NODE_TYPE = "cpu mode"
@@ -39,6 +39,19 @@ def program_name(subgraph: str, batch: int) -> str:
 def model_name(subgraph: str, batch: int) -> str:
     """Name of the initializer that holds the ONNX model of a CPU subgraph."""
     return f"{subgraph}_b{batch}_onnx"
+
+
+def stored_name(tensor: str, group: int) -> str:
+    """The name that a tensor of a group has in the container: no two groups share one."""
+    return f"{tensor}@{group}" if group else tensor
+
+
+def plain_name(stored: str, group: int) -> str:
+    """The tensor that is stored under a name of a group; ValueError where it is of another."""
+    suffix = f"@{group}" if group else ""
+    if not stored.endswith(suffix):
+        raise ValueError(f"the tensor {stored} is not one of group {group}")
+    return stored.removesuffix(suffix)
 
 
 class _Record(BaseModel):
@@ -84,5 +97,7 @@ class ExtraData(_Record):
     compiler: str
     target_hardware: str
     npu_mode: str
+    batch: Batch
+    groups: Batch
     subgraphs: list[SubgraphRecord]
     figures: dict[str, float]

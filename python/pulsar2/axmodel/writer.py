@@ -29,6 +29,7 @@ from pulsar2.axmodel.schema import (
     digest,
     model_name,
     program_name,
+    stored_name,
 )
 from pulsar2.diagnostics import UserError
 from pulsar2.files import write_bytes
@@ -56,16 +57,15 @@ def encode_axmodel(model: CompiledModel) -> bytes:
     if model.cpu_subgraphs:
         initializers.append(_bytes_tensor(CPU_PARAMS, model.cpu_params))
     nodes: list[onnx.NodeProto] = []
-    for subgraph in model.subgraphs:
-        parts = _parts(subgraph)
-        initializers += [_bytes_tensor(n, np.frombuffer(b, np.uint8)) for n, b in parts.items()]
-        is_npu = isinstance(subgraph, NpuSubgraph)
-        shared = [PARAMS, DYN_PARAMS] if is_npu else [CPU_PARAMS]
-        kind = NODE_TYPE if is_npu else CPU_NODE_TYPE
-        inputs = [*subgraph.inputs, *shared, *parts]
-        nodes.append(helper.make_node(kind, inputs, subgraph.outputs, subgraph.name, domain=DOMAIN))
-    for output, tensor in model.aliases:
-        nodes.append(helper.make_node("Identity", [tensor], [output], f"{output}_Identity"))
+    for number, group in enumerate(model.groups):
+        for subgraph in group.subgraphs:
+            parts = _parts(subgraph)
+            initializers += [_bytes_tensor(n, np.frombuffer(b, np.uint8)) for n, b in parts.items()]
+            nodes.append(_node(subgraph, number, list(parts)))
+    for number, group in enumerate(model.groups):
+        for output, tensor in group.aliases:
+            written, read = stored_name(output, number), stored_name(tensor, number)
+            nodes.append(helper.make_node("Identity", [read], [written], f"{written}_Identity"))
     size = sum(len(t.raw_data) for t in initializers)
     if size > _SIZE_LIMIT - (1 << 20):
         raise UserError.of(
@@ -74,8 +74,8 @@ def encode_axmodel(model: CompiledModel) -> bytes:
     graph = helper.make_graph(
         nodes,
         "main",
-        [_value_info(t) for t in model.inputs],
-        [_value_info(t) for t in model.outputs],
+        [_value_info(t, n) for n, group in enumerate(model.groups) for t in group.inputs],
+        [_value_info(t, n) for n, group in enumerate(model.groups) for t in group.outputs],
         initializers,
     )
     proto = helper.make_model(
@@ -91,6 +91,15 @@ def encode_axmodel(model: CompiledModel) -> bytes:
     return body + TAIL + digest(body)
 
 
+def _node(subgraph: Subgraph, group: int, parts: list[str]) -> onnx.NodeProto:
+    is_npu = isinstance(subgraph, NpuSubgraph)
+    shared = [PARAMS, DYN_PARAMS] if is_npu else [CPU_PARAMS]
+    inputs = [*(stored_name(n, group) for n in subgraph.inputs), *shared, *parts]
+    outputs = [stored_name(n, group) for n in subgraph.outputs]
+    kind = NODE_TYPE if is_npu else CPU_NODE_TYPE
+    return helper.make_node(kind, inputs, outputs, subgraph.name, domain=DOMAIN)
+
+
 def _parts(subgraph: Subgraph) -> dict[str, bytes]:
     """The programs or models of a subgraph, by the names of their initializers."""
     if isinstance(subgraph, NpuSubgraph):
@@ -98,7 +107,7 @@ def _parts(subgraph: Subgraph) -> dict[str, bytes]:
     return {model_name(subgraph.name, m.batch): m.onnx for m in subgraph.models}
 
 
-def _record(subgraph: Subgraph) -> NpuRecord | CpuRecord:
+def _record(subgraph: Subgraph, group: int) -> NpuRecord | CpuRecord:
     if isinstance(subgraph, NpuSubgraph):
         programs = [
             ProgramRecord(
@@ -109,12 +118,12 @@ def _record(subgraph: Subgraph) -> NpuRecord | CpuRecord:
             )
             for p in subgraph.programs
         ]
-        return NpuRecord(name=subgraph.name, type="NPU", group=subgraph.group, programs=programs)
+        return NpuRecord(name=subgraph.name, type="NPU", group=group, programs=programs)
     models = [
         ModelRecord(batch=m.batch, model=model_name(subgraph.name, m.batch))
         for m in subgraph.models
     ]
-    return CpuRecord(name=subgraph.name, type="CPU", group=subgraph.group, models=models)
+    return CpuRecord(name=subgraph.name, type="CPU", group=group, models=models)
 
 
 def _extra_data(model: CompiledModel) -> str:
@@ -124,7 +133,9 @@ def _extra_data(model: CompiledModel) -> str:
         compiler=model.compiler,
         target_hardware=model.target,
         npu_mode=model.npu_mode,
-        subgraphs=[_record(s) for s in model.subgraphs],
+        batch=model.batch,
+        groups=len(model.groups),
+        subgraphs=[_record(s, n) for n, group in enumerate(model.groups) for s in group.subgraphs],
         figures=dict(sorted(model.figures.items())),
     )
     return json.dumps(record.model_dump(), indent=1)
@@ -134,7 +145,7 @@ def _bytes_tensor(name: str, data: AnyArray) -> onnx.TensorProto:
     return numpy_helper.from_array(np.ascontiguousarray(data, np.uint8), name)
 
 
-def _value_info(tensor: TensorInfo) -> onnx.ValueInfoProto:
+def _value_info(tensor: TensorInfo, group: int) -> onnx.ValueInfoProto:
     element = helper.np_dtype_to_tensor_dtype(tensor.dtype)
     shape = [None if d == UNKNOWN else d for d in tensor.shape]
-    return helper.make_tensor_value_info(tensor.name, element, shape)
+    return helper.make_tensor_value_info(stored_name(tensor.name, group), element, shape)

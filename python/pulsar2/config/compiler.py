@@ -16,19 +16,18 @@ class CompilerOptions(Message):
     """What can be said of the whole model and of a subgraph alike."""
 
     static_batch_sizes: Repeated[BatchSize] = option(
-        list, "batch sizes to compile for, sharing weights", built=False, limits="at least 1"
+        list, "batch sizes to compile for, sharing weights", limits="at least 1"
     )
     max_dynamic_batch_size: int = option(
         0,
         "compile for 1, 2, 4, ... up to this batch size, while it pays; 0 leaves the batch alone",
-        built=False,
         ge=0,
     )
     ddr_bw_limit: float = option(
         0.0, "DDR bandwidth to plan with, in GB/s; 0 is the target's own", built=False, ge=0
     )
     disable_ir_fix: Flag = option(
-        False, "with several batch sizes, leave the shapes of Reshape operators alone", built=False
+        False, "with several batch sizes, leave the shapes of Reshape operators alone"
     )
     check: Literal[0, 1, 2, 3] = option(
         0,

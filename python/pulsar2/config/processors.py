@@ -37,7 +37,8 @@ class InputProcessor(Message):
         not_built_values=dict.fromkeys(("U32", "S32", "FP16"), ""),
     )
     src_extra_shapes: list[ExtraShape] = option(
-        list, "further sizes of this input, each compiled into a group of its own", built=False
+        list,
+        "further sizes of this input, in the model's layout, each compiled into a group of its own",
     )
     csc_mode: Literal["NoCSC", "Matrix", "FullRange", "LimitedRange"] = option(
         "NoCSC",

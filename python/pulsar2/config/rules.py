@@ -40,6 +40,7 @@ def check_build(config: BuildConfig, report: Report) -> None:
                 "dst_perm and tensor_layout both order the axes",
                 "one of the two",
             )
+    _check_sizes(config, report)
     extra = {len(p.src_extra_shapes) for p in config.input_processors}
     if len(extra) > 1:
         report.error(
@@ -187,6 +188,26 @@ def _check_input_processor(processor: InputProcessor, path: Path, report: Report
         numbers: list[int] = getattr(processor, key)
         if len(numbers) % 2 or any(n < 0 for n in numbers):
             report.error((*path, key), "needs a begin and an end for each axis", "0 and more")
+
+
+def _check_sizes(config: BuildConfig, report: Report) -> None:
+    """Other sizes than those of the model: they must be possible, and there must be a model."""
+    accepted = "model_type ONNX or QuantONNX"
+    sizes = "a QuantAxModel has the sizes that it was quantized with"
+    if config.model_type == "QuantAxModel":
+        for key in ("static_batch_sizes", "max_dynamic_batch_size"):
+            value: list[int] | int = getattr(config.compiler, key)
+            if value not in ([], [1], 0, 1):
+                report.error(("compiler", key), sizes, accepted)
+    for index, processor in enumerate(config.input_processors):
+        here = ("input_processors", index, "src_extra_shapes")
+        if processor.src_extra_shapes and config.model_type == "QuantAxModel":
+            report.error(here, sizes, accepted)
+        for number, extra in enumerate(processor.src_extra_shapes):
+            if any(d < 1 for d in extra.shape) or not extra.shape:
+                report.error(
+                    (*here, number, "shape"), f"{extra.shape} is not a shape", "1 and more each"
+                )
 
 
 def _check_compiler(config: BuildConfig, report: Report) -> None:

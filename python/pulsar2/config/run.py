@@ -21,7 +21,10 @@ class RunConfig(Message):
     )
     random_input: Flag = option(False, "write random inputs into input_dir first")
     batch_size: int = option(
-        0, "how many inputs each .bin file holds; compiled models only", ge=0, default_text="0"
+        0,
+        "how many samples each .bin file holds, which run in the batches that the model has; 0 is "
+        "what its inputs hold; compiled models only",
+        ge=0,
     )
     enable_perlayer_output: Flag = option(False, "write inner tensors too")
     mode: Literal["Reference", "NPUBackend"] = option(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -24,6 +26,18 @@ _FORMAT = (
 def uses_color(stream: TextIO) -> bool:
     """Whether escape codes may go to `stream`: a terminal, and no NO_COLOR."""
     return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+@contextmanager
+def silent(*modules: str) -> Generator[None]:
+    """What these modules log is not told: they do again what they have told of before."""
+    for module in modules:
+        logger.disable(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            logger.enable(module)
 
 
 @dataclass

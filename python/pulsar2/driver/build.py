@@ -18,13 +18,14 @@ from pulsar2.calibration.dataset import CalibrationDataset, Sample, load_dataset
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
-from pulsar2.console.log import Log
+from pulsar2.console.log import Log, silent
 from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
+from pulsar2.diagnostics import UserError
 from pulsar2.driver.cache import CalibrationCache
 from pulsar2.driver.check import check_compiled, exposed, sample_feeds
-from pulsar2.driver.compile import compile_quantized
-from pulsar2.driver.container import Compiled
+from pulsar2.driver.compile import compile_quantized, tell_programs
+from pulsar2.driver.container import Compiled, link
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.float_check import FloatModel, check_model, check_transformations
 from pulsar2.driver.guard import Crash
@@ -36,6 +37,7 @@ from pulsar2.driver.inputs import (
     plan_inputs,
     stays_float,
 )
+from pulsar2.driver.part import Part
 from pulsar2.driver.placement import check_runtime, tell_placement, write_placement
 from pulsar2.driver.precision import (
     assign_precision,
@@ -51,8 +53,19 @@ from pulsar2.driver.report import (
 )
 from pulsar2.driver.simplify import simplified
 from pulsar2.driver.stages import Stages, quoted
+from pulsar2.driver.variants import (
+    Shapes,
+    Sources,
+    Variant,
+    first_batches,
+    in_variant,
+    largest_batch,
+)
 from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, write_text
+from pulsar2.frontend.batch import BatchRepairs
+from pulsar2.lowering.quant.load_ranges import apply_ranges, ranges_by_name
+from pulsar2.lowering.quant.ranges import Range
 from pulsar2.onnx_export import main_function, save_onnx
 from pulsar2.onnx_import import import_onnx
 from pulsar2.quant_axmodel import (
@@ -103,12 +116,15 @@ class _Build:
         self._workspace = Workspace.of(config)
         self._ctx = make_context()
         self._seconds: dict[str, float] = {}
+        self._ranges: dict[str, Range] = {}
 
     def run(self) -> BuildResult:
         config, workspace = self._config, self._workspace
         quantized = config.model_type == "QuantAxModel"
         read = self._read_quantized if quantized else self._import
         module, plans = self._timed("import", read)
+        sources = Sources(config, self._ctx, plans, self._imported, self._where)
+        sources.keep(0, module)
         dump = Dump(workspace.ir, self._ctx) if config.debug.dump_ir else None
         stages = Stages(module, self._ctx, self._crash, dump, self._seconds)
         with workspace.claimed():
@@ -121,18 +137,46 @@ class _Build:
                 tell_placement(module, config.target_hardware)
             else:
                 dataset = self._quantize(stages, plans)
-            checked = module.clone() if config.compiler.check else None
-            compiled = self._compile(stages)
-            write_placement(module, workspace.cpu_nodes)
+            groups = self._compile_groups(stages, sources, plans, dataset)
+            compiled = link(groups, largest_batch(config))
+            tell_programs(compiled)
             if config.compiler.npu_perf:
                 self._timed("traces", lambda: write_traces(compiled, workspace))
-            if checked is not None:
-                self._timed("check", lambda: self._check(checked, compiled, plans, dataset))
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
         warnings = tuple(dict.fromkeys(self._log.warnings))
         print_results(compiled, size, workspace, self._seconds, warnings)
         return BuildResult(compiled, workspace.compiled, self._seconds, warnings)
+
+    def _compile_groups(
+        self,
+        stages: Stages,
+        sources: Sources,
+        plans: Sequence[InputPlan],
+        samples: Sequence[Sample],
+    ) -> list[dict[int, Part]]:
+        """The programs for each group of input sizes and, within it, each batch size.
+
+        `stages` hold the model as it was quantized, from which all others have their ranges.
+        """
+        groups: list[dict[int, Part]] = []
+        batches = first_batches(self._config)
+        for number in range(len(sources.groups)):
+            parts: dict[int, Part] = {}
+            for batch in batches:
+                variant = Variant(number, batch)
+                chosen = stages
+                if variant != Variant(0, 1):
+                    chosen = self._other_sizes(variant, sources, plans, samples)
+                part = self._compile_checked(variant, chosen, plans, samples)
+                if self._config.compiler.max_dynamic_batch_size and not number and parts:
+                    before = max(parts)
+                    if _per_sample(part, batch) > _per_sample(parts[before], before):
+                        break
+                parts[batch] = part
+            batches = list(parts)
+            groups.append(parts)
+        return groups
 
     def _timed(self, stage: str, work: Callable[[], T]) -> T:
         start = time.perf_counter()
@@ -144,13 +188,17 @@ class _Build:
         module = self._imported()
         return module, plan_inputs(self._config, Interface.of(module), self._where)
 
-    def _imported(self) -> ModuleOp:
+    def _imported(
+        self, shapes: Shapes | None = None, repairs: BatchRepairs | None = None
+    ) -> ModuleOp:
+        """The model with its inputs in the shapes that the configuration says, or in others."""
         config = self._config
         source: str | ModelProto = config.input
         if config.onnx_opt.enable_onnxsim:
             source = simplified(config.input)
-        shapes = parse_input_shapes(config.input_shapes)
-        return import_onnx(source, self._ctx, input_shapes=shapes, patch=model_patch(config))
+        shapes = parse_input_shapes(config.input_shapes) if shapes is None else shapes
+        patch = model_patch(config, repairs)
+        return import_onnx(source, self._ctx, input_shapes=shapes, patch=patch)
 
     def _read_quantized(self) -> tuple[ModuleOp, list[InputPlan]]:
         config = self._config
@@ -159,7 +207,57 @@ class _Build:
             logger.warning("{} has no effect on a QuantAxModel, which is quantized already", key)
         return read_quant_axmodel(config.input, self._ctx), []
 
-    def _compile(self, stages: Stages) -> Compiled:
+    def _other_sizes(
+        self,
+        variant: Variant,
+        sources: Sources,
+        plans: Sequence[InputPlan],
+        samples: Sequence[Sample],
+    ) -> Stages:
+        """The stages of a variant, its model quantized by the ranges of the model that was
+        calibrated.
+        """
+        start = time.perf_counter()
+        dump = None
+        if self._config.debug.dump_ir:
+            dump = Dump(self._workspace.ir / variant.label, self._ctx)
+        module = sources.load(variant, samples)
+        stages = Stages(module, self._ctx, self._crash, dump, {})
+        if dump is not None:
+            dump.write("import", module, "")
+        with silent("pulsar2"):
+            try:
+                self._import_quantized(stages)
+                before = graph_names(module)
+                self._optimize(stages)
+                stages.run("place", {"target": quoted(self._config.target_hardware)})
+                assign_precision(stages, self._config, before, self._where)
+                apply_ranges(main_function(module), self._ranges)
+                if dump is not None:
+                    dump.write_calibrated(module)
+                self._lower_numbers(stages, plans)
+            except UserError as error:
+                raise in_variant(error, variant) from None
+        self._seconds[variant.label] = time.perf_counter() - start
+        return stages
+
+    def _compile_checked(
+        self,
+        variant: Variant,
+        stages: Stages,
+        plans: Sequence[InputPlan],
+        samples: Sequence[Sample],
+    ) -> Part:
+        """The programs of a variant, checked as the configuration says."""
+        checked = stages.module.clone() if self._config.compiler.check else None
+        part = self._compile(stages)
+        if not variant.group:
+            write_placement(stages.module, self._workspace.cpu_nodes)
+        if checked is not None:
+            self._timed("check", lambda: self._check(checked, variant, part, plans, samples))
+        return part
+
+    def _compile(self, stages: Stages) -> Part:
         config = self._config
         return compile_quantized(
             stages,
@@ -171,7 +269,8 @@ class _Build:
     def _check(
         self,
         module: ModuleOp,
-        compiled: Compiled,
+        variant: Variant,
+        part: Part,
         plans: Sequence[InputPlan],
         samples: Sequence[Sample],
     ) -> None:
@@ -180,12 +279,16 @@ class _Build:
         To see inner tensors, a program is compiled that returns them too.
         """
         options = self._config.compiler
-        feeds = sample_feeds(options, compiled.model, plans, samples)
-        model = compiled.model
+        model = link([{variant.batch: part}]).model
+        if variant.group:
+            # Neither calibration data nor the user's samples have these sizes.
+            options = options.model_copy(update={"input_sample_dir": ""})
+            samples = ()
+        feeds = sample_feeds(options, model, plans, samples, largest_batch(self._config))
         if options.check_mode == "CheckPerLayer":
             module = exposed(module, self._ctx)
             stages = Stages(module.clone(), self._ctx, self._crash, None, {})
-            model = self._compile(stages).model
+            model = link([{variant.batch: self._compile(stages)}]).model
         check_compiled(model, module, self._ctx, options, feeds)
 
     def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset | tuple[()]:
@@ -196,11 +299,11 @@ class _Build:
         dataset: CalibrationDataset | tuple[()] = ()
         if calibrated:
             dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
-        if config.model_type == "QuantONNX":
-            stages.run("import-quantized")
+        self._import_quantized(stages)
         before = graph_names(module)
         original = module.clone()
         pipeline = self._optimize(stages)
+        _show_stage("Building onnx", stages, pipeline)
         self._timed("save", lambda: self._save_optimized(module))
         stages.run("place", {"target": quoted(config.target_hardware)})
         tell_placement(module, config.target_hardware)
@@ -214,28 +317,23 @@ class _Build:
         if isinstance(dataset, CalibrationDataset):
             found = dataset
             self._timed("calibrate", lambda: self._calibrate(module, found))
+        self._ranges = ranges_by_name(main_function(module)) or {}
         if stages.dump is not None:
             stages.dump.write_calibrated(module)
-        inserted = {
-            "inputs": quoted(*filter(None, (p.preprocess_option() for p in plans))),
-            "outputs": quoted(*output_options(config, Interface.of(module).outputs)),
-        }
-        if any(inserted.values()):
-            stages.run("preprocess", {k: v for k, v in inserted.items() if v})
-        pipeline = quantize_pipeline(config)
-        stages.run(pipeline, quantize_options(config.quant))
-        if config.quant.check:
-            stages.run("check-types", {"target": config.target_hardware})
+        pipeline = self._lower_numbers(stages, plans)
         _show_stage("Building native", stages, pipeline)
         self._timed("save quantized", lambda: self._save_quantized(module))
         return dataset
+
+    def _import_quantized(self, stages: Stages) -> None:
+        if self._config.model_type == "QuantONNX":
+            stages.run("import-quantized")
 
     def _optimize(self, stages: Stages) -> str:
         """The float graph to its simplest form; the name of the pipeline that did it."""
         disabled = self._config.onnx_opt.disable_onnx_optimization
         pipeline = "legalize" if disabled else "optimize"
         stages.run(pipeline)
-        _show_stage("Building onnx", stages, pipeline)
         return pipeline
 
     def _check_optimized(
@@ -267,6 +365,21 @@ class _Build:
         else:
             original = FloatModel(self._config.input)
         check_model(original, module, self._ctx, samples)
+
+    def _lower_numbers(self, stages: Stages, plans: Sequence[InputPlan]) -> str:
+        """From a float model with ranges to a quantized one; the name of the last pipeline."""
+        config = self._config
+        inserted = {
+            "inputs": quoted(*filter(None, (p.preprocess_option() for p in plans))),
+            "outputs": quoted(*output_options(config, Interface.of(stages.module).outputs)),
+        }
+        if any(inserted.values()):
+            stages.run("preprocess", {k: v for k, v in inserted.items() if v})
+        pipeline = quantize_pipeline(config)
+        stages.run(pipeline, quantize_options(config.quant))
+        if config.quant.check:
+            stages.run("check-types", {"target": config.target_hardware})
+        return pipeline
 
     def _save_optimized(self, module: ModuleOp) -> None:
         path = self._workspace.frontend / "optimized.onnx"
@@ -307,3 +420,8 @@ def _show_stage(label: str, stages: Stages, stage: str) -> None:
     """Draws the bar of a stage that has ended: as many steps as there are operators now."""
     count = sum(1 for _ in main_function(stages.module).body.block.ops)
     full_bar(label, count, stages.seconds[stage])
+
+
+def _per_sample(part: Part, batch: int) -> float:
+    """The theoretical time of one sample, in microseconds."""
+    return part.estimate.latency_us / batch

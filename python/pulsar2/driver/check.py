@@ -19,6 +19,7 @@ from pulsar2.config.compiler import CompilerConfig
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics
 from pulsar2.driver.inputs import InputPlan
+from pulsar2.driver.simulators import for_batch
 from pulsar2.driver.tensors import random_tensors, read_tensors
 from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.quant_export import export_qlinear
@@ -109,22 +110,30 @@ def sample_feeds(
     model: CompiledModel,
     plans: Sequence[InputPlan],
     samples: Sequence[Sample],
+    largest: int,
 ) -> list[dict[str, AnyArray]]:
-    """What to check with: every sample of `input_sample_dir`, else the first calibration sample.
+    """What to check `model` with, which has one batch size.
 
-    Where calibration data do not tell what comes in at run time (YUV), or there are none, the
-    inputs are random, and the log says so.
+    That is every sample of `input_sample_dir`, whose files hold `largest` samples, of which the
+    first ones are taken; else the first calibration samples. Where calibration data do not tell
+    what comes in at run time (YUV), or there are none, the inputs are random, and the log says so.
     """
+    batch = model.batch
     if config.input_sample_dir:
         root = Path(config.input_sample_dir)
         folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
-        return [read_tensors(folder, model.inputs) for folder in folders or [root]]
+        whole = [for_batch(t, largest, batch) for t in model.inputs]
+        feeds = [read_tensors(folder, whole) for folder in folders or [root]]
+        sizes = {t.name: t.shape[0] for t in model.inputs if t.shape}
+        return [{n: a[: sizes[n]] if n in sizes else a for n, a in f.items()} for f in feeds]
     feed = random_tensors(model.inputs)
     known = {p.model.name: p for p in plans if p.invertible}
     for tensor in model.inputs:
         if tensor.name in known and len(samples):
-            given = known[tensor.name].runtime_array(samples[0].inputs[tensor.name])
-            feed[tensor.name] = given.astype(tensor.dtype)
+            plan = known[tensor.name]
+            chosen = [samples[i % len(samples)].inputs[tensor.name] for i in range(batch)]
+            given = [plan.runtime_array(a).astype(tensor.dtype) for a in chosen]
+            feed[tensor.name] = np.concatenate(given) if tensor.shape else given[0]
         else:
             logger.info("check with random data in [{}]", tensor.name)
     return [feed]

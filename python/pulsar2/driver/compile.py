@@ -1,4 +1,4 @@
-"""From a quantized module to a compiled model."""
+"""From a quantized module to what is linked into a compiled model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.axmodel import NpuSubgraph
 from pulsar2.console.progress import full_bar
-from pulsar2.driver.container import Compiled, compile_container
+from pulsar2.driver.container import Compiled
 from pulsar2.driver.figures import count_macs
+from pulsar2.driver.part import Part, compile_part
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.pipeline import PassTiming
 
@@ -27,8 +28,8 @@ _LABELS = {
 
 def compile_quantized(
     stages: Stages, target: str, npu_mode: str, *, slice_mode: bool = False
-) -> Compiled:
-    """The stages from a quantized module to the compiled model.
+) -> Part:
+    """The stages from a quantized module to its programs.
 
     `slice_mode` schedules fused layers by rows.
     """
@@ -41,10 +42,10 @@ def compile_quantized(
     stages.run("schedule", chosen, _show_pass)
     stages.run("emit", done=_show_pass)
     start = time.perf_counter()
-    compiled = compile_container(stages.module, stages.ctx, macs, target=target, npu_mode=npu_mode)
+    part = compile_part(stages.module, stages.ctx, macs, target=target, npu_mode=npu_mode)
     stages.seconds["assemble"] = time.perf_counter() - start
-    _tell_programs(compiled)
-    return compiled
+    logger.info("max_cycle = {:,}", part.estimate.cycles)
+    return part
 
 
 def _show_pass(timing: PassTiming, module: ModuleOp) -> None:
@@ -54,13 +55,18 @@ def _show_pass(timing: PassTiming, module: ModuleOp) -> None:
         full_bar(_LABELS[timing.name], count, timing.seconds)
 
 
-def _tell_programs(compiled: Compiled) -> None:
+def tell_programs(compiled: Compiled) -> None:
     """Logs what was assembled, in the words that users know."""
-    for index, subgraph in enumerate(compiled.model.subgraphs):
-        kind = "NPU" if isinstance(subgraph, NpuSubgraph) else "CPU"
-        logger.info("subgraph [{}], group: {}, type: GraphType.{}", index, subgraph.group, kind)
-    logger.info("max_cycle = {:,}", compiled.estimate.cycles)
-    for index, subgraph in enumerate(compiled.model.subgraphs):
+    model = compiled.model
+    index = 0
+    for number, group in enumerate(model.groups):
+        for subgraph in group.subgraphs:
+            kind = "NPU" if isinstance(subgraph, NpuSubgraph) else "CPU"
+            logger.info("subgraph [{}], group: {}, type: GraphType.{}", index, number, kind)
+            index += 1
+    for index, subgraph in enumerate(model.subgraphs):
         for batch in subgraph.batches:
             logger.info("assemble model [{}] [{}] b{}", index, subgraph.name, batch)
-    logger.info("fuse {} subgraph(s)", len(compiled.model.subgraphs))
+        if len(subgraph.batches) > 1:
+            logger.info("graph [{}] batchs {}", subgraph.name, list(subgraph.batches))
+    logger.info("fuse {} subgraph(s)", len(model.subgraphs))

@@ -1,55 +1,41 @@
-"""From a module of chip programs to a compiled model, and what can be said of it."""
+"""From compiled parts, one for each set of shapes, to the compiled model that holds them all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from xdsl.dialects.builtin import DYNAMIC_INDEX, ModuleOp
-from xdsl.dialects.func import CallOp, FuncOp
-from xdsl.ir import Attribute, SSAValue
+import onnx
+from xdsl.dialects.builtin import ModuleOp
 
-from pulsar2.assemble import Assembled, assemble
+from pulsar2.assemble import Assembled
 from pulsar2.axmodel import (
-    UNKNOWN,
     BatchModel,
     BatchProgram,
     CompiledModel,
     CpuSubgraph,
+    Group,
     NpuSubgraph,
     Subgraph,
     TensorInfo,
 )
 from pulsar2.context import AxContext
 from pulsar2.cpu_subgraph import CpuParams
-from pulsar2.diagnostics import UserError
-from pulsar2.dialects.ax import InvokeOp
-from pulsar2.dialects.chips.base import ChipProgramOp
-from pulsar2.dialects.onnx.types import dtype_of, element_of, shape_of
-from pulsar2.dialects.quant.types import UniformType
-from pulsar2.onnx_export import export_function, main_function, tensor_names
-from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
-from pulsar2.program import NUMPY_DTYPES
-from pulsar2.targets import load_target
+from pulsar2.diagnostics import Diagnostics
+from pulsar2.driver.part import Estimate, NpuPart, Part, compile_part
+from pulsar2.program import Operand, Space
 from pulsar2.weights import AnyArray
 
 _ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """How long one inference takes by the timing model."""
-
-    cycles: int
-    latency_us: float
-
-
-@dataclass(frozen=True)
 class Compiled:
-    """A compiled model, its programs in the order in which they run, and their estimate.
+    """A compiled model, its programs in the order of its subgraphs and of their batches.
 
-    CPU subgraphs have no part in the estimate.
+    The estimate is that of the smallest batch of the original sizes.
     """
 
     model: CompiledModel
@@ -60,116 +46,137 @@ class Compiled:
 def compile_container(
     module: ModuleOp, ctx: AxContext, macs: int, *, target: str = "AX650", npu_mode: str = "NPU1"
 ) -> Compiled:
-    """Assembles every program and CPU subgraph of `module` into one compiled model.
+    """The compiled model of `module` alone; see `compile_part`."""
+    return link([{1: compile_part(module, ctx, macs, target=target, npu_mode=npu_mode)}])
 
-    `@main` invokes the programs and calls the CPU subgraphs; the inputs and outputs of the model
-    are those of `@main`. `target` and `npu_mode` are what the model is for where it has no program
-    that says so.
+
+def link(groups: Sequence[Mapping[int, Part]], batch: int = 0) -> Compiled:
+    """The compiled model of several groups of sizes, each a part by batch size.
+
+    Inputs and outputs have the shapes for `batch` samples; 0 is the largest batch size there is.
+    Constants of a subgraph are stored once for all its programs. Raises `UserError` where the parts
+    of a group do not consist of the same subgraphs and tensors.
     """
-    return _Container(module, ctx).compile(macs, target, npu_mode)
+    ordered = [dict(sorted(parts.items())) for parts in groups]
+    for parts in ordered:
+        _check_same(parts)
+    made = _Linker(ordered)
+    subgraphs = [made.subgraphs(number, parts) for number, parts in enumerate(ordered)]
+    size = batch or max(ordered[0])
+    linked = [
+        Group(
+            _scaled(parts, lambda part: part.inputs, size),
+            _scaled(parts, lambda part: part.outputs, size),
+            each,
+            next(iter(parts.values())).aliases,
+        )
+        for parts, each in zip(ordered, subgraphs, strict=True)
+    ]
+    first = next(iter(ordered[0].values()))
+    model = CompiledModel(
+        first.target,
+        first.npu_mode,
+        tuple(linked),
+        made.params.bytes(),
+        cpu_params=made.cpu_params.array(),
+        figures=_figures(ordered),
+        batch=size,
+    )
+    return Compiled(model, tuple(made.programs), first.estimate)
 
 
-class _Container:
-    """The parts of one compiled model."""
+class _Linker:
+    """The subgraphs of all groups, and the constants that they share."""
 
-    def __init__(self, module: ModuleOp, ctx: AxContext):
-        self.ctx = ctx
-        self.main = main_function(module)
-        self.chips = {op.sym_name.data: op for op in module.ops if isinstance(op, ChipProgramOp)}
-        self.functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
-        self.tensors: dict[str, TensorInfo] = {}
-        self.names: dict[SSAValue, str] = {}
+    def __init__(self, groups: Sequence[Mapping[int, Part]]):
         self.programs: list[Assembled] = []
-        self.subgraphs: list[Subgraph] = []
         self.params = _Params()
         self.cpu_params = CpuParams()
+        self._pools: dict[str, _Pool] = {}
+        for parts in groups:
+            for part in parts.values():
+                for each in part.subgraphs:
+                    if isinstance(each, NpuPart):
+                        self._pools.setdefault(each.name, _Pool()).add(each.program)
 
-    def compile(self, macs: int, target: str, npu_mode: str) -> Compiled:
-        block = self.main.body.block
-        inputs = tensor_names(self.main, INPUT_NAMES, "input", len(block.args))
-        returned = list(block.last_op.operands) if block.last_op is not None else []
-        outputs = tensor_names(self.main, OUTPUT_NAMES, "output", len(returned))
-        for name, argument in zip(inputs, block.args, strict=True):
-            self.names[argument] = name
-            self.tensors[name] = _interface("input", name, argument.type)
-        for op in block.ops:
-            if isinstance(op, InvokeOp):
-                self._add_program(op)
-            elif isinstance(op, CallOp):
-                self._add_cpu(op)
-        sources = [self.names[v] for v in returned]
-        if self.programs:
-            first = self.programs[0].program
-            target, npu_mode = first.target, first.npu_mode
-        estimate = estimate_time(self.programs)
-        model = CompiledModel(
-            load_target(target).name,
-            npu_mode,
-            tuple(self.tensors[n] for n in inputs),
-            tuple(
-                _interface("output", name, value.type)
-                if source not in self.tensors
-                else _renamed(self.tensors[source], name)
-                for source, name, value in zip(sources, outputs, returned, strict=True)
-            ),
-            tuple(self.subgraphs),
-            self.params.bytes(),
-            cpu_params=self.cpu_params.array(),
-            aliases=tuple((n, s) for s, n in zip(sources, outputs, strict=True) if n != s),
-            figures={
-                "macs": macs,
-                "max_cycle": estimate.cycles,
-                "latency_us": estimate.latency_us,
-                "jobs": sum(len(p.program.jobs) for p in self.programs),
-            },
+    def subgraphs(self, group: int, parts: Mapping[int, Part]) -> tuple[Subgraph, ...]:
+        """The subgraphs of one group, each with what it is for every batch size."""
+        return tuple(
+            self._subgraph(f"{first.name}_g{group}" if group else first.name, index, parts)
+            for index, first in enumerate(next(iter(parts.values())).subgraphs)
         )
-        return Compiled(model, tuple(self.programs), estimate)
 
-    def _add_program(self, op: InvokeOp) -> None:
-        assembled = assemble(self.chips[op.callee.string_value()], self.ctx.weights)
-        ports = assembled.program.ios
-        for io in ports:
-            self.tensors[io.name] = TensorInfo(io.name, NUMPY_DTYPES[io.dtype], io.shape)
-        written = tuple(io.name for io in ports if io.is_output)
-        self.names |= dict(zip(op.outputs, written, strict=True))
-        offset = self.params.add(assembled.params)
-        program = BatchProgram(1, assembled.code, offset, assembled.params.nbytes)
-        read = tuple(io.name for io in ports if not io.is_output)
-        self.subgraphs.append(NpuSubgraph(assembled.name, read, written, (program,)))
-        self.programs.append(assembled)
-
-    def _add_cpu(self, op: CallOp) -> None:
-        name = op.callee.string_value()
-        function = self.functions[name]
-        model = export_function(function, self.ctx.weights).model
-        read = [v.name for v in model.graph.input]
-        wanted = [self.names[v] for v in op.arguments]
-        if read != wanted:
-            raise ValueError(f"{name} reads {read}, which are called {wanted}")
-        written = tuple(v.name for v in model.graph.output)
-        self.names |= dict(zip(op.results, written, strict=True))
-        self.cpu_params.take(model)
-        # The types are told by the nodes already.
-        model.graph.ClearField("value_info")
-        data = model.SerializeToString(deterministic=True)
-        self.subgraphs.append(CpuSubgraph(name, tuple(read), written, (BatchModel(1, data),)))
+    def _subgraph(self, name: str, index: int, parts: Mapping[int, Part]) -> Subgraph:
+        each = {size: part.subgraphs[index] for size, part in parts.items()}
+        first = next(iter(each.values()))
+        programs: list[BatchProgram] = []
+        models: list[BatchModel] = []
+        for size, part in each.items():
+            if isinstance(part, NpuPart):
+                program = replace(self._pools[part.name].placed(part.program), name=name)
+                offset = self.params.add(program.params)
+                programs.append(BatchProgram(size, program.code, offset, program.params.nbytes))
+                self.programs.append(program)
+            else:
+                model = onnx.ModelProto.FromString(part.model.SerializeToString())
+                self.cpu_params.take(model)
+                models.append(BatchModel(size, model.SerializeToString(deterministic=True)))
+        if models:
+            return CpuSubgraph(name, first.inputs, first.outputs, tuple(models))
+        return NpuSubgraph(name, first.inputs, first.outputs, tuple(programs))
 
 
-def estimate_time(programs: Sequence[Assembled]) -> Estimate:
-    """Cycles of the programs one after the other, and microseconds with the cost of starting."""
-    from pulsar2 import _kernels
+class _Pool:
+    """The parameter segment that all programs of a subgraph have, each constant in it once.
 
-    cycles = 0
-    microseconds = 0.0
-    for index, assembled in enumerate(programs):
-        target = load_target(assembled.program.target)
-        _, ends = _kernels.replay_program(assembled.code, target.timing)
-        length = int(np.max(ends, initial=0))
-        cycles += length
-        microseconds += length / target.clock_hz * 1e6
-        if not index:
-            microseconds += target.mode(assembled.program.npu_mode).invocation_us
-    return Estimate(cycles, round(microseconds, 3))
+    A program that is alone keeps its own. The first program's constants stay where they are.
+    """
+
+    def __init__(self) -> None:
+        self._first: Assembled | None = None
+        self._places: dict[str, int] = {}
+        self._parts: list[AnyArray] = []
+        self._size = 0
+        self._count = 0
+
+    def add(self, program: Assembled) -> None:
+        """Makes room for the constants of a program."""
+        self._count += 1
+        if self._first is None:
+            self._first = program
+            self._parts = [program.params]
+            self._size = program.params.nbytes
+        for begin, nbytes, key in program.constants:
+            if key in self._places:
+                continue
+            if program is self._first:
+                self._places[key] = begin
+                continue
+            padding = -self._size % _ALIGNMENT
+            self._places[key] = self._size + padding
+            self._parts += [np.zeros(padding, np.uint8), program.params[begin : begin + nbytes]]
+            self._size += padding + nbytes
+
+    def placed(self, program: Assembled) -> Assembled:
+        """`program` with the shared segment in the place of its own."""
+        if self._count == 1:
+            return program
+        begins = [begin for begin, _, _ in program.constants]
+        moves = [self._places[key] - begin for begin, _, key in program.constants]
+
+        def moved(operand: Operand) -> Operand:
+            if operand.space != Space.PARAM:
+                return operand
+            move = moves[bisect_right(begins, operand.address) - 1]
+            return operand._replace(address=operand.address + move)
+
+        jobs = [
+            replace(job, operands=[moved(o) for o in job.operands]) for job in program.program.jobs
+        ]
+        made = replace(program.program, jobs=jobs, param_bytes=self._size)
+        return replace(
+            program, program=made, code=made.encode(), params=np.concatenate(self._parts)
+        )
 
 
 class _Params:
@@ -194,18 +201,58 @@ class _Params:
         return np.concatenate(self._parts) if self._parts else np.zeros(0, np.uint8)
 
 
-def _interface(kind: str, name: str, type_: Attribute) -> TensorInfo:
-    """An input or output of the model as `@main` has it."""
-    element, shape = element_of(type_), shape_of(type_)
-    if element is None or shape is None:
-        what = "has no known rank" if element is not None else "is not a tensor"
-        raise UserError.of(
-            f"the {kind} '{name}' {what}", accepted="a tensor, whose number of dimensions is known"
-        )
-    stored = element.storage if isinstance(element, UniformType) else element
-    sizes = tuple(UNKNOWN if d == DYNAMIC_INDEX else d for d in shape)
-    return TensorInfo(name, dtype_of(stored), sizes)
+def _check_same(parts: Mapping[int, Part]) -> None:
+    """Reports what is not the same in the parts of different batch sizes."""
+    sizes = list(parts)
+    first = parts[sizes[0]]
+    problems = Diagnostics()
+    for size in sizes[1:]:
+        part = parts[size]
+        where = f"batch {size}"
+        told = [
+            [(type(s), s.name, s.inputs, s.outputs) for s in p.subgraphs] for p in (first, part)
+        ]
+        if told[0] != told[1] or first.aliases != part.aliases:
+            problems.error(f"it has other subgraphs than batch {sizes[0]}", where)
+        for before, after in zip(
+            (*first.inputs, *first.outputs), (*part.inputs, *part.outputs), strict=True
+        ):
+            if after != _times(before, size, sizes[0]):
+                problems.error(
+                    f"the tensor '{before.name}' becomes {list(after.shape)} where batch "
+                    f"{sizes[0]} has {list(before.shape)}",
+                    where,
+                    "a model in which the first dimension of inputs and outputs is the batch",
+                )
+    problems.raise_if_any()
 
 
-def _renamed(tensor: TensorInfo, name: str) -> TensorInfo:
-    return TensorInfo(name, tensor.dtype, tensor.shape)
+def _times(tensor: TensorInfo, size: int, of: int) -> TensorInfo:
+    """A tensor of a part for batch size `of`, for another batch size."""
+    if not tensor.shape or size == of:
+        return tensor
+    return replace(tensor, shape=(tensor.shape[0] * size // of, *tensor.shape[1:]))
+
+
+def _scaled(
+    parts: Mapping[int, Part], tensors: Callable[[Part], Sequence[TensorInfo]], size: int
+) -> tuple[TensorInfo, ...]:
+    """Inputs or outputs for `size` samples."""
+    of, part = next(iter(parts.items()))
+    return tuple(_times(t, size, of) for t in tensors(part))
+
+
+def _figures(groups: Sequence[Mapping[int, Part]]) -> dict[str, float]:
+    """What is said of the model: without a suffix of its first part, of others by `_g1_b4`."""
+    figures: dict[str, float] = {}
+    for number, parts in enumerate(groups):
+        for size, part in parts.items():
+            suffix = f"_g{number}_b{size}" if figures else ""
+            said = {
+                "macs": part.macs,
+                "max_cycle": part.estimate.cycles,
+                "latency_us": part.estimate.latency_us,
+                "jobs": sum(len(p.program.jobs) for p in part.programs),
+            }
+            figures |= {key + suffix: value for key, value in said.items()}
+    return figures

@@ -21,6 +21,7 @@ from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics, nearest
 from pulsar2.dialects.onnx.types import dtype_of, element_of, static_shape_of
 from pulsar2.driver.color import color_option
+from pulsar2.frontend.batch import BatchRepairs
 from pulsar2.frontend.patch import ModelPatch
 from pulsar2.lowering.onnx.runtime_input import DTYPES
 from pulsar2.onnx_export import main_function, tensor_names
@@ -165,7 +166,7 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
             if not any(e.tensor_name not in (*names, DEFAULT) for e in entries):
                 problems.error(
                     f"no calibration data for the input '{model.name}'",
-                    _place(_INPUT_CONFIGS, where),
+                    place(_INPUT_CONFIGS, where),
                     f"an entry with tensor_name '{model.name}' or {DEFAULT}",
                 )
             continue
@@ -175,15 +176,15 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
     return plans
 
 
-def model_patch(config: BuildConfig) -> ModelPatch:
-    """What the configuration changes of the model's attributes and constants."""
+def model_patch(config: BuildConfig, repairs: BatchRepairs | None = None) -> ModelPatch:
+    """What the configuration changes of the model's attributes and constants, and `repairs`."""
     attributes: dict[str, dict[str, Any]] = {}
     for operator in config.op_processors:
         attributes.setdefault(operator.op_name, {}).update(operator.attrs)
     constants = {
         c.name: Path(c.data_path) if c.data_path else c.data for c in config.const_processors
     }
-    return ModelPatch(attributes, constants)
+    return ModelPatch(attributes, constants, repairs or BatchRepairs())
 
 
 def output_options(config: BuildConfig, outputs: Sequence[str]) -> list[str]:
@@ -213,15 +214,16 @@ def _check_names(
     for index, name in enumerate(given):
         if name not in known and name != DEFAULT:
             hint = nearest(name, known, 1)
-            place: KeyPath = (*path, index, "tensor_name")
+            key: KeyPath = (*path, index, "tensor_name")
             problems.error(
                 f"the model has no {kind} '{name}'",
-                _place(place, where),
+                place(key, where),
                 f"its {kind}s: {', '.join(known)}" + (f"; {hint}" if hint else ""),
             )
 
 
-def _place(path: KeyPath, where: Where | None) -> str:
+def place(path: KeyPath, where: Where | None) -> str:
+    """The place of a key path, as messages show it."""
     return f"{where(path)}: {path_text(path)}" if where is not None else path_text(path)
 
 

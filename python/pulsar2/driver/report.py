@@ -74,6 +74,7 @@ def print_results(
         ("target", f"{model.target} {model.npu_mode}"),
         *_subgraph_rows(compiled),
         ("latency estimate", _latency(compiled)),
+        *_size_rows(compiled),
         ("cycles", f"{cycles:,} ({cycles / mhz / 1e3:.3f} ms at {mhz:g} MHz)"),
         ("macs", f"{int(model.figures['macs']):,}"),
         ("jobs", f"{int(model.figures['jobs']):,}"),
@@ -89,6 +90,22 @@ def _subgraph_rows(compiled: Compiled) -> list[tuple[str, str]]:
     if not compiled.model.cpu_subgraphs:
         return []
     return [("subgraphs", ", ".join(s.name for s in compiled.model.subgraphs))]
+
+
+def _size_rows(compiled: Compiled) -> list[tuple[str, str]]:
+    """The latency estimate of the other batch sizes and groups of input sizes."""
+    model = compiled.model
+    rows: list[tuple[str, str]] = []
+    for number, group in enumerate(model.groups):
+        for batch in group.batches:
+            latency = model.figures.get(f"latency_us_g{number}_b{batch}")
+            if latency is None:
+                continue
+            shapes = ", ".join("x".join(map(str, t.shape)) for t in group.inputs) if number else ""
+            name = f"group {number}, batch {batch}" if number else f"batch {batch}"
+            each = f", {latency / batch / 1e3:.3f} ms per sample" if batch > 1 else ""
+            rows.append((name, f"{latency / 1e3:.3f} ms{each}{f' ({shapes})' if shapes else ''}"))
+    return rows
 
 
 def _latency(compiled: Compiled) -> str:

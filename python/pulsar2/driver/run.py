@@ -14,7 +14,6 @@ from pulsar2.driver.tensors import (
     check_file_names,
     random_tensors,
     read_tensors,
-    scaled,
     write_tensors,
 )
 from pulsar2.runtime import InferenceSession
@@ -24,8 +23,7 @@ def run(config: RunConfig) -> None:
     """Runs every simulation that `config` asks for. Raises `UserError` for what is wrong."""
     simulations = _simulations(config)
     simulator = _load(config)
-    batch = max(config.batch_size, 1)
-    inputs = [scaled(t, batch) for t in simulator.inputs]
+    inputs = simulator.inputs
     check_file_names([t.name for t in inputs])
     check_file_names([t.name for t in simulator.outputs])
     for index, (_, source, _) in enumerate(simulations):
@@ -82,9 +80,9 @@ def _load(config: RunConfig) -> Simulator:
             )
         problems.raise_if_any()
         session = InferenceSession(config.model)
-        _check_group(config, {s.group for s in session.model.subgraphs})
-        return NpuSimulator(session)
-    _check_group(config, {0})
+        _check_group(config, len(session.model.groups))
+        return NpuSimulator(session, config.group_index, config.batch_size)
+    _check_group(config, 1)
     quantized = _is_quantized(proto)
     if config.batch_size:
         problems.error("only a compiled model has batches", "--batch_size", "a compiled.axmodel")
@@ -121,6 +119,7 @@ def _load_quantized(config: RunConfig) -> Simulator:
         return OnnxSimulator(model, config.model, inner=inner, changed=True)
     from pulsar2.driver.check import exposed
     from pulsar2.driver.compile import compile_quantized
+    from pulsar2.driver.container import link
     from pulsar2.driver.guard import Crash
     from pulsar2.driver.stages import Stages
 
@@ -128,7 +127,7 @@ def _load_quantized(config: RunConfig) -> Simulator:
     if config.enable_perlayer_output:
         module = exposed(module, ctx)
     stages = Stages(module, ctx, Crash(), None, {})
-    compiled = compile_quantized(stages, config.target_hardware, "NPU1")
+    compiled = link([{1: compile_quantized(stages, config.target_hardware, "NPU1")}])
     log.stop()
     return NpuSimulator(InferenceSession(encode_axmodel(compiled.model)))
 
@@ -147,9 +146,9 @@ def _read(path: str) -> onnx.ModelProto:
     return proto
 
 
-def _check_group(config: RunConfig, groups: set[int]) -> None:
-    if config.group_index not in groups:
-        known = ", ".join(map(str, sorted(groups)))
+def _check_group(config: RunConfig, groups: int) -> None:
+    if config.group_index >= groups:
+        known = ", ".join(map(str, range(groups)))
         raise UserError.of(
             f"the model has no group {config.group_index}", "--group_index", f"groups: {known}"
         )

@@ -80,23 +80,31 @@ class OnnxSimulator:
 
 
 class NpuSimulator:
-    """A compiled model in the emulator."""
+    """A compiled model in the emulator: one group of sizes, and `batch` samples at a time.
 
-    def __init__(self, session: InferenceSession):
-        batches = session.model.batches
+    A batch of 0 is what the model's inputs hold.
+    """
+
+    def __init__(self, session: InferenceSession, group: int = 0, batch: int = 0):
+        model = session.model
+        chosen = model.groups[group]
         self._session = session
-        self.inputs = [_one_sample(t, batches[-1]) for t in session.model.inputs]
-        self.outputs = [_one_sample(t, batches[-1]) for t in session.model.outputs]
+        self._group = group
+        size = batch or model.batch
+        self.inputs = [for_batch(t, size, model.batch) for t in chosen.inputs]
+        self.outputs = [for_batch(t, size, model.batch) for t in chosen.outputs]
 
     def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         names = [t.name for t in self.outputs]
-        return dict(zip(names, self._session.run(names, feeds), strict=True))
+        values = self._session.run(names, feeds, shape_group=self._group)
+        return dict(zip(names, values, strict=True))
 
 
-def _one_sample(tensor: TensorInfo, batch: int) -> TensorInfo:
-    if batch == 1 or not tensor.shape:
+def for_batch(tensor: TensorInfo, batch: int, of: int) -> TensorInfo:
+    """A tensor that holds `of` samples, for another number of samples."""
+    if batch == of or not tensor.shape:
         return tensor
-    return TensorInfo(tensor.name, tensor.dtype, (tensor.shape[0] // batch, *tensor.shape[1:]))
+    return TensorInfo(tensor.name, tensor.dtype, (tensor.shape[0] // of * batch, *tensor.shape[1:]))
 
 
 def _real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

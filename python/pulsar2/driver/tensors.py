@@ -35,13 +35,6 @@ def check_file_names(names: Iterable[str]) -> None:
             )
 
 
-def scaled(tensor: TensorInfo, batch: int) -> TensorInfo:
-    """`tensor` for `batch` times as many samples."""
-    if batch == 1 or not tensor.shape:
-        return tensor
-    return TensorInfo(tensor.name, tensor.dtype, (tensor.shape[0] * batch, *tensor.shape[1:]))
-
-
 def read_tensors(folder: Path, tensors: Sequence[TensorInfo]) -> dict[str, AnyArray]:
     """The tensors in a folder; `UserError` with every file that is missing or of another size."""
     problems = Diagnostics()

@@ -14,6 +14,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from onnx import numpy_helper as arrays
 
 from pulsar2.diagnostics import Diagnostics, UserError, nearest
+from pulsar2.frontend.batch import BatchRepairs
 from pulsar2.weights import AnyArray
 
 _LOG_TYPES = {
@@ -30,16 +31,17 @@ class ModelPatch:
     Data are numbers in row-major order, or a file: `.npy`, `.txt` (numbers between blanks or
     commas), `.bin` (raw bytes of the constant's type). They keep the constant's type, and its shape
     where they are as many; else a `.npy` file brings its shape, and a constant of one dimension
-    gets another length.
+    gets another length. `repairs` free the model's batch, after all else.
     """
 
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     constants: Mapping[str, Sequence[float] | Path] = field(
         default_factory=dict[str, "Sequence[float] | Path"]
     )
+    repairs: BatchRepairs = field(default_factory=BatchRepairs)
 
     def __bool__(self) -> bool:
-        return bool(self.attributes or self.constants)
+        return bool(self.attributes or self.constants or self.repairs)
 
     def apply(self, model: ModelProto, folder: Path | None) -> None:
         """Changes `model`, whose external data lie in `folder`.
@@ -71,6 +73,7 @@ class ModelPatch:
             except UserError as error:
                 problems.errors += error.diagnostics
         problems.raise_if_any()
+        self.repairs.apply(model)
 
 
 def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
