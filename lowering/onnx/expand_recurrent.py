@@ -95,7 +95,8 @@ class _Expand(OnnxPattern):
 
     def _expands(self, op: OnnxOp) -> bool:
         shape = static_shape_of(op.operands[0].type)
-        if shape is None or element_of(op.operands[0].type) != f32:
+        if shape is None or len(shape) != 3 or element_of(op.operands[0].type) != f32:
+            # Other ranks stand in branches that cannot run.
             return False
         if not 1 <= shape[0] <= self.max_steps or self._given(op, _PEEPHOLES):
             return False

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, BlockArgument, Operation, SSAValue
@@ -16,6 +17,7 @@ from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.control_flow import If, Loop, yield_of
 from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference
 from pulsar2.dialects.onnx.op import OnnxOp
+from pulsar2.locations import place_of
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import part_location, update_signature
 from pulsar2.weights import AnyArray
@@ -25,7 +27,8 @@ from pulsar2.weights import AnyArray
 class FoldControlFlowPass(AxPass):
     """Takes the branch of an If whose condition is known, and unrolls short Loops.
 
-    A condition is known when it is a constant, or follows from constants and from shapes. A Loop is
+    A condition is known when it is a constant, or follows from constants and from shapes, or when
+    one of the branches can only fail on operands of these shapes, which a warning says. A Loop is
     unrolled when its trip count is known and its body hands its condition on unchanged (or yields
     true), has no scan outputs, and runs no more than `max-trips` times. The types of what follows
     are inferred anew.
@@ -80,6 +83,11 @@ class _Folder:
             for region in op.regions:
                 for inner in region.blocks:
                     self.fold(inner)
+            # What was folded inside may show that a branch cannot run.
+            first = self._inline_if(op) if isinstance(op, If) else None
+            if first is not None:
+                op = first
+                continue
             if isinstance(op, OnnxOp):
                 self._infer(op)
             op = following
@@ -95,10 +103,10 @@ class _Folder:
         return self._inline_if(op) if isinstance(op, If) else self._unroll(op)
 
     def _inline_if(self, op: If) -> Operation | None:
-        condition = self._inference.value(op.condition)
-        if condition is None or condition.size != 1:
+        taken = self._branch(op)
+        if taken is None:
             return None
-        region = op.regions[0 if condition.reshape(()) else 1]
+        region = op.regions[taken]
         block = region.block
         end = yield_of(region)
         values = list(end.operands)
@@ -110,6 +118,34 @@ class _Folder:
         Rewriter.inline_block(block, InsertPoint.before(op))
         _replace(op, values)
         return before.next_op if before is not None else parent.first_op
+
+    def _branch(self, op: If) -> int | None:
+        """The region that an If runs, None where only running tells."""
+        condition = self._inference.value(op.condition)
+        if condition is not None and condition.size == 1:
+            return 0 if condition.reshape(()) else 1
+        faults = [self._fault(region.block) for region in op.regions]
+        if sum(bool(fault) for fault in faults) != 1:
+            return None
+        taken = 0 if faults[1] else 1
+        logger.warning(
+            "{}: its {} branch is taken whatever the condition, because the other one can only "
+            "fail on these shapes: {}",
+            place_of(op) or "an If",
+            ("then", "else")[taken],
+            "".join(faults),
+        )
+        return taken
+
+    def _fault(self, block: Block) -> str:
+        """Why running a block fails for certain, or ''."""
+        for op in block.ops:
+            if isinstance(op, OnnxOp) and not op.regions:
+                try:
+                    self._inference.update(op)
+                except InferenceError as error:
+                    return f"{place_of(op)}: {error}".removeprefix(": ")
+        return ""
 
     def _unroll(self, op: Loop) -> Operation | None:
         trips = None if op.trip_count is None else self._inference.value(op.trip_count)

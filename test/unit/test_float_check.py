@@ -51,6 +51,9 @@ def test_difference() -> None:
     assert "relative error" in difference(a * np.float32(1.01), a)
     assert difference(np.array([1.0, np.nan, np.inf], np.float32), a) != ""
     assert difference(a[:2], a) == "float32[2] instead of float32[3]"
+    tiny = np.full(4, 1e-8, np.float32)
+    assert difference(2 * tiny, tiny) == "", "probabilities of nearly 0 are not that exact"
+    assert "relative error" in difference(2 * tiny + np.float32(1e-6), tiny)
     assert difference(np.array([1, 2]), np.array([1, 3])) == "1 of 2 elements differ"
 
 

@@ -69,3 +69,20 @@ func.func @main(%x: tensor<4xf32>, %c: tensor<i1>, %n: tensor<i64>) -> (tensor<4
   }) : (tensor<i64>, none) -> tensor<1x4xf32>
   func.return %i, %y, %z : tensor<4xf32>, tensor<4xf32>, tensor<1x4xf32>
 }
+
+// -----
+
+// A branch that can only fail is not the one that runs.
+// CHECK-LABEL: @main
+func.func @main(%x: tensor<4xf32>, %y: tensor<3xf32>, %c: tensor<i1>) -> tensor<*xf32> {
+  // CHECK-NEXT: [[R:%\w+]] = onnx.Relu(%x)
+  // CHECK-NEXT: func.return [[R]]
+  %i = onnx.If(%c) ({
+    %a = onnx.Add(%x, %y) : (tensor<4xf32>, tensor<3xf32>) -> tensor<*xf32>
+    onnx.Yield(%a) : (tensor<*xf32>) -> ()
+  }, {
+    %r = onnx.Relu(%x) : (tensor<4xf32>) -> tensor<4xf32>
+    onnx.Yield(%r) : (tensor<4xf32>) -> ()
+  }) : (tensor<i1>) -> tensor<*xf32>
+  func.return %i : tensor<*xf32>
+}
