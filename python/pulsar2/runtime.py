@@ -36,6 +36,9 @@ _ACCEPTED_PROVIDERS = (_PROVIDER, "AxEngineExecutionProvider", "AXCLRTExecutionP
 _RUNTIME_NAMES = {"float32": "float", "float64": "double", "object": "string"}
 
 
+Provider = str | tuple[str, Mapping[str, object]]
+
+
 @dataclass(frozen=True)
 class NodeArg:
     """An input or output: name, shape, and element type as numpy calls it."""
@@ -73,20 +76,23 @@ def split_batches(count: int, sizes: Sequence[int]) -> list[int]:
 class InferenceSession:
     """A compiled model, ready to run.
 
-    `path_or_bytes` is the file or its bytes. `providers` are accepted as pyaxengine takes them;
-    every one of them is the emulator here, with ONNX Runtime for CPU subgraphs. `threads` does not
-    change a result. Raises `UserError`
-    when the model cannot be read.
+    `path_or_bytes` is the file or its bytes. The arguments are pyaxengine's, in its order: each of
+    its `providers` is the emulator here, with ONNX Runtime for CPU subgraphs, and `sess_options`
+    and `provider_options`, which are about the device, mean nothing. `threads` does not change a
+    result. Raises `UserError` when the model cannot be read.
     """
 
     def __init__(
         self,
         path_or_bytes: str | os.PathLike[str] | bytes,
-        providers: Sequence[str] | str | None = None,
+        sess_options: object = None,
+        providers: Sequence[Provider] | str | None = None,
+        provider_options: object = None,
         *,
         threads: int | None = None,
     ):
-        for provider in [providers] if isinstance(providers, str) else providers or []:
+        for given in [providers] if isinstance(providers, str) else providers or []:
+            provider = given if isinstance(given, str) else given[0]
             if provider not in _ACCEPTED_PROVIDERS:
                 raise UserError.of(
                     f"unknown provider '{provider}'",
@@ -98,6 +104,12 @@ class InferenceSession:
             self._model = read_axmodel(path_or_bytes)
         self._threads = threads or len(os.sched_getaffinity(0))
         self._loaded: dict[tuple[str, int], Emulator | CpuRunner] = {}
+
+    def __enter__(self) -> InferenceSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loaded.clear()
 
     @property
     def model(self) -> CompiledModel:
@@ -124,7 +136,6 @@ class InferenceSession:
         output_names: Sequence[str] | None,
         input_feed: Mapping[str, AnyArray],
         run_options: object = None,
-        *,
         shape_group: int = 0,
     ) -> list[AnyArray]:
         """The outputs of that name, in that order; all when `output_names` is None or empty.

@@ -132,6 +132,18 @@ def test_groups_of_sizes(build: Any, built: Path, tmp_path: Path) -> None:
     assert "the model has no group 2" in run("run", *words, "--group_index", "2").err
 
 
+def test_soft_compression(build: Any, built: Path, tmp_path: Path) -> None:
+    build("--compiler.enable_data_soft_compression")
+    plain, packed = built / "out" / "compiled.axmodel", tmp_path / "out" / "compiled.axmodel"
+    assert packed.stat().st_size < 0.8 * plain.stat().st_size
+    first, second = read_axmodel(plain), read_axmodel(packed)
+    assert (first.groups, second.compressed) == (second.groups, True)
+    np.testing.assert_array_equal(first.params, second.params)
+    with InferenceSession(packed, None, [("AxEngineExecutionProvider", {})]) as session:
+        (got,) = session.run(["output"], {"input": images(2)}, None, 0)
+    np.testing.assert_array_equal(got, singles(plain, images(2)))
+
+
 def model_with(
     tmp_path: Path, nodes: list[onnx.NodeProto], constants: dict[str, Any], shape: list[int]
 ) -> list[str | Path]:

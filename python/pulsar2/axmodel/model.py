@@ -123,8 +123,9 @@ class CompiledModel:
 
     `groups` are the model for each set of input sizes, the original one first; they have the same
     names of inputs and outputs, and share `params`, `dyn_params` and `cpu_params` (U8 arrays).
-    `batch` is how many samples the shapes of inputs and outputs hold. `figures` are what the
-    compiler says of the model, such as `macs`, `max_cycle` and `latency_us`.
+    `batch` is how many samples the shapes of inputs and outputs hold. `compressed` is whether
+    programs and parameters lie compressed in the file. `figures` are what the compiler says of the
+    model, such as `macs`, `max_cycle` and `latency_us`.
     """
 
     target: str
@@ -136,6 +137,7 @@ class CompiledModel:
     figures: dict[str, float] = field(default_factory=dict[str, float])
     compiler: str = field(default_factory=version)
     batch: int = 1
+    compressed: bool = False
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:

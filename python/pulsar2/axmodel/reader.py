@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,9 @@ def _decode(proto: onnx.ModelProto, extra: ExtraData) -> CompiledModel:
         raise ValueError("its initializers are not those that extra_data names")
     if list(nodes) != [s.name for s in extra.subgraphs]:
         raise ValueError("its nodes are not the subgraphs that extra_data names")
+    if extra.compression == "zlib":
+        packed = [n for s in extra.subgraphs if isinstance(s, NpuRecord) for n in _part_names(s)]
+        stored |= {n: _unpacked(stored[n]) for n in (PARAMS, DYN_PARAMS, *packed)}
     params = stored[PARAMS]
     if {s.group for s in extra.subgraphs} - set(range(extra.groups)):
         raise ValueError("a subgraph is of a group that there is not")
@@ -150,7 +154,15 @@ def _decode(proto: onnx.ModelProto, extra: ExtraData) -> CompiledModel:
         extra.figures,
         extra.compiler,
         extra.batch,
+        extra.compression != "none",
     )
+
+
+def _unpacked(data: AnyArray) -> AnyArray:
+    try:
+        return np.frombuffer(zlib.decompress(data.tobytes()), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"it does not decompress: {error}") from None
 
 
 def _group(

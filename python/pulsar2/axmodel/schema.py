@@ -99,5 +99,6 @@ class ExtraData(_Record):
     npu_mode: str
     batch: Batch
     groups: Batch
+    compression: Literal["none", "zlib"]
     subgraphs: list[SubgraphRecord]
     figures: dict[str, float]

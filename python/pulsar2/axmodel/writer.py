@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 
 import numpy as np
 import onnx
@@ -38,6 +39,7 @@ from pulsar2.weights import AnyArray
 PRODUCER = "Pulsar2"
 _IR_VERSION = 8
 _OPSET = 17
+_LEVEL = 9
 _SIZE_LIMIT = (1 << 31) - 1
 
 
@@ -50,9 +52,10 @@ def write_axmodel(model: CompiledModel, path: str | os.PathLike[str]) -> int:
 
 def encode_axmodel(model: CompiledModel) -> bytes:
     """The bytes of the container: the same for equal models."""
+    packed = model.compressed
     initializers = [
-        _bytes_tensor(PARAMS, model.params),
-        _bytes_tensor(DYN_PARAMS, model.dyn_params),
+        _bytes_tensor(PARAMS, model.params, packed),
+        _bytes_tensor(DYN_PARAMS, model.dyn_params, packed),
     ]
     if model.cpu_subgraphs:
         initializers.append(_bytes_tensor(CPU_PARAMS, model.cpu_params))
@@ -60,7 +63,10 @@ def encode_axmodel(model: CompiledModel) -> bytes:
     for number, group in enumerate(model.groups):
         for subgraph in group.subgraphs:
             parts = _parts(subgraph)
-            initializers += [_bytes_tensor(n, np.frombuffer(b, np.uint8)) for n, b in parts.items()]
+            packs = packed and isinstance(subgraph, NpuSubgraph)
+            initializers += [
+                _bytes_tensor(n, np.frombuffer(b, np.uint8), packs) for n, b in parts.items()
+            ]
             nodes.append(_node(subgraph, number, list(parts)))
     for number, group in enumerate(model.groups):
         for output, tensor in group.aliases:
@@ -135,13 +141,16 @@ def _extra_data(model: CompiledModel) -> str:
         npu_mode=model.npu_mode,
         batch=model.batch,
         groups=len(model.groups),
+        compression="zlib" if model.compressed else "none",
         subgraphs=[_record(s, n) for n, group in enumerate(model.groups) for s in group.subgraphs],
         figures=dict(sorted(model.figures.items())),
     )
     return json.dumps(record.model_dump(), indent=1)
 
 
-def _bytes_tensor(name: str, data: AnyArray) -> onnx.TensorProto:
+def _bytes_tensor(name: str, data: AnyArray, packed: bool = False) -> onnx.TensorProto:
+    if packed:
+        data = np.frombuffer(zlib.compress(data.tobytes(), _LEVEL), np.uint8)
     return numpy_helper.from_array(np.ascontiguousarray(data, np.uint8), name)
 
 

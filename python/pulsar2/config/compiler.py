@@ -55,7 +55,8 @@ class CompilerOptions(Message):
         False, "schedule whole chains of operators tile by tile", built=False
     )
     enable_data_soft_compression: Flag = option(
-        False, "compress the programs in the file: smaller, but slower to load", built=False
+        False,
+        "compress programs and their parameters in the file: smaller, but slower to load",
     )
     input_sample_dir: str = option(
         "",

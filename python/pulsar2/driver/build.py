@@ -138,7 +138,11 @@ class _Build:
             else:
                 dataset = self._quantize(stages, plans)
             groups = self._compile_groups(stages, sources, plans, dataset)
-            compiled = link(groups, largest_batch(config))
+            compiled = link(
+                groups,
+                largest_batch(config),
+                compressed=config.compiler.enable_data_soft_compression,
+            )
             tell_programs(compiled)
             if config.compiler.npu_perf:
                 self._timed("traces", lambda: write_traces(compiled, workspace))

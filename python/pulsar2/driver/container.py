@@ -50,12 +50,15 @@ def compile_container(
     return link([{1: compile_part(module, ctx, macs, target=target, npu_mode=npu_mode)}])
 
 
-def link(groups: Sequence[Mapping[int, Part]], batch: int = 0) -> Compiled:
+def link(
+    groups: Sequence[Mapping[int, Part]], batch: int = 0, *, compressed: bool = False
+) -> Compiled:
     """The compiled model of several groups of sizes, each a part by batch size.
 
     Inputs and outputs have the shapes for `batch` samples; 0 is the largest batch size there is.
-    Constants of a subgraph are stored once for all its programs. Raises `UserError` where the parts
-    of a group do not consist of the same subgraphs and tensors.
+    Constants of a subgraph are stored once for all its programs. `compressed` makes the file
+    smaller and slower to load. Raises `UserError` where the parts of a group do not consist of the
+    same subgraphs and tensors.
     """
     ordered = [dict(sorted(parts.items())) for parts in groups]
     for parts in ordered:
@@ -81,6 +84,7 @@ def link(groups: Sequence[Mapping[int, Part]], batch: int = 0) -> Compiled:
         cpu_params=made.cpu_params.array(),
         figures=_figures(ordered),
         batch=size,
+        compressed=compressed,
     )
     return Compiled(model, tuple(made.programs), first.estimate)
 
