@@ -10,8 +10,7 @@ from xdsl.ir import Dialect
 
 from pulsar2.dialects.quant.casts import DCastOp, QCastOp, RequantizeOp
 from pulsar2.dialects.quant.constant import ConstantOp
-from pulsar2.dialects.quant.contraction import ConvOp, MatMulOp
-from pulsar2.dialects.quant.conv_transpose import ConvTransposeOp
+from pulsar2.dialects.quant.conv import ConvOp, ConvTransposeOp
 from pulsar2.dialects.quant.elementwise import (
     AddOp,
     BinaryOp,
@@ -26,6 +25,7 @@ from pulsar2.dialects.quant.elementwise import (
     UnaryFnAttr,
     UnaryOp,
 )
+from pulsar2.dialects.quant.matmul import MatMulOp
 from pulsar2.dialects.quant.movement import ConcatOp, PadOp, ReshapeOp, SliceOp, TransposeOp
 from pulsar2.dialects.quant.normalization import NormKind, NormKindAttr, NormOp
 from pulsar2.dialects.quant.pooling import AvgPoolOp, MaxPoolOp, PoolOp
