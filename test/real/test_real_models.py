@@ -23,7 +23,7 @@ from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.runtime import InferenceSession
 
 SPELLED_OUT = ("LSTM", "BatchNormalization", "If", "Shape", "Erf", "Identity", "Dropout")
-"""Operators that optimization leaves in none of these models (but one If that only running tells)."""
+"""Operators that optimization leaves in none of these models, but for an If known at run time."""
 
 
 @dataclass
