@@ -189,7 +189,11 @@ PIPELINES: dict[str, Pipeline] = {
         ("quant-verify-types{{target={target}}}",),
         {"target": "AX650"},
     ),
-    "partition": Pipeline("a quantized graph to NPU and CPU subgraphs", ("quant-partition",)),
+    "partition": Pipeline(
+        "a quantized graph to NPU and CPU subgraphs",
+        ("quant-partition{{ranges={ranges}}}",),
+        {"ranges": '""'},
+    ),
     "schedule": Pipeline(
         "quantized subgraphs to scheduled programs",
         (

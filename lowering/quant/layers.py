@@ -21,6 +21,7 @@ from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.locations import node_name, output_names, place_of, tensor_name
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.lowering.quant.rules.base import is_constant_op, kind_of
+from pulsar2.lowering.quant.span import operations_between
 
 DEFAULT = "DEFAULT"
 """As a tensor name: all inputs, or all outputs, of the model."""
@@ -205,18 +206,8 @@ class _Selector:
         ends = self._span_tensors(index, spec.end_tensor_names, list(terminator.operands))
         if starts is None or ends is None:
             return []
-        reached = set(starts)
-        for op in self._ops:
-            if DEFAULT in spec.start_tensor_names or any(v in reached for v in op.operands):
-                reached.update(op.results)
-        needed = set(ends)
-        chosen: list[OnnxOp] = []
-        for op in reversed(self._ops):
-            stops = any(r in starts for r in op.results)
-            if any(r in needed for r in op.results) and not stops:
-                needed.update(op.operands)
-                if any(r in reached for r in op.results):
-                    chosen.append(op)
+        whole = DEFAULT in spec.start_tensor_names
+        chosen = operations_between(self._ops, starts, ends, from_all=whole)
         if not chosen:
             self._error(
                 index,
@@ -224,7 +215,7 @@ class _Selector:
                 f"{_listed(spec.end_tensor_names)}",
                 "tensors from which the end tensors are computed",
             )
-        return chosen[::-1]
+        return chosen
 
     def _span_tensors(
         self, index: int, names: Sequence[str], default: list[SSAValue]

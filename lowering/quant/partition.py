@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, BoolAttr, IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
 from pulsar2.context import AxContext
+from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.dialects.onnx.control_flow import used_values, user_in
 from pulsar2.locations import name_location, node_name, output_names, tensor_name
 from pulsar2.lowering.analysis.batches import assign_batches
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.constants import is_constant_like
+from pulsar2.lowering.quant.span import operations_between
 
+SLICE_MODE = "ax.slice_mode"
+"""Attribute of a subgraph that says how it is scheduled, whatever the others are."""
+RANGE_INDEX = "ax.range"
+"""Attribute of a subgraph that lies in one of the ranges given: which one."""
 DEVICE = "ax.device"
 """Attribute of a function that is a subgraph: which machine runs it."""
 NPU, CPU = "NPU", "CPU"
@@ -29,6 +36,11 @@ class QuantPartition(AxPass):
     after the other, and there are as few as can be: all that is ready of one machine, then all of
     the other, and so on, beginning with the machine that makes fewer of it. So no subgraph depends
     on itself through another. A constant goes to every subgraph that uses it.
+
+    Options: `ranges`, subgraphs of the NPU that are to be for themselves: words `start=TENSOR` and
+    `end=TENSOR`, each as often as need be, and `slice-mode=true|false` for how it is scheduled.
+    They become the attributes `ax.range` (which range it is) and `ax.slice_mode`. Names with blanks
+    stand in quotes.
 
     Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_cpu_0`
     and so on in `@main`, in the order in which they run; these functions carry the names of their
@@ -51,10 +63,49 @@ class QuantPartition(AxPass):
 
     name = "quant-partition"
 
+    ranges: tuple[str, ...] = ()
+
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
+        ranges = [parse_range(text) for text in self.ranges if text]
         for op in list(module.ops):
             if isinstance(op, FuncOp) and op.sym_name.data == "main":
-                partition(module, op)
+                partition(module, op, ranges)
+
+
+@dataclass(frozen=True)
+class TensorRange:
+    """An NPU subgraph of its own: the tensors between which it lies, and how it is scheduled."""
+
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+    slice_mode: bool | None = None
+
+    def __str__(self) -> str:
+        """The text that `parse_range` reads."""
+        words = [f"start={n}" for n in self.starts] + [f"end={n}" for n in self.ends]
+        if self.slice_mode is not None:
+            words.append(f"slice-mode={str(self.slice_mode).lower()}")
+        return shlex.join(words)
+
+
+def parse_range(text: str) -> TensorRange:
+    """The range that `text` writes; `UserError` otherwise."""
+    lists: dict[str, list[str]] = {"start": [], "end": [], "slice-mode": []}
+    problems = Diagnostics()
+    for word in shlex.split(text):
+        key, _, value = word.partition("=")
+        if key not in lists or not value:
+            accepted = f"{', '.join(f'{k}=..' for k in lists)}"
+            problems.error(f"'{word}' is not part of a range", QuantPartition.name, accepted)
+        lists.setdefault(key, []).append(value)
+    modes = lists["slice-mode"]
+    if not lists["start"] or not lists["end"] or any(m not in ("true", "false") for m in modes):
+        problems.error(
+            f"'{text}' is not a range", QuantPartition.name, "start=.. end=.. slice-mode=true|false"
+        )
+    problems.raise_if_any()
+    mode = modes[-1] == "true" if modes else None
+    return TensorRange(tuple(lists["start"]), tuple(lists["end"]), mode)
 
 
 def device_of(func: FuncOp) -> str:
@@ -63,19 +114,29 @@ def device_of(func: FuncOp) -> str:
     return found.data if isinstance(found, StringAttr) else NPU
 
 
-def partition(module: ModuleOp, main: FuncOp) -> None:
-    """Outlines the subgraphs of `main` behind it in `module`."""
+def partition(module: ModuleOp, main: FuncOp, ranges: Sequence[TensorRange] = ()) -> None:
+    """Outlines the subgraphs of `main` behind it in `module`.
+
+    Raises `UserError` for every range that cannot be a subgraph.
+    """
     block = main.body.block
     terminator = block.last_op
     assert isinstance(terminator, ReturnOp)
     _name_tensors(block)
     last: Operation = main
     counts = {NPU: 0, CPU: 0}
-    for ops in _batches(block):
+    chosen = _members(block, ranges)
+    for ops in _batches(block, chosen):
         device = _device(ops[0])
         name = f"subgraph_{device.lower()}_{counts[device]}"
         counts[device] += 1
         func, call = _outline(name, device, ops)
+        within = chosen.get(ops[0])
+        if within is not None:
+            func.attributes[RANGE_INDEX] = IntegerAttr(within, i64)
+            mode = ranges[within].slice_mode
+            if mode is not None:
+                func.attributes[SLICE_MODE] = BoolAttr.from_bool(mode)
         block.insert_op_before(call, terminator)
         module.body.block.insert_op_after(func, last)
         last = func
@@ -108,12 +169,52 @@ def _device(op: Operation) -> str:
     return NPU if op.name.startswith("quant.") else CPU
 
 
-def _batches(block: Block) -> list[list[Operation]]:
+def _operations(block: Block) -> list[Operation]:
+    return [op for op in block.ops if not is_constant_like(op) and not isinstance(op, ReturnOp)]
+
+
+def _members(block: Block, ranges: Sequence[TensorRange]) -> dict[Operation, int]:
+    """The range of each operation that lies in one."""
+    ops = _operations(block)
+    tensors = {tensor_name(v): v for v in (*block.args, *(r for op in ops for r in op.results))}
+    problems = Diagnostics()
+    chosen: dict[Operation, int] = {}
+    for index, each in enumerate(ranges):
+        where = f"subgraph from {', '.join(each.starts)} to {', '.join(each.ends)}"
+        missing = [n for n in (*each.starts, *each.ends) if n not in tensors]
+        for name in missing:
+            accepted = nearest(name, tensors) or "--debug.dump_frontend_graph shows their names"
+            problems.error(f"the quantized graph has no tensor '{name}'", where, accepted)
+        if missing:
+            continue
+        starts, ends = ([tensors[n] for n in names] for names in (each.starts, each.ends))
+        inside = operations_between(ops, starts, ends)
+        if not inside:
+            problems.error("no operator lies between its tensors", where)
+        foreign = [node_name(op) for op in inside if _device(op) == CPU]
+        if foreign:
+            problems.error(f"the CPU runs a part of it: {', '.join(foreign)}", where)
+        shared = [node_name(op) for op in inside if op in chosen]
+        if shared:
+            problems.error(f"another one has {', '.join(shared)} too", where)
+        chosen |= dict.fromkeys(inside, index)
+    problems.raise_if_any()
+    return chosen
+
+
+def _batches(block: Block, chosen: Mapping[Operation, int]) -> list[list[Operation]]:
     """The operations of each subgraph, in the order in which subgraphs run."""
-    ops = [op for op in block.ops if not is_constant_like(op) and not isinstance(op, ReturnOp)]
+    ops = _operations(block)
     numbers: dict[object, int] = {op: i for i, op in enumerate(ops)}
     needs = [[numbers[v.owner] for v in used_values(op) if v.owner in numbers] for op in ops]
-    assigned = assign_batches([int(_device(op) == CPU) for op in ops], needs)
+    kinds = [chosen[op] + 2 if op in chosen else int(_device(op) == CPU) for op in ops]
+    try:
+        assigned = assign_batches(kinds, needs)
+    except ValueError:
+        raise UserError.of(
+            "a subgraph with options of its own needs a result of what needs a result of it",
+            accepted="other start and end tensors",
+        ) from None
     batches: list[list[Operation]] = [[] for _ in range(max(assigned, default=-1) + 1)]
     for op, batch in zip(ops, assigned, strict=True):
         batches[batch].append(op)

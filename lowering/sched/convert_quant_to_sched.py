@@ -18,7 +18,7 @@ from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import location_name, place_of, tensor_name
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.partition import NPU, device_of
+from pulsar2.lowering.quant.partition import NPU, SLICE_MODE, device_of
 from pulsar2.lowering.sched.compute import COMPUTE
 from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, element_of
@@ -73,6 +73,8 @@ class ConvertQuantToSched(AxPass):
             block = lower_function(op, ctx.weights)
             program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block)
             program.location = op.location
+            if SLICE_MODE in op.attributes:
+                program.attributes[SLICE_MODE] = op.attributes[SLICE_MODE]
             module.body.block.insert_op_before(program, op)
             _invoke(module, op.sym_name.data)
             op.detach()

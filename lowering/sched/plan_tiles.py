@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loguru import logger
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import BoolAttr, ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
@@ -27,6 +27,7 @@ from pulsar2.lowering.analysis.plan import (
 )
 from pulsar2.lowering.analysis.strategy import layered_time, sliced_time
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.quant.partition import SLICE_MODE
 from pulsar2.lowering.sched.fused_jobs import describe
 from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
 from pulsar2.targets import Target, load_target
@@ -47,7 +48,7 @@ class SchedPlanTiles(AxPass):
     tensors on in OCM, which then lie in `tile` space (see `pulsar2.lowering.analysis.fuse` and
     `strategy`). The log tells the segments.
 
-    Options: `slice-mode`.
+    Options: `slice-mode`; a program with the attribute `ax.slice_mode` goes by that.
 
     Needs: a program of layers. Leaves: no buffer in `any` space, a tiling on every layer.
 
@@ -68,7 +69,10 @@ class SchedPlanTiles(AxPass):
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         for op in module.ops:
             if isinstance(op, ProgramOp):
-                _plan_program(op, self.slice_mode)
+                own = op.attributes.get(SLICE_MODE)
+                _plan_program(
+                    op, self.slice_mode if own is None else own == BoolAttr.from_bool(True)
+                )
 
 
 def machine_of(program: ProgramOp, target: Target) -> Machine:

@@ -170,6 +170,22 @@ class InferenceSession:
             for p in parts.values()
         ]
 
+    def tensors(
+        self, input_feed: Mapping[str, AnyArray], shape_group: int = 0
+    ) -> dict[str, AnyArray]:
+        """Every tensor that goes from one subgraph to another, or out, by its name.
+
+        `input_feed` is as for `run`, but has to be of one of the model's batch sizes.
+        """
+        group = self._group(shape_group)
+        count = self._check(group, [], input_feed)
+        if count not in group.batches:
+            raise UserError.of(
+                f"{count} samples are no batch of the model",
+                accepted=f"batches: {', '.join(map(str, group.batches))}",
+            )
+        return self._run_batch(group, count, input_feed)
+
     def _group(self, number: int) -> Group:
         groups = self._model.groups
         if not 0 <= number < len(groups):

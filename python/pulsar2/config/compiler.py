@@ -81,7 +81,7 @@ class CompilerConfig(CompilerOptions):
     """How the NPU programs are made and checked."""
 
     sub_configs: list[SubCompilerConfig] = option(
-        list, "subgraphs that are compiled apart, with options of their own", built=False
+        list, "subgraphs that are compiled apart, with options of their own"
     )
 
     def of_subgraph(self, sub: SubCompilerConfig) -> CompilerConfig:

@@ -16,6 +16,13 @@ from pulsar2.config.validate import Report
 from pulsar2.diagnostics import UserError
 
 DEFAULT = "DEFAULT"
+_WHOLE_MODEL = (
+    "static_batch_sizes",
+    "max_dynamic_batch_size",
+    "disable_ir_fix",
+    "enable_data_soft_compression",
+)
+"""Options of the compiler that a subgraph cannot have for itself."""
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 _DEVICE = re.compile(r"cpu|cuda:[0-7]")
 
@@ -214,6 +221,17 @@ def _check_compiler(config: BuildConfig, report: Report) -> None:
     scopes: list[tuple[Path, CompilerOptions]] = [(("compiler",), config.compiler)]
     for index, sub in enumerate(config.compiler.sub_configs):
         scopes.append((("compiler", "sub_configs", index), sub))
+        for key in _WHOLE_MODEL:
+            if key in sub.model_fields_set and getattr(sub, key) != getattr(config.compiler, key):
+                report.error(
+                    ("compiler", "sub_configs", index, key),
+                    "it is the same in the whole model",
+                    f"what compiler.{key} says",
+                )
+        for key in ("start_tensor_names", "end_tensor_names"):
+            here = ("compiler", "sub_configs", index, key)
+            if not getattr(sub, key) and not report.covers(here) and key in sub.model_fields_set:
+                report.error(here, "names no tensor", "names of tensors")
     for path, scope in scopes:
         sizes = scope.static_batch_sizes
         if sizes and scope.max_dynamic_batch_size:

@@ -42,14 +42,15 @@ def check_compiled(
     ctx: AxContext,
     config: CompilerConfig,
     feeds: Iterable[Mapping[str, AnyArray]],
+    graphs: str = "",
 ) -> None:
     """Compares every output of `model`, on the emulator, with the quantized `module`.
 
-    `module` is what was compiled, as it was before partition; `onnx.reference` evaluates its
-    integer form. Raises one `UserError` with every tensor that fails: its worst element, and how
-    large the error is.
+    `graphs` is how messages call it, if not by its subgraphs. `module` is what was compiled, as it
+    was before partition; `onnx.reference` evaluates its integer form. Raises one `UserError` with
+    every tensor that fails: its worst element, and how large the error is.
     """
-    graphs = ", ".join(s.name for s in model.subgraphs)
+    graphs = graphs or ", ".join(s.name for s in model.subgraphs)
     evaluator: Any = import_module("onnx.reference").ReferenceEvaluator
     logger.info("generate gt of npu graph [{}]", graphs)
     reference = evaluator(export_qlinear(module, ctx))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
@@ -13,6 +14,7 @@ from pulsar2.driver.container import Compiled
 from pulsar2.driver.figures import count_macs
 from pulsar2.driver.part import Part, compile_part
 from pulsar2.driver.stages import Stages, quoted
+from pulsar2.lowering.quant.partition import TensorRange
 from pulsar2.pipeline import PassTiming
 
 _LABELS = {
@@ -27,15 +29,24 @@ _LABELS = {
 
 
 def compile_quantized(
-    stages: Stages, target: str, npu_mode: str, *, slice_mode: bool = False
+    stages: Stages,
+    target: str,
+    npu_mode: str,
+    *,
+    slice_mode: bool = False,
+    ranges: Sequence[TensorRange] = (),
+    partitioned: Callable[[ModuleOp], None] | None = None,
 ) -> Part:
     """The stages from a quantized module to its programs.
 
-    `slice_mode` schedules fused layers by rows.
+    `slice_mode` schedules fused layers by rows. `ranges` become subgraphs of their own.
+    `partitioned` is called with the module when its subgraphs are known.
     """
     macs = count_macs(stages.module)
     logger.info("QuantAxModel macs: {:,}", macs)
-    stages.run("partition")
+    stages.run("partition", {"ranges": quoted(*map(str, ranges))} if ranges else None)
+    if partitioned is not None:
+        partitioned(stages.module)
     chosen = {"target": quoted(target), "npu-mode": quoted(npu_mode)}
     if slice_mode:
         chosen["slice-mode"] = "true"

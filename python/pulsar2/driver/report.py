@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from loguru import logger
@@ -116,12 +116,18 @@ def _latency(compiled: Compiled) -> str:
     return f"{text} on the NPU; the time of {count} CPU subgraph(s) is not told" if count else text
 
 
-def write_traces(compiled: Compiled, workspace: Workspace) -> None:
-    """The schedule of every program: trace.json for a timeline viewer, and a page by itself."""
+def write_traces(compiled: Compiled, workspace: Workspace, names: Container[str]) -> None:
+    """The schedule of every program of the subgraphs of these names.
+
+    It is trace.json for a timeline viewer, and a page by itself.
+    """
     from pulsar2.timeline import Timeline, report_html, trace_json
 
     target = load_target(compiled.model.target)
     for subgraph in compiled.model.npu_subgraphs:
+        # Its counterpart for another group of sizes is `<name>_g1`.
+        if subgraph.name not in names and subgraph.name.rpartition("_g")[0] not in names:
+            continue
         for program in subgraph.programs:
             path = workspace.trace(subgraph.name, program.batch)
             timeline = Timeline.of(program.code, target.timing)
