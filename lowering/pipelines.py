@@ -52,6 +52,7 @@ PASSES: dict[str, str] = {
     "quant-fold-requantize": f"{_QUANT}.fold_requantize:QuantFoldRequantize",
     "quant-verify-types": f"{_QUANT}.verify_types:QuantVerifyTypes",
     "quant-expose-tensors": f"{_QUANT}.expose_tensors:QuantExposeTensors",
+    "quant-store-outputs": f"{_QUANT}.store_outputs:QuantStoreOutputs",
     "quant-partition": f"{_QUANT}.partition:QuantPartition",
     # quant -> sched
     "convert-quant-to-sched": f"{_SCHED}.convert_quant_to_sched:ConvertQuantToSched",
@@ -183,6 +184,11 @@ PIPELINES: dict[str, Pipeline] = {
         "a calibrated float graph to quantized numbers, operator by operator",
         (_TO_QUANT,),
         _TO_QUANT_OPTIONS | {"fuse": "false"},
+    ),
+    "store-outputs": Pipeline(
+        "outputs of a quantized graph leave it as the integers that they are stored as",
+        ("quant-store-outputs{{outputs={outputs}}}",),
+        {"outputs": '""'},
     ),
     "check-types": Pipeline(
         "the types of a quantized graph, held against the chip",

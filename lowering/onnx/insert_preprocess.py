@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 from loguru import logger
 from xdsl.dialects.builtin import LocationAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -31,8 +32,9 @@ from pulsar2.lowering.onnx.runtime_input import (
     check_runtime_input,
     parse_runtime_input,
 )
-from pulsar2.lowering.quant.placement import mark_along
+from pulsar2.lowering.quant.placement import mark_along, mark_cpu
 from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
+from pulsar2.lowering.quant.support import refusal
 from pulsar2.weights import AnyArray
 
 
@@ -41,7 +43,8 @@ class InsertPreprocessPass(AxPass):
     """Makes the graph's inputs the runtime's: what a camera or decoder delivers.
 
     Each input that is named gets the runtime's element type, extent and layout, and before the
-    model are inserted, where there is something to do, DequantizeLinear (of scale 1), what turns
+    model are inserted, where there is something to do, DequantizeLinear (of scale 1; for types
+    that the NPU does not quantize a Cast, marked for the CPU where the NPU has none), what turns
     YUV into RGB or BGR (ending in ColorMatrix), Slice, Pad, Normalize, and Transpose. They are
     named `<input>_DequantizeLinear` and so on. Where the input has an observed range
     (`quant.range`), the inserted operations get theirs: of an integer input the range that its type
@@ -49,14 +52,14 @@ class InsertPreprocessPass(AxPass):
     range was before normalization.
 
     Options:
-    - `inputs`: one text per input, the name and then any of ` dtype=U8|S8|U16|S16|FP32`,
-      ` layout=NCHW|NHWC` (at run time), ` model-layout=NCHW|NHWC`, ` mean=a,b,c` and ` std=a,b,c`
-      (one number, or one per channel), ` slice=b,e,b,e,..` (how much is cut off at the begin and
-      end of each axis of the runtime's layout), then ` pad=b,e,b,e,..` (how much is put there, of
-      the value ` pad-value=v` before normalization), ` format=YUV420SP|YVU420SP|YUYV422|UYVY422`
-      with ` color=` and 12 numbers (for each colour of the model what Y, U and V are multiplied by,
-      and what is added). The defaults are FP32, NCHW, NCHW, nothing subtracted, divided, cut or
-      put, and the model's colours.
+    - `inputs`: one text per input, the name and then any of
+      ` dtype=U8|S8|U16|S16|U32|S32|FP16|FP32`, ` layout=NCHW|NHWC` (at run time),
+      ` model-layout=NCHW|NHWC`, ` mean=a,b,c` and ` std=a,b,c` (one number, or one per channel),
+      ` slice=b,e,b,e,..` (how much is cut off at the begin and end of each axis of the runtime's
+      layout), then ` pad=b,e,b,e,..` (how much is put there, of the value ` pad-value=v` before
+      normalization), ` format=YUV420SP|YVU420SP|YUYV422|UYVY422` with ` color=` and 12 numbers (for
+      each colour of the model what Y, U and V are multiplied by, and what is added). The defaults
+      are FP32, NCHW, NCHW, nothing subtracted, divided, cut or put, and the model's colours.
 
     Precondition: `@main` is a float graph, calibrated or not. Postcondition: its arguments have the
     runtime's types; the names of its inputs are the same.
@@ -106,6 +109,7 @@ class _Preprocess:
         self._function = function
         self._item = item
         self._made: list[Operation] = []
+        self._weights = ctx.weights
         self._builder = OpBuilder(ctx.weights, self._made.append)
         self._ranges: dict[SSAValue, Range] = {}
         self._labels: set[str] = set()
@@ -125,13 +129,15 @@ class _Preprocess:
         before = _range_before(dtype, observed, mean, std)
         ends = [(v - m) / s for m, s in zip(mean, std, strict=True) for v in before or ()]
         after = (min(ends), max(ends)) if ends else None
-        if dtype.itemsize == 2 and dtype.kind in "iu" and observed is not None:
+        if is_quantized(dtype) and dtype.itemsize == 2 and observed is not None:
             after = observed  # data rarely fill 16 bits
         if before is not None:
             self._ranges[source] = before
         logger.info("preprocess tensor [{}]", item.name)
         value: SSAValue = source
-        if dtype.kind in "iu":
+        if not is_quantized(dtype) and dtype != np.float32:
+            value = self._cast(value, before)
+        elif is_quantized(dtype):
             one = self._constant(np.array(1, np.float32), "scale")
             zero = self._constant(np.array(0, dtype), "zero_point")
             value = self._put("DequantizeLinear", before, [value, one, zero])
@@ -145,6 +151,16 @@ class _Preprocess:
         if item.permutation is not None:
             value = self._put("Transpose", after, [value], {"perm": item.permutation})
         self._finish(users, value, annotate=observed is not None)
+
+    def _cast(self, value: SSAValue, range_: Range | None) -> SSAValue:
+        """The numbers of a type that is not quantized in f32, by the CPU if the NPU cannot."""
+        made = self._put("Cast", range_, [value], {"to": onnx.TensorProto.FLOAT})
+        assert isinstance(made.owner, OnnxOp)
+        refused = refusal(made.owner, None, self._weights)
+        if refused is not None:
+            logger.warning("the CPU converts the input [{}] from {}", self._item.name, value.type)
+            mark_cpu(made.owner, refused)
+        return made
 
     def _convert_colors(
         self, value: SSAValue, picture: Sequence[int], range_: Range | None
@@ -272,6 +288,11 @@ class _Preprocess:
             write_ranges(self._function, self._ranges)
 
 
+def is_quantized(dtype: np.dtype[Any]) -> bool:
+    """Whether numbers of a runtime type are taken as quantized ones of scale 1."""
+    return dtype.kind in "iu" and dtype.itemsize <= 2
+
+
 def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values * channels if len(values) == 1 else values
 
@@ -280,7 +301,7 @@ def _range_before(
     dtype: np.dtype[Any], observed: Range | None, mean: Sequence[float], std: Sequence[float]
 ) -> Range | None:
     """The range of the runtime input: its type's, or what the observed one was made of."""
-    if dtype.kind in "iu":
+    if is_quantized(dtype):
         info = np.iinfo(dtype)
         return float(info.min), float(info.max)
     if observed is None:

@@ -13,7 +13,10 @@ from xdsl.ir import BlockArgument
 from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx.types import element_of, static_shape_of
 
-DTYPES = {"U8": np.uint8, "S8": np.int8, "U16": np.uint16, "S16": np.int16, "FP32": np.float32}
+DTYPES = {
+    "U8": np.uint8, "S8": np.int8, "U16": np.uint16, "S16": np.int16,
+    "U32": np.uint32, "S32": np.int32, "FP16": np.float16, "FP32": np.float32,
+}  # fmt: skip
 LAYOUTS = ("NCHW", "NHWC")
 YUV420 = ("YUV420SP", "YVU420SP")
 YUV422 = ("YUYV422", "UYVY422")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,13 @@ def test_slicing_and_padding(built: Path, build: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [("S8", np.int8), ("U16", np.uint16), ("S16", np.int16)]
-)
-def test_src_dtype(built: Path, tmp_path: Path, name: str, dtype: type[np.integer[Any]]) -> None:
+    ("name", "dtype"),
+    [
+        ("S8", np.int8), ("U16", np.uint16), ("S16", np.int16),
+        ("U32", np.uint32), ("S32", np.int32), ("FP16", np.float16),
+    ],
+)  # fmt: skip
+def test_src_dtype(built: Path, tmp_path: Path, name: str, dtype: type[np.number[Any]]) -> None:
     value = json.loads((built / "out" / "build_context.json").read_text())
     value["input_processors"][0] |= {"src_dtype": name}
     (tmp_path / "c.json").write_text(json.dumps(value))
@@ -273,3 +278,35 @@ def test_model_check(built: Path, tmp_path: Path) -> None:
     outcome = run(*words, "--onnx_opt.disable_transformation_check")
     assert outcome.code == 0
     assert "the outputs before and after" not in outcome.err
+
+
+@pytest.mark.parametrize("data_type", ["U8", "S16"])
+def test_output_dtype(built: Path, tmp_path: Path, data_type: str) -> None:
+    """The integers, with the scale and zero point that the log tells, are the numbers."""
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["quant"]["layer_configs"] = [{"op_type": "Gemm", "data_type": data_type}]
+    images = np.random.default_rng(6).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    results: dict[str, Any] = {}
+    for dtype in ("FP32", "U8"):
+        value["output_processors"] = [{"tensor_name": "DEFAULT", "output_dtype": dtype}]
+        (tmp_path / "c.json").write_text(json.dumps(value))
+        outcome = run(
+            "build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / dtype,
+            "--compiler.check", "2",
+        )  # fmt: skip
+        assert outcome.code == 0, outcome.err
+        session = InferenceSession(tmp_path / dtype / "compiled.axmodel")
+        (results[dtype],) = session.run(None, {"input": images})
+    line = next(x for x in outcome.err.splitlines() if "output [output] is U8" in x)
+    scale, zero_point = (float(w) for w in re.findall(r"(?:scale|point) ([-\d.e]+)", line))
+    assert results["U8"].dtype == np.uint8
+    real = (results["U8"].astype(np.float32) - zero_point) * scale
+    atol = 1e-6 if data_type == "U8" else 0.51 * scale
+    np.testing.assert_allclose(real, results["FP32"], rtol=1e-5, atol=atol)
+    again = run(
+        "build", "--input", tmp_path / "U8" / "quant" / "quant_axmodel.onnx", "--model_type",
+        "QuantAxModel", "--output_dir", tmp_path / "again",
+    )  # fmt: skip
+    assert again.code == 0, again.err
+    (got,) = InferenceSession(tmp_path / "again" / "compiled.axmodel").run(None, {"input": images})
+    np.testing.assert_array_equal(got, results["U8"])

@@ -33,8 +33,7 @@ class InputProcessor(Message):
     src_layout: Layout = option("NCHW", "layout at run time; a YUV format makes it NHWC")
     src_dtype: Literal["U8", "S8", "U16", "S16", "U32", "S32", "FP16", "FP32"] = option(
         "FP32",
-        "element type at run time",
-        not_built_values=dict.fromkeys(("U32", "S32", "FP16"), ""),
+        "element type at run time; the CPU converts what the NPU has no numbers of",
     )
     src_extra_shapes: list[ExtraShape] = option(
         list,
@@ -85,7 +84,8 @@ class OutputProcessor(Message):
         list, "axes of the output in their new order", limits="each axis once"
     )
     output_dtype: Literal["FP32", "U8"] = option(
-        "FP32", "element type at run time", not_built_values={"U8": ""}
+        "FP32",
+        "element type at run time; U8 gives out the quantized numbers, and the log their scale",
     )
 
 

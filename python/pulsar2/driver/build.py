@@ -37,6 +37,7 @@ from pulsar2.driver.inputs import (
     output_options,
     plan_inputs,
     stays_float,
+    stored_outputs,
 )
 from pulsar2.driver.part import Part
 from pulsar2.driver.placement import check_runtime, tell_placement, write_placement
@@ -428,14 +429,18 @@ class _Build:
     def _lower_numbers(self, stages: Stages, plans: Sequence[InputPlan]) -> str:
         """From a float model with ranges to a quantized one; the name of the last pipeline."""
         config = self._config
+        outputs = Interface.of(stages.module).outputs
         inserted = {
             "inputs": quoted(*filter(None, (p.preprocess_option() for p in plans))),
-            "outputs": quoted(*output_options(config, Interface.of(stages.module).outputs)),
+            "outputs": quoted(*output_options(config, outputs)),
         }
         if any(inserted.values()):
             stages.run("preprocess", {k: v for k, v in inserted.items() if v})
         pipeline = quantize_pipeline(config)
         stages.run(pipeline, quantize_options(config.quant))
+        stored = stored_outputs(config, outputs)
+        if stored:
+            stages.run("store-outputs", {"outputs": quoted(*stored)})
         if config.quant.check:
             stages.run("check-types", {"target": config.target_hardware})
         return pipeline

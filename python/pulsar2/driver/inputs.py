@@ -102,9 +102,9 @@ class InputPlan:
             wide = wide[tuple(slice(b, n - e) for n, (b, e) in zip(wide.shape, pairs, strict=True))]
         if any(said.slicing):
             wide = np.pad(wide, np.reshape(said.slicing, (-1, 2)))
-        if said.src_dtype == "FP32":
-            return wide.astype(np.float32)
         dtype: np.dtype[Any] = np.dtype(DTYPES[said.src_dtype])
+        if dtype.kind == "f":
+            return wide.astype(dtype)
         info = np.iinfo(dtype)
         return np.clip(np.rint(wide), info.min, info.max).astype(dtype)
 
@@ -116,7 +116,8 @@ class InputPlan:
         edges = any(said.padding) or any(said.slicing)
         yuv = said.src_format in YUV_FORMATS
         layout = "NHWC" if yuv else said.src_layout
-        same = said.src_dtype == "FP32" and layout == said.tensor_layout
+        given = np.dtype(DTYPES[said.src_dtype])
+        same = given in (self.model.dtype, np.float32) and layout == said.tensor_layout
         if same and not (mean or std or edges):
             return ""
         words = [
@@ -191,6 +192,12 @@ def output_options(config: BuildConfig, outputs: Sequence[str]) -> list[str]:
     """What `onnx-insert-postprocess` is told: a text for each output that changes."""
     perms = {name: _output_perm(_entry(config.output_processors, name)) for name in outputs}
     return [f"{name} perm={','.join(map(str, perm))}" for name, perm in perms.items() if perm]
+
+
+def stored_outputs(config: BuildConfig, outputs: Sequence[str]) -> list[str]:
+    """The outputs that leave the model as integers."""
+    said = {name: _entry(config.output_processors, name) for name in outputs}
+    return [n for n, entry in said.items() if entry is not None and entry.output_dtype == "U8"]
 
 
 def _output_perm(said: OutputProcessor | None) -> Sequence[int]:

@@ -51,7 +51,7 @@
 // COLOR: format=YUYV422 needs dtype=U8, layout=NHWC and color= with 12 numbers
 // EVEN: YUV420SP needs an even width, not 3
 // EVEN: YUV420SP needs an even height, not 3
-// VALUE: dtype 'U9' is not known (one of U8, S8, U16, S16, FP32)
+// VALUE: dtype 'U9' is not known (one of U8, S8, U16, S16, U32, S32, FP16, FP32)
 // VALUE: layout 'CHW' is not known (one of NCHW, NHWC)
 // VALUE: mean=x is not a list of numbers
 // VALUE: a standard deviation is 0
