@@ -19,6 +19,7 @@ from .builds import ROOT, TRAINED, build_network, build_section
 from .calibration import measure_calibration
 from .checks import oracle_tests, same_bytes, sanitizer_section
 from .emulation import measure_emulation
+from .frontend import measure_frontend
 from .measure import machine
 from .networks import NETWORKS
 from .published import published_section
@@ -68,6 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as temporary:
         folder = Path(temporary)
         show(measure_startup(arguments.repeats))
+        show(measure_frontend(arguments.repeats, (500, 2000, 5000)))
         others = [name for name in arguments.networks if name != TRAINED]
         builds = [build_network(name, folder) for name in (TRAINED, *others)]
         show(build_section(builds))

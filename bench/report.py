@@ -91,6 +91,12 @@ def write_json(report: Report, path: Path) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def markdown_table(section: Section) -> list[str]:
+    """The lines of a section's table."""
+    lines = ["| " + " | ".join(section.columns) + " |", "| --- " * len(section.columns) + "|"]
+    return lines + ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in section.rows]
+
+
 def write_markdown(report: Report, path: Path) -> None:
     lines = [
         "# Benchmarks",
@@ -104,8 +110,7 @@ def write_markdown(report: Report, path: Path) -> None:
     ]
     for section in (*report.sections, report.targets_section()):
         lines += ["", f"## {section.title}", ""]
-        lines += ["| " + " | ".join(section.columns) + " |", "| --- " * len(section.columns) + "|"]
-        lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in section.rows]
+        lines += markdown_table(section)
         for note in section.notes:
             lines += ["", note]
     path.write_text("\n".join(lines) + "\n")

@@ -11,6 +11,7 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.pattern_rewriter import PatternRewriter
 
 from pulsar2.context import AxContext
+from pulsar2.dialects.onnx.builder import unknown_type
 from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.layout import Transpose
 from pulsar2.dialects.onnx.op import OnnxOp
@@ -36,6 +37,13 @@ _BINARY = frozenset(
 )
 _AXIS = frozenset(("Concat", "Softmax", "LogSoftmax"))
 _MOVABLE = _UNARY | _BINARY | _AXIS
+_REDUCTIONS = frozenset(
+    (
+        *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"),
+        *("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"),
+    )
+)
+_PARTS = frozenset(("Slice", "Split", "Pad", "ArgMax", "ArgMin"))
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,9 @@ class EliminateTransposesPass(AxPass):
     """Moves Transpose down through elementwise operators and joins those that meet.
 
     A Transpose moves past an elementwise operator, Concat or Softmax whose other operands are
-    constants or transposed in the same way, if everybody who uses it lets it pass. Two in a row
-    become one, or none. So the pairs around a channels-last section of a channels-first network
-    vanish.
+    constants or transposed in the same way, and past a reduction, ArgMax, ArgMin, Slice, Split or
+    Pad along constant axes, if everybody who uses it lets it pass. Two in a row become one, or
+    none. So the pairs around a channels-last section of a channels-first network vanish.
 
     Precondition: types are inferred. Postcondition: no Transpose of a Transpose is left.
 
@@ -63,7 +71,8 @@ class EliminateTransposesPass(AxPass):
     name = "onnx-eliminate-transposes"
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        run_patterns(module, [_JoinTransposes(ctx.weights), _SinkTranspose(ctx.weights)])
+        patterns = (_JoinTransposes, _SinkTranspose, _SinkAlongAxes)
+        run_patterns(module, [pattern(ctx.weights) for pattern in patterns])
 
 
 class _JoinTransposes(OnnxPattern):
@@ -84,7 +93,77 @@ class _JoinTransposes(OnnxPattern):
         new.finish([new.builder.op("Transpose", [inner.x], {"perm": perm}).result])
 
 
-class _SinkTranspose(OnnxPattern):
+class _Sink(OnnxPattern):
+    """What patterns that move a Transpose down share."""
+
+    def passes(self, op: Operation) -> bool:
+        """Whether a Transpose before `op` can move past it or join with it."""
+        if not isinstance(op, OnnxOp):
+            return False
+        if op.op_type in _MOVABLE or isinstance(op, Transpose):
+            return True
+        return op.op_type in _REDUCTIONS | _PARTS and self.axes_of(op) is not None
+
+    def axes_of(self, op: OnnxOp) -> tuple[int, ...] | None:
+        """The constant axes that a reduction, Slice, Split or Pad works along; None for others."""
+        shape = shape_of(op.operands[0].type)
+        if shape is None:
+            return None
+        rank = len(shape)
+        if op.op_type in ("Split", "ArgMax", "ArgMin"):
+            return (int(op.value_of("axis")) % rank,)
+        place = 1 if op.op_type in _REDUCTIONS else 3
+        given = op.operand(place)
+        axes = self.constant(given)
+        if given is not None:
+            return None if axes is None else tuple(int(a) % rank for a in axes.reshape(-1))
+        if op.op_type in _REDUCTIONS:
+            return None if op.value_of("noop_with_empty_axes") else tuple(range(rank))
+        starts = self.constant(op.operand(1)) if op.op_type == "Slice" else None
+        count = rank if op.op_type == "Pad" else 0 if starts is None else starts.size
+        return tuple(range(count)) if count else None
+
+
+class _SinkAlongAxes(_Sink):
+    """A reduction or a part of Transpose(x) becomes a Transpose of that of x."""
+
+    def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
+        if not isinstance(op, OnnxOp) or op.op_type not in _REDUCTIONS | _PARTS:
+            return
+        source, axes = op.operands[0].owner, self.axes_of(op)
+        if not isinstance(source, Transpose) or source.perm is None or axes is None:
+            return
+        if not all(self.passes(use.operation) for use in source.result.uses):
+            return
+        perm = source.perm
+        new = Replacement(self, rewriter, op)
+        attributes: dict[str, Any] = dict(op.attributes)
+        operands: list[SSAValue | None] = [source.x, *op.operands[1:]]
+        moved_axes = [perm[axis] for axis in axes]
+        pads = self.constant(op.operand(1)) if op.op_type == "Pad" else None
+        if op.op_type in ("Split", "ArgMax", "ArgMin"):
+            attributes["axis"] = moved_axes[0]
+        elif pads is not None and op.operand(3) is None:
+            operands[1] = new.shape(pads.reshape(2, -1)[:, np.argsort(perm)].reshape(-1).tolist())
+        else:
+            place = 1 if op.op_type in _REDUCTIONS else 3
+            operands += [None] * (place + 1 - len(operands))
+            operands[place] = new.shape(moved_axes)
+        types = [unknown_type(op.operands[:1]) for _ in op.results]
+        where = part_location(op)
+        made = new.builder.op(op.op_type, operands, attributes, result_types=types, location=where)
+        back = perm
+        if op.value_of("keepdims") == 0:
+            kept = [axis for axis in range(len(perm)) if axis not in moved_axes]
+            back = tuple(kept.index(axis) for axis in perm if axis in kept)
+        if back == tuple(range(len(back))):
+            new.finish(list(made.results))
+            return
+        turned = [new.builder.op("Transpose", [r], {"perm": back}).result for r in made.results]
+        new.finish(turned)
+
+
+class _SinkTranspose(_Sink):
     """op(Transpose(x), ..) becomes Transpose(op(x, ..))."""
 
     def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
@@ -121,7 +200,7 @@ class _SinkTranspose(OnnxPattern):
             if isinstance(source, Transpose):
                 if source.perm is None or (perm is not None and perm != source.perm):
                     return None
-                if not all(_passes(use.operation) for use in value.uses):
+                if not all(self.passes(use.operation) for use in value.uses):
                     return None
                 perm = source.perm
             elif isinstance(value.type, NoneType) or (op.op_type in _UNARY and index > 0):
@@ -129,11 +208,6 @@ class _SinkTranspose(OnnxPattern):
             elif not isinstance(source, Constant) or op.op_type == "Concat":
                 return None
         return perm
-
-
-def _passes(op: Operation) -> bool:
-    """Whether a Transpose before `op` can move past it or join with it."""
-    return isinstance(op, OnnxOp) and (op.op_type in _MOVABLE or isinstance(op, Transpose))
 
 
 def _untransposed(array: AnyArray, perm: tuple[int, ...]) -> AnyArray:

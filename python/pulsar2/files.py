@@ -74,6 +74,17 @@ def publishing(folder: str | os.PathLike[str]) -> Generator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(folder: str | os.PathLike[str]) -> Generator[Path]:
+    """A temporary folder in `folder`, which is gone at the end with all that is in it."""
+    parent = make_folder(folder)
+    temporary = tempfile.mkdtemp(dir=parent, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp")
+    try:
+        yield Path(temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a whole file, or leaves `path` as it was and raises `UserError`."""
     with replacing(path) as temporary:

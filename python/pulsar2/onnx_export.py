@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
 import onnx.helper
 from onnx import ModelProto
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
@@ -23,6 +22,7 @@ from pulsar2.dialects.onnx.evaluate import IR_VERSION
 from pulsar2.dialects.onnx.node import EXPORT_OPSET, lowest_opset
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.frontend.emit import GraphExporter
+from pulsar2.frontend.external import ExternalData
 from pulsar2.locations import location_name
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 from pulsar2.weights import WeightStore
@@ -55,14 +55,19 @@ def export_onnx_with_names(module: ModuleOp, ctx: AxContext) -> ExportedModel:
     return export_function(main_function(module), ctx.weights)
 
 
-def export_function(function: FuncOp, weights: WeightStore) -> ExportedModel:
-    """The model of one function of `onnx` operations; see `export_onnx`."""
+def export_function(
+    function: FuncOp, weights: WeightStore, external: ExternalData | None = None
+) -> ExportedModel:
+    """The model of one function of `onnx` operations; see `export_onnx`.
+
+    Its weights are in the file of `external`, where that is given.
+    """
     inputs = tensor_names(function, INPUT_NAMES, "input", len(function.body.block.args))
     outputs = tensor_names(
         function, OUTPUT_NAMES, "output", len(function.function_type.outputs.data)
     )
     opsets = needed_opsets(function.body.walk())
-    exporter = GraphExporter(weights)
+    exporter = GraphExporter(weights, external=external)
     graph = exporter.export(
         function.body.block, inputs, outputs, location_name(function.location) or "main"
     )
@@ -91,20 +96,17 @@ def needed_opsets(ops: Iterable[Operation]) -> dict[str, int]:
 
 
 def save_onnx(module: ModuleOp, ctx: AxContext, path: str | os.PathLike[str]) -> None:
-    """Writes the model to a file, large weights into `<file>.data` beside it."""
-    model = export_onnx(module, ctx)
-    target = Path(path)
-    large = sum(t.ByteSize() for t in model.graph.initializer) > EXTERNAL_DATA_BYTES
-    if large:
-        onnx.save_model(  # pyright: ignore[reportUnknownMemberType]
-            model,
-            str(target),
-            save_as_external_data=True,
-            all_tensors_to_one_file=True,
-            location=target.name + ".data",
-        )
-    else:
-        onnx.save_model(model, str(target))  # pyright: ignore[reportUnknownMemberType]
+    """Writes the model to a file, large weights into `<file>.data` beside it, one by one."""
+    function, target = main_function(module), Path(path)
+    constants = (op for op in function.body.walk() if isinstance(op, Constant))
+    if sum(op.array(ctx.weights).nbytes for op in constants) <= EXTERNAL_DATA_BYTES:
+        target.write_bytes(export_function(function, ctx.weights).model.SerializeToString())
+        return
+    data = target.with_name(target.name + ".data")
+    with data.open("wb") as file:
+        external = ExternalData(file, data.name)
+        exported = export_function(function, ctx.weights, external)
+    target.write_bytes(exported.model.SerializeToString())
 
 
 def main_function(module: ModuleOp) -> FuncOp:

@@ -32,6 +32,19 @@ _DTYPES = {v: np.dtype(k) for k, v in _DTYPE_NAMES.items()}
 _KEY_HEX_DIGITS = 32
 
 
+_LEAST_IN_FILE = 1 << 16
+
+
+def _is_mapped(array: AnyArray) -> bool:
+    """Whether the bytes of an array are those of a memory-mapped file."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False
+
+
 def content_key(array: AnyArray) -> str:
     """Hash of dtype, shape and bytes of `array`: the key under which the store keeps it."""
     contiguous = np.ascontiguousarray(array)
@@ -46,6 +59,14 @@ class WeightStore:
 
     def __init__(self) -> None:
         self._arrays: dict[str, AnyArray] = {}
+        self._folder: Path | None = None
+
+    def keep_in(self, folder: Path) -> None:
+        """Keeps large arrays that are added from now on in files of `folder`, memory-mapped.
+
+        Those that are mapped from a file already stay where they are.
+        """
+        self._folder = folder
 
     def __contains__(self, key: str) -> bool:
         return key in self._arrays
@@ -61,13 +82,26 @@ class WeightStore:
         if array.dtype.name not in _DTYPE_NAMES:
             raise ValueError(f"weights of dtype {array.dtype} cannot be stored")
         key = content_key(array)
-        if key not in self._arrays:
+        if key not in self._arrays and self._goes_to_file(array):
+            self._arrays[key] = self._in_file(key, array)
+        elif key not in self._arrays:
             kept = np.ascontiguousarray(array).reshape(array.shape)
             if kept.flags.writeable:
                 kept = kept.copy() if kept is array or kept.base is not None else kept
                 kept.flags.writeable = False
             self._arrays[key] = kept
         return key
+
+    def _goes_to_file(self, array: AnyArray) -> bool:
+        return self._folder is not None and array.nbytes >= _LEAST_IN_FILE and not _is_mapped(array)
+
+    def _in_file(self, key: str, array: AnyArray) -> AnyArray:
+        assert self._folder is not None
+        path = self._folder / key
+        with path.open("wb") as file:
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        mapped = np.memmap(path, dtype=array.dtype, mode="r", shape=array.shape)
+        return np.asarray(mapped)
 
     def get(self, key: str) -> AnyArray:
         """The read-only array kept under `key`; `UserError` if there is none."""

@@ -45,6 +45,8 @@ class Result:
     operator: str
     outcome: Outcome
     reason: str = ""
+    placement: str = ""
+    """Where a built case runs: `NPU`, `CPU`, or `NPU and CPU`."""
 
 
 def node_cases() -> list[Any]:
@@ -104,7 +106,7 @@ def run_variants(case: Any, variants: Sequence[Passes | None]) -> list[Result]:
             results.append(Result(case.name, operator, Outcome.FAILED, reason))
             continue
         if wanted is None:
-            wanted = [_wanted(case, _arrays(i), _arrays(o)) for i, o in case.data_sets]
+            wanted = [_wanted(case, arrays_of(i), arrays_of(o)) for i, o in case.data_sets]
         outcome, reason = Outcome.PASSED, ""
         for item in wanted:
             outcome, reason = _compare(case, exported, item)
@@ -134,7 +136,7 @@ def _wanted(case: Any, inputs: Sequence[Any], expected: Sequence[Any]) -> _Wante
             errors.append(f"{engine.__name__}: {error}")
             continue
         pairs = zip(outputs, expected, strict=True)
-        random = not all(_close(o, e, case.rtol, case.atol) for o, e in pairs)
+        random = not all(close(o, e, case.rtol, case.atol) for o, e in pairs)
         return _Wanted(engine, inputs, outputs, random)
     return "; ".join(errors)
 
@@ -147,13 +149,13 @@ def _compare(case: Any, exported: ModelProto, wanted: _Wanted | str) -> tuple[Ou
     except Exception as error:
         return Outcome.FAILED, f"{wanted.engine.__name__} cannot run the export: {error}"
     for index, (after, before) in enumerate(zip(outputs, wanted.outputs, strict=True)):
-        same = _close(after, before, case.rtol, case.atol)
-        if not same and not (wanted.random and _alike(after, before)):
+        same = close(after, before, case.rtol, case.atol)
+        if not same and not (wanted.random and alike(after, before)):
             return Outcome.FAILED, f"output {index} differs"
     return Outcome.PASSED, ""
 
 
-def _arrays(values: Sequence[Any]) -> list[Any]:
+def arrays_of(values: Sequence[Any]) -> list[Any]:
     """A data set's values, those that are ONNX tensors as arrays."""
     return [onnx.numpy_helper.to_array(v) if isinstance(v, TensorProto) else v for v in values]
 
@@ -182,13 +184,14 @@ def run_reference(model: ModelProto, inputs: Sequence[Any]) -> list[Any]:
         return list(session.run(None, dict(zip(session.input_names, inputs, strict=False))))
 
 
-def _close(a: Any, b: Any, rtol: float, atol: float) -> bool:
+def close(a: Any, b: Any, rtol: float, atol: float) -> bool:
+    """Whether two results are the same within tolerances; sequences element by element."""
     if isinstance(a, list | tuple) or isinstance(b, list | tuple):
         return (
             isinstance(a, list | tuple)
             and isinstance(b, list | tuple)
             and len(a) == len(b)
-            and all(_close(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
+            and all(close(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
         )
     if a is None or b is None:
         return a is b
@@ -202,7 +205,7 @@ def _close(a: Any, b: Any, rtol: float, atol: float) -> bool:
     return bool(np.allclose(left, right, rtol=rtol, atol=atol, equal_nan=True))
 
 
-def _alike(a: Any, b: Any) -> bool:
+def alike(a: Any, b: Any) -> bool:
     """Whether two random results have the same form."""
     return np.shape(a) == np.shape(b) and np.asarray(a).dtype == np.asarray(b).dtype
 

@@ -19,6 +19,7 @@ from pulsar2.dialects.quant import ConvOp
 from pulsar2.dialects.quant.types import UniformPerAxisType, element_type
 from pulsar2.quant_axmodel import read_quant_axmodel
 from pulsar2.runtime import InferenceSession
+from pulsar2.weights import WeightStore
 
 
 @pytest.fixture
@@ -266,6 +267,28 @@ def test_onnx_optimization(built: Path, build: Any, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "compiled.axmodel").is_file()
     both = ("--onnx_opt.disable_onnx_optimization", "--onnx_opt.enable_onnxsim")
     assert "Identity" not in nodes(*both)
+
+
+def test_weights_are_kept_in_files(
+    built: Path, build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: list[int] = []
+    monkeypatch.setattr("pulsar2.weights._LEAST_IN_FILE", 256)
+    in_file = WeightStore._in_file  # pyright: ignore[reportPrivateUsage]
+
+    def counted(store: WeightStore, key: str, array: Any) -> Any:
+        files.append(array.nbytes)
+        return in_file(store, key, array)
+
+    monkeypatch.setattr(WeightStore, "_in_file", counted)
+    folder = build("--onnx_opt.save_tensors_data")
+    assert files
+    made = (folder / "compiled.axmodel").read_bytes()
+    assert made == (built / "out" / "compiled.axmodel").read_bytes()
+    assert not list(folder.rglob(".pulsar2-*"))
+    files.clear()
+    build()
+    assert not files
 
 
 def test_model_check(built: Path, tmp_path: Path) -> None:

@@ -336,3 +336,46 @@ def groups_across_channels(s: Sketch, x: str) -> str:
 def test_what_is_no_normalization_stays(form: Formula, shape: tuple[int, ...]) -> None:
     found = set(fused(form, shape).operators)
     assert not {"RMSNormalization", "InstanceNormalization", "GroupNormalization"} & found
+
+
+def attention(
+    s: Sketch, x: str, *, queries: float = 1, keys: float = 1, scores: float = 1, bias: bool = True
+) -> str:
+    """Two heads of 4 elements on tokens [2, 3, 8]."""
+
+    def project(seed: int) -> str:
+        weight = np.random.default_rng(seed).normal(0, 0.3, (8, 8)).astype(np.float32)
+        y = s("MatMul", x, weight)
+        y = s("Add", gamma(8), y) if bias else y
+        return s("Reshape", y, np.array([2, 3, 2, 4], np.int64))
+
+    q, k, v = (s("Transpose", project(i), perm=[0, 2, 1, 3]) for i in range(3))
+    q = s("Mul", q, queries) if queries != 1 else q
+    k = s("Transpose", k, perm=[0, 1, 3, 2])
+    k = s("Mul", k, keys) if keys != 1 else k
+    y = s("MatMul", q, k)
+    y = s("Div", y, 1 / scores) if scores != 1 else y
+    y = s("MatMul", s("Softmax", y, axis=-1), v)
+    return s("Reshape", s("Transpose", y, perm=[0, 2, 1, 3]), np.array([2, 3, 8], np.int64))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "factors", [{"scores": 0.5}, {"queries": 0.5}, {"queries": 0.7, "keys": 0.7}]
+)
+def test_the_scale_of_attention_goes_into_weights(factors: dict[str, float], bias: bool) -> None:
+    sketch = Sketch()
+    y = attention(sketch, "x", bias=bias, **factors)
+    outcome = check(sketch.model({"x": (2, 3, 8)}, y), pipeline())
+    assert "Mul" not in outcome.operators
+    assert outcome.operators["MatMul"] == 5
+
+
+def test_one_factor_of_a_product_is_left() -> None:
+    def formula(s: Sketch, x: str) -> str:
+        a, b = s("Mul", s("Tanh", x), 0.7), s("Mul", s("Sin", x), 0.7)
+        return s("MatMul", a, s("Transpose", b, perm=[0, 2, 1]))
+
+    sketch = Sketch()
+    outcome = check(sketch.model({"x": (2, 3, 8)}, formula(sketch, "x")), pipeline())
+    assert outcome.operators["Mul"] == 1

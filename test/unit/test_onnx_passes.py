@@ -584,6 +584,62 @@ class TestEliminateTransposes:
     def test_axes(self, axis: int) -> None:
         assert self.left(self.around(node("Softmax", ["a"], ["b"], axis=axis))) == 0
 
+    AXES: ClassVar[dict[str, np.ndarray]] = {
+        "axes": integers(-1, 1),
+        "one": integers(1),
+        "begin": integers(0, 1),
+        "end": integers(2, -1),
+        "pads": integers(0, 1, 0, 2, 0, 0, 3, 1),
+        "some": integers(1, 2, 0, 1),
+    }
+
+    @pytest.mark.parametrize(
+        ("inner", "left"),
+        [
+            (node("ReduceMean", ["a", "one"], ["b"]), 0),
+            (node("ReduceMax", ["a", "axes"], ["b"], keepdims=1), 0),
+            (node("ReduceSum", ["a"], ["b"], keepdims=1), 0),
+            (node("Slice", ["a", "begin", "end", "axes"], ["b"]), 0),
+            (node("Slice", ["a", "begin", "end"], ["b"]), 0),
+            (node("Pad", ["a", "pads"], ["b"]), 0),
+            (node("Pad", ["a", "some", "", "axes"], ["b"], mode="edge"), 0),
+        ],
+    )
+    def test_along_axes(self, inner: NodeProto, left: int) -> None:
+        nodes = [
+            node("Transpose", ["x"], ["a"], perm=self.LAST),
+            inner,
+            node("Transpose", ["b"], ["y"], perm=self.FIRST),
+        ]
+        assert self.left(nodes, self.AXES) == left
+
+    @pytest.mark.parametrize(
+        ("inner", "left"),
+        [
+            (node("ReduceMean", ["a", "one"], ["y"], keepdims=0), 1),
+            (node("ReduceMean", ["a", "axes"], ["y"], keepdims=0), 0),
+            (node("ArgMax", ["a"], ["y"], axis=3, keepdims=0), 0),
+            (node("ArgMin", ["a"], ["y"], axis=1, keepdims=0), 1),
+        ],
+    )
+    def test_axes_that_go(self, inner: NodeProto, left: int) -> None:
+        nodes = [node("Transpose", ["x"], ["a"], perm=self.LAST), inner]
+        kind = 7 if inner.op_type.startswith("Arg") else 1
+        proto = model(nodes, {"x": [1, 2, 3, 4]}, ["y"], self.AXES, types={"y": kind})
+        outcome = check(proto, [EliminateTransposesPass(), DEAD])
+        assert outcome.operators.get("Transpose", 0) == left
+
+    def test_split(self) -> None:
+        nodes = [
+            node("Transpose", ["x"], ["a"], perm=self.LAST),
+            node("Split", ["a"], ["s0", "s1"], axis=3, num_outputs=2),
+            node("Relu", ["s0"], ["b0"]),
+            node("Transpose", ["b0"], ["c0"], perm=self.FIRST),
+            node("Transpose", ["s1"], ["c1"], perm=self.FIRST),
+            node("Add", ["c0", "c1"], ["y"]),
+        ]
+        assert self.left(nodes) == 0
+
     def test_concat_of_equally_transposed(self) -> None:
         nodes = [
             node("Transpose", ["x"], ["a"], perm=self.LAST),

@@ -222,7 +222,7 @@ class DepthSpaceRule(MovementRule):
         x = self.data(op, to)
         if op.op_type == "SpaceToDepth":
             shape = (n, c, h // block, block, w // block, block)
-            perm = (0, 3, 5, 1, 2, 4)
+            perm = (0, 1, 3, 5, 2, 4) if op.value_of("mode") == "CRD" else (0, 3, 5, 1, 2, 4)
         elif op.value_of("mode") == "CRD":
             shape = (n, c // block**2, block, block, h, w)
             perm = (0, 1, 4, 2, 5, 3)

@@ -22,7 +22,7 @@ class OnnxOptimizeOption(Message):
         False, "do not compare the outputs before and after optimization on a calibration sample"
     )
     save_tensors_data: Flag = option(
-        False, "keep tensor data in files meanwhile, to need less memory", built=False
+        False, "keep weights in files of work_dir during the build, to need less memory"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -65,7 +66,7 @@ from pulsar2.driver.variants import (
     largest_batch,
 )
 from pulsar2.driver.workspace import Workspace
-from pulsar2.files import publishing, write_text
+from pulsar2.files import publishing, scratch_folder, write_text
 from pulsar2.frontend.batch import BatchRepairs
 from pulsar2.lowering.quant.load_ranges import apply_ranges, ranges_by_name
 from pulsar2.lowering.quant.ranges import Range
@@ -124,6 +125,13 @@ class _Build:
         self._subgraphs = SubgraphOptions(config.compiler)
 
     def run(self) -> BuildResult:
+        with ExitStack() as stack:
+            if self._config.onnx_opt.save_tensors_data:
+                folder = stack.enter_context(scratch_folder(self._workspace.work))
+                self._ctx.weights.keep_in(folder)
+            return self._run()
+
+    def _run(self) -> BuildResult:
         config, workspace = self._config, self._workspace
         quantized = config.model_type == "QuantAxModel"
         read = self._read_quantized if quantized else self._import

@@ -18,8 +18,9 @@ from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.evaluate import runtime_refusal
+from pulsar2.dialects.onnx.types import dtype_of, element_of, type_string
 from pulsar2.files import make_folder, write_text
-from pulsar2.locations import node_name
+from pulsar2.locations import node_name, tensor_name
 from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.lowering.quant.partition import CPU, device_of
 from pulsar2.lowering.quant.placement import CpuNode, cpu_nodes, is_on_cpu
@@ -48,8 +49,13 @@ def tell_placement(module: ModuleOp, target: str) -> None:
 
 
 def check_runtime(module: ModuleOp, ctx: AxContext) -> None:
-    """Raises `UserError` with every node that neither the NPU nor ONNX Runtime runs."""
+    """Raises `UserError` with every node that neither the NPU nor ONNX Runtime runs.
+
+    So it does for inputs and outputs that cannot be handed over: sequences, and tensors of element
+    types that numpy has not.
+    """
     problems = Diagnostics()
+    _check_interface(module, problems)
     known: dict[tuple[object, ...], str] = {}
     for op in main_function(module).body.walk():
         if not isinstance(op, OnnxOp) or not is_on_cpu(op) or op.own or op.regions:
@@ -64,6 +70,21 @@ def check_runtime(module: ModuleOp, ctx: AxContext) -> None:
                 f"node '{node_name(op)}' ({kind[-1]})",
             )
     problems.raise_if_any()
+
+
+def _check_interface(module: ModuleOp, problems: Diagnostics) -> None:
+    block = main_function(module).body.block
+    returned = [] if block.last_op is None else list(block.last_op.operands)
+    for kind, values in (("input", list(block.args)), ("output", returned)):
+        for value in values:
+            element = element_of(value.type)
+            if element is not None and dtype_of(element).type.__module__ != "numpy":
+                problems.error(
+                    f"its type is {type_string(value.type)}, which numpy has not, so nothing can "
+                    "hand it to the compiled model, or take it",
+                    f"{kind} '{tensor_name(value)}'",
+                    "cast it within the model",
+                )
 
 
 def _runs_on_npu(module: ModuleOp) -> bool:

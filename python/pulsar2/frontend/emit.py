@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnx import AttributeProto, GraphProto, NodeProto, ValueInfoProto
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto
 from xdsl.dialects.builtin import NoneType, UnrankedTensorType
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
@@ -18,6 +18,7 @@ from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.node import to_node
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import to_type_proto
+from pulsar2.frontend.external import ExternalData
 from pulsar2.locations import name_location, node_name, tensor_name
 from pulsar2.weights import WeightStore
 
@@ -30,10 +31,12 @@ class GraphExporter:
         weights: WeightStore,
         names: dict[SSAValue, str] | None = None,
         taken: set[str] | None = None,
+        external: ExternalData | None = None,
     ):
         """`names` of values and the tensor names `taken` may be shared with who makes a graph that
-        has other nodes too."""
+        has other nodes too. Constants go to `external`, where that is given."""
         self._weights = weights
+        self._external = external
         self._taken: set[str] = set() if taken is None else taken
         self._node_names: set[str] = set()
         self.names: dict[SSAValue, str] = {} if names is None else names
@@ -107,7 +110,7 @@ class GraphExporter:
             return
         if isinstance(op, Constant):
             label = self._name(op.result, node_name(op) or "constant")
-            graph.initializer.append(export_tensor(label, op.value, self._weights))
+            graph.initializer.append(self._tensor(label, op))
             return
         if isinstance(op, OnnxOp) and self._expanded(op, graph):
             return
@@ -129,6 +132,11 @@ class GraphExporter:
         for result, text in zip(op.results, results, strict=True):
             if text and not isinstance(result.type, UnrankedTensorType):
                 graph.value_info.append(ValueInfoProto(name=text, type=to_type_proto(result.type)))
+
+    def _tensor(self, label: str, op: Constant) -> TensorProto:
+        if self._external is not None:
+            return self._external.tensor(label, op.array(self._weights))
+        return export_tensor(label, op.value, self._weights)
 
     def _expanded(self, op: OnnxOp, graph: GraphProto) -> bool:
         """Exports an operation that is the dialect's own by what it is built of."""

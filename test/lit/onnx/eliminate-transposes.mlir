@@ -45,3 +45,22 @@ func.func @main(%x: tensor<3x3xf32>, %z: tensor<3x3xf32>) -> (tensor<3x3xf32>, t
   %e = onnx.Add(%d, %z) : (tensor<3x3xf32>, tensor<3x3xf32>) -> tensor<3x3xf32>
   func.return %b, %c, %e : tensor<3x3xf32>, tensor<3x3xf32>, tensor<3x3xf32>
 }
+
+// -----
+
+// Reductions, slices and pads along constant axes.
+// CHECK-LABEL: @main
+func.func @main(%x: tensor<2x3x4xf32>) -> (tensor<4x2xf32>, tensor<4x1x3xf32>) {
+  %two = onnx.Constant {value = dense<[2]> : tensor<1xi64>} : tensor<1xi64>
+  %one = onnx.Constant {value = dense<[1]> : tensor<1xi64>} : tensor<1xi64>
+  %zero = onnx.Constant {value = dense<[0]> : tensor<1xi64>} : tensor<1xi64>
+  %a = onnx.Transpose(%x) {perm = array<i64: 2, 0, 1>} : (tensor<2x3x4xf32>) -> tensor<4x2x3xf32>
+  // CHECK: [[R:%\w+]] = onnx.ReduceMax(%x, {{.*}}) {keepdims = 0 : i64} : (tensor<2x3x4xf32>, tensor<1xi64>) -> tensor<2x4xf32>
+  // CHECK-NEXT: [[T:%\w+]] = onnx.Transpose([[R]]) {perm = array<i64: 1, 0>}
+  %r = onnx.ReduceMax(%a, %two) {keepdims = 0 : i64} : (tensor<4x2x3xf32>, tensor<1xi64>) -> tensor<4x2xf32>
+  // CHECK: [[S:%\w+]] = onnx.Slice(%x, {{.*}}) : {{.*}} -> tensor<1x3x4xf32>
+  // CHECK-NEXT: [[U:%\w+]] = onnx.Transpose([[S]]) {perm = array<i64: 2, 0, 1>}
+  %s = onnx.Slice(%a, %zero, %one, %one) : (tensor<4x2x3xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4x1x3xf32>
+  // CHECK: func.return [[T]], [[U]]
+  func.return %r, %s : tensor<4x2xf32>, tensor<4x1x3xf32>
+}
