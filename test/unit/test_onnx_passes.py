@@ -23,6 +23,7 @@ from pulsar2.lowering.onnx.fold_constants import FoldConstantsPass
 from pulsar2.lowering.onnx.fold_conv_scale import FoldConvScalePass
 from pulsar2.lowering.onnx.fold_pad import FoldPadPass
 from pulsar2.lowering.onnx.fuse_activations import FuseActivationsPass
+from pulsar2.lowering.onnx.merge_parts import MergePartsPass
 
 DEAD = EliminateDeadPass()
 
@@ -711,3 +712,46 @@ def test_the_pipeline_leaves_a_classifier_in_its_simplest_form() -> None:
         "Reshape": 1,
         "Gemm": 1,
     }
+
+
+class TestMergeParts:
+    CONSTANTS: ClassVar[dict[str, np.ndarray]] = {
+        "a0": integers(1, 2),
+        "a1": integers(6, 99),
+        "a2": integers(-1, 1),
+        "a3": integers(1, 2),
+        "b0": integers(1),
+        "b1": integers(-1),
+        "b2": integers(2),
+        "b3": integers(2),
+        "sizes": integers(3, 2, 3),
+    }
+
+    def merged(self, *nodes: NodeProto) -> dict[str, int]:
+        proto = model(nodes, {"x": [2, 9, 8]}, ["y"], self.CONSTANTS)
+        return check(proto, [MergePartsPass(), DEAD]).operators
+
+    def test_slice_of_slice(self) -> None:
+        first = node("Slice", ["x", "a0", "a1", "a2", "a3"], ["s"])
+        second = node("Slice", ["s", "b0", "b1", "b2", "b3"], ["y"])
+        assert self.merged(first, second) == {"Slice": 1}
+
+    def test_slice_of_a_part(self) -> None:
+        split = node("Split", ["x", "sizes"], ["p", "q", "r"], axis=2)
+        second = node("Slice", ["r", "b0", "b1", "b2"], ["y"])
+        assert self.merged(split, second) == {"Slice": 1}
+
+    def test_parts_together(self) -> None:
+        split = node("Split", ["x", "sizes"], ["p", "q", "r"], axis=2)
+        assert self.merged(split, node("Concat", ["p", "q", "r"], ["y"], axis=-1)) == {
+            "Identity": 1
+        }
+        assert self.merged(split, node("Concat", ["q", "r"], ["y"], axis=-1)) == {"Slice": 1}
+        assert self.merged(split, node("Concat", ["q", "p"], ["y"], axis=-1)) == {
+            "Split": 1,
+            "Concat": 1,
+        }
+        assert self.merged(split, node("Concat", ["p", "r"], ["y"], axis=1)) == {
+            "Split": 1,
+            "Concat": 1,
+        }
