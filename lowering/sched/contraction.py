@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from pulsar2.lowering.sched.tensors import (
     Ref,
     broadcast_view,
     element_of,
+    reshape_strides,
     slice_ref,
 )
 from pulsar2.weights import AnyArray
@@ -229,6 +231,21 @@ def _lower_phase(layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Phas
     )
 
 
+def _as_one_product(refs: list[Ref]) -> list[Ref]:
+    """A batch of products [.., M, K] x [K, N] as one of more rows, where the views allow it."""
+    a, b, y = refs
+    if len(y.view.shape) == 2 or any(b.view.strides[:-2]):
+        return refs
+    joined: list[Ref] = []
+    for ref in (a, y):
+        shape = (math.prod(ref.view.shape[:-1]), ref.view.shape[-1])
+        strides = reshape_strides(ref.view, shape)
+        if strides is None:
+            return refs
+        joined.append(ref.reshaped(shape, strides))
+    return [joined[0], b.reshaped(b.view.shape[-2:], b.view.strides[-2:]), joined[1]]
+
+
 def _lower_matmul(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.MatMulOp)
     shape = shape_of(op.y)
@@ -247,15 +264,14 @@ def _lower_matmul(op: Operation, builder: ProgramBuilder) -> None:
         mult = np.ones(1, np.float32)
     else:
         mult = _multipliers(op.a, op.b, op.y, bias_mode == BIAS_F32, builder)
+    factors = [
+        Ref(a.buffer, broadcast_view(a.view, (*batch, *a.view.shape[-2:]))),
+        Ref(b.buffer, broadcast_view(b.view, (*batch, *b.view.shape[-2:]))),
+        builder.result(op.y),
+    ]
     builder.layer(
         "matmul",
-        [
-            Ref(a.buffer, broadcast_view(a.view, (*batch, *a.view.shape[-2:]))),
-            Ref(b.buffer, broadcast_view(b.view, (*batch, *b.view.shape[-2:]))),
-            builder.result(op.y),
-            builder.param(mult),
-            *bias,
-        ],
+        [*_as_one_product(factors), builder.param(mult), *bias],
         bias_mode=bias_mode,
         **clamp_bounds(op.y, op.clamp),
     )

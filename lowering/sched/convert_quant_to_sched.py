@@ -21,6 +21,7 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.partition import NPU, SLICE_MODE, device_of
 from pulsar2.lowering.sched.compute import COMPUTE
 from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
+from pulsar2.lowering.sched.orders import memory_orders
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, element_of
 from pulsar2.targets import load_target
 from pulsar2.weights import WeightStore
@@ -30,10 +31,11 @@ from pulsar2.weights import WeightStore
 class ConvertQuantToSched(AxPass):
     """Turns each private function that is an NPU subgraph into a `sched.program` for one target.
 
-    Tensors become buffers: activations of four dimensions lie channels-last, others row-major;
-    inputs and outputs row-major, as the runtime hands them over. Transpose, slice and most reshapes
-    become other views of the same buffer, and the operands of a concatenation are computed in
-    place. Every computing operation becomes one `sched.layer`; 8-bit functions become tables.
+    Tensors become buffers: images lie channels-last, inputs and outputs row-major, as the runtime
+    hands them over, and other tensors as their operands do, or as a later view needs it. Transpose,
+    slice and most reshapes become other views of the same buffer, and the operands of a
+    concatenation are computed in place. Every computing operation becomes one `sched.layer`; 8-bit
+    functions become tables.
 
     Needs: partitioned `quant` functions without unsupported operations. Leaves: programs whose
     activation buffers lie in `any` space, uncut layers, and `ax.invoke` where these functions were
@@ -92,7 +94,7 @@ def _invoke(module: ModuleOp, name: str) -> None:
 
 def lower_function(func: FuncOp, weights: WeightStore) -> Block:
     """The buffers and layers of one quantized function."""
-    builder = ProgramBuilder(weights)
+    builder = ProgramBuilder(weights, memory_orders(func))
     for argument in func.args:
         shape = shape_of(argument)
         builder.refs[argument] = builder.allocate(

@@ -1,13 +1,13 @@
 """Tensors as buffers: how the values of a quantized graph lie in memory.
 
-Four-dimensional activations lie channels-last, others row-major. A value is a strided view of a
+Images lie channels-last, other tensors as `orders.py` decides. A value is a strided view of a
 buffer, so transposition, slicing and most reshapes are only other views; a copy is made where a
 kernel cannot take the view it would get, or where the bytes have to be in another order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.kernels import KERNELS
 from pulsar2.dialects.sched.program import BufferOp
 from pulsar2.locations import name_location, tensor_name
+from pulsar2.lowering.analysis.layouts import CHANNELS_LAST, Order
 from pulsar2.weights import AnyArray, WeightStore
 
 
@@ -34,11 +35,6 @@ class Ref:
 
     def reshaped(self, shape: Sequence[int], strides: Sequence[int]) -> Ref:
         return Ref(self.buffer, self.view._replace(shape=tuple(shape), strides=tuple(strides)))
-
-
-def memory_order(rank: int) -> tuple[int, ...]:
-    """Dimensions from the outermost in memory to the innermost: channels-last for four of them."""
-    return (0, 2, 3, 1) if rank == 4 else tuple(range(rank))
 
 
 def element_of(value: SSAValue) -> tuple[ElementType, float, int]:
@@ -105,6 +101,8 @@ class ProgramBuilder:
     """Collects the buffers and layers of one subgraph."""
 
     weights: WeightStore
+    orders: Mapping[SSAValue, Order]
+    """The memory order of every value that is computed into a place of its own."""
     buffers: list[BufferOp] = field(default_factory=list[BufferOp])
     layers: list[LayerOp] = field(default_factory=list[LayerOp])
     refs: dict[SSAValue, Ref] = field(default_factory=dict[SSAValue, Ref])
@@ -145,7 +143,7 @@ class ProgramBuilder:
         if value not in self.placed:
             shape = shape_of(value)
             self.placed[value] = self.allocate(
-                tensor_name(value), shape, *element_of(value), memory_order(len(shape))
+                tensor_name(value), shape, *element_of(value), self.orders[value]
             )
         self.refs[value] = self.placed[value]
         return self.refs[value]
@@ -204,5 +202,5 @@ class ProgramBuilder:
         ref = self.refs[value]
         view = ref.view
         if view.shape[1] != 1 and view.strides[1] != view.element.itemsize:
-            self.refs[value] = ref = self.packed(ref, memory_order(4))
+            self.refs[value] = ref = self.packed(ref, CHANNELS_LAST)
         return ref
