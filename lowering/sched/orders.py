@@ -48,7 +48,9 @@ def memory_orders(func: FuncOp) -> dict[SSAValue, Order]:
     as its operand does; where there is neither, so that a later reshape is a view.
     """
     wishes = _wishes(func)
-    orders = {argument: row_major(len(shape_of(argument))) for argument in func.args}
+    orders: dict[SSAValue, Order] = {}
+    for argument in func.args:
+        orders[argument] = row_major(len(shape_of(argument)))
     for op in func.body.block.ops:
         for value in op.results:
             orders[value] = _order(op, value, orders, wishes)

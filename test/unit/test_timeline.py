@@ -177,12 +177,20 @@ def test_report_in_a_browser(timeline: Timeline, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(page, encoding="utf-8")
     command = [str(_chromium()), "--headless", "--no-sandbox", "--disable-gpu"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"]
-    done = subprocess.run(
-        [*command, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120
-    )
-    match = re.search(r"<title>RESULT (.*?)</title>", done.stdout, re.S)
-    assert match, done.stdout[:500] + done.stderr[-500:]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    # On a busy machine the browser's virtual time may end before it has painted the page.
+    for budget in (5000, 20000, 80000):
+        done = subprocess.run(
+            [*command, f"--virtual-time-budget={budget}", file.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        match = re.search(r"<title>RESULT (.*?)</title>", done.stdout, re.S)
+        if match:
+            break
+    else:
+        pytest.fail(done.stdout[:500] + done.stderr[-500:])
     result = json.loads(match.group(1).replace("&lt;", "<").replace("&amp;", "&"))
     assert result["rows"] == 3
     assert result["tip"].startswith("ld:Add_0_0   (job 0, copy on sdma4)")
