@@ -38,10 +38,19 @@ _RUN_ABOUT = (
 )
 _HELP_WORDS = ("-h", "--help")
 _WRONG_USAGE = 2
+_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Exit code: 0, 1 for a user's mistake, 2 for wrong usage, 70 for a bug."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # before the command itself looks after it
+        print("\npulsar2: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in _HELP_WORDS:
         print(_HELP, end="")

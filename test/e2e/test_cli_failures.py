@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import onnx
 import pytest
 from cases import run
 
+from pulsar2.driver.guard import Crash, guarded
 from pulsar2.version import version
 
 CRASH = """
@@ -79,25 +81,64 @@ def test_signals_end_a_build_cleanly(built: Path, number: int, code: int) -> Non
     assert not (built / f"signal{code}" / "compiled.axmodel").exists()
 
 
-def test_killed_builds_do_not_harm_later_ones(built: Path) -> None:
-    """SIGKILL at random moments: no half-written file, and the next build is as any other."""
-    rng = np.random.default_rng(0)
-    folder = built / "killed"
-    expected = (built / "out" / "compiled.axmodel").read_bytes()
-    for _ in range(6):
-        process = start_build(built, "killed")
-        time.sleep(float(rng.uniform(0, 0.6)))
-        process.kill()
-        process.communicate()
-        for name in ("compiled.axmodel",):
-            if (folder / name).exists():
-                assert (folder / name).read_bytes() == expected
-        for model in (folder / "frontend").glob("*.onnx"):
-            onnx.load(model)
-    outcome = run("build", "--config", built / "out" / "build_context.json", "--output_dir", folder)
-    assert outcome.code == 0, outcome.err
-    assert (folder / "compiled.axmodel").read_bytes() == expected
-    assert not [p for p in folder.rglob("*") if ".pulsar2-" in p.name]
+def interrupted(built: Path, name: str, kind: str, count: int) -> list[dict[str, Any]]:
+    """What became of `count` builds in one folder, each ended early in some way."""
+    script = Path(__file__).with_name("interrupted_builds.py")
+    expected = built / "out" / "compiled.axmodel"
+    words = [built / "out" / "build_context.json", built / name, expected, kind, str(count)]
+    done = subprocess.run(
+        [sys.executable, script, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == count
+    again = run(
+        "build", "--config", built / "out" / "build_context.json", "--output_dir", built / name
+    )
+    assert again.code == 0, again.err
+    assert (built / name / "compiled.axmodel").read_bytes() == expected.read_bytes()
+    assert not [p for p in (built / name).rglob("*") if ".pulsar2-" in p.name]
+    return found
+
+
+def test_signals_at_random_moments_do_no_harm(built: Path) -> None:
+    """Fifty: no half-written file, no traceback, and the next build is as any other."""
+    found = interrupted(built, "killed", "signals", 50)
+    accepted = {signal.SIGINT: (0, 130), signal.SIGTERM: (0, 143, -15), signal.SIGKILL: (0, -9)}
+    for each in found:
+        assert each["damaged"] == [], each
+        assert each["code"] in accepted[signal.Signals(each["what"])], each
+        assert "Traceback" not in each["said"], each
+    assert len({each["code"] for each in found}) > 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_out_as_something_else(number: int, code: int) -> None:
+    """As from an extension module that is loaded at that moment."""
+
+    def command(_: Crash) -> int:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        except BaseException:
+            raise ImportError("initialization failed") from None
+        return 0
+
+    assert guarded(command, []) == code
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_disk_that_is_full_at_some_size(built: Path) -> None:
+    """A limit on the size of files stands for it: a plain error, nothing half-written."""
+    found = interrupted(built, "limited", "limits", 12)
+    for each in found:
+        assert each["damaged"] == [], each
+        assert "Traceback" not in each["said"], each
+        assert "Logging error" not in each["said"], each
+        assert each["code"] in (0, 1), each
+        assert each["code"] == 0 or "error: " in each["said"], each
+    assert any("cannot write" in each["said"] for each in found)
+    assert {each["code"] for each in found} >= {1}
 
 
 def test_two_builds_at_once_in_one_folder(built: Path) -> None:

@@ -7,8 +7,9 @@ the docs and the table of what is not built yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
@@ -124,10 +125,10 @@ class Option:
         return f"{text}; {self.limits}" if self.limits else text
 
 
-def options(model: type[Message]) -> Iterator[Option]:
+@cache
+def options(model: type[Message]) -> tuple[Option, ...]:
     """The options of a message, in the order in which the schema writes them."""
-    for name, info in model.model_fields.items():
-        yield _describe(name, info)
+    return tuple(_describe(name, info) for name, info in model.model_fields.items())
 
 
 def _describe(name: str, info: FieldInfo) -> Option:

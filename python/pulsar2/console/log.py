@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -50,6 +50,7 @@ class Log:
     warnings: list[str] = field(default_factory=list[str])
     _early: list[str] = field(default_factory=list[str])
     _early_sink: int | None = None
+    _file: TextIO | None = None
 
     def start(self) -> Log:
         """Begins logging to standard error."""
@@ -67,15 +68,31 @@ class Log:
         logger.remove(self._early_sink)
         self._early_sink = None
         try:
-            path.write_text("".join(self._early), encoding="utf-8")
-            logger.add(path, format=_FORMAT, level="DEBUG", colorize=False, encoding="utf-8")
+            self._file = path.open("w", encoding="utf-8", buffering=1)
+            self._file.write("".join(self._early))
         except OSError as error:
             raise UserError.of(f"cannot write the log: {error.strerror}", str(path)) from None
+        logger.add(self._write_file, format=_FORMAT, level="DEBUG", colorize=False)
 
     def stop(self) -> None:
         """Closes the log file and gives loguru back."""
         logger.remove()
         self._early_sink = None
+        self._close()
+
+    def _write_file(self, text: str) -> None:
+        """Writes to the file, as long as the disk takes it: what is built is worth more."""
+        if self._file is not None:
+            try:
+                self._file.write(text)
+            except OSError:
+                self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
     def _keep_warning(self, message: Message) -> None:
         if message.record["level"].name == "WARNING":

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from pulsar2.diagnostics import Diagnostic, UserError
 from pulsar2.files import write_text
@@ -21,11 +22,10 @@ DONE = 0
 MISTAKE = 1
 WRONG_USAGE = 2
 BUG = 70
-INTERRUPTED = 130
-TERMINATED = 143
 
 _SYSTEM_LIMITS = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE,
+    errno.EIO,
 }  # fmt: skip
 
 
@@ -41,37 +41,68 @@ class Crash:
         self.reproducer: Callable[[Path], str] | None = None
 
 
-class _Terminated(BaseException):
+class _Signal(BaseException):
     """The process was asked to end."""
+
+
+class _Signals:
+    """Raises what the signals that end a command mean, and remembers the first one.
+
+    A signal that arrives while an extension module is loaded comes out of it as some other
+    exception, so what was raised does not always tell.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.ending = False
+        self._before: list[tuple[int, Any]] = []
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before.append((number, signal.signal(number, self._receive)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before:
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = self.received or number
+        if not self.ending:
+            raise _Signal
 
 
 def guarded(command: Callable[[Crash], int], words: list[str], program: str = "pulsar2") -> int:
     """Runs a command of `program` and turns whatever it raises into a message and an exit code."""
     crash = Crash()
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return command(crash)
-    except UserError as error:
+    with _Signals() as signals:
+        try:
+            return command(crash)
+        except BaseException as error:
+            signals.ending = True
+            if signals.received:
+                word = "interrupted" if signals.received == signal.SIGINT else "terminated"
+                print(f"\n{program}: {word}", file=sys.stderr)
+                return 128 + signals.received
+            return _ended(error, crash, words, program)
+
+
+def _ended(error: BaseException, crash: Crash, words: list[str], program: str) -> int:
+    """The exit code of a command that raised `error`, which no signal brought about."""
+    if isinstance(error, UserError):
         report(error)
         return MISTAKE
-    except KeyboardInterrupt:
-        print(f"\n{program}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except _Terminated:
-        print(f"\n{program}: terminated", file=sys.stderr)
-        return TERMINATED
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         # What reads our output has ended; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return MISTAKE
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in _SYSTEM_LIMITS:
-            report(UserError.of(error.strerror or str(error), str(error.filename or "")))
-            return MISTAKE
-        _report_bug(error, crash, words, program)
-        return BUG
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    if isinstance(error, OSError) and error.errno in _SYSTEM_LIMITS:
+        report(UserError.of(error.strerror or str(error), str(error.filename or "")))
+        return MISTAKE
+    if not isinstance(error, Exception):
+        raise error
+    _report_bug(error, crash, words, program)
+    return BUG
 
 
 def report(error: UserError) -> None:
@@ -127,7 +158,3 @@ def _trace(error: Exception, words: list[str], reproducer: str) -> str:
         *traceback.format_exception(error),
     ]
     return "\n".join(line.rstrip("\n") for line in lines) + "\n"
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated

@@ -36,14 +36,14 @@ def _prototxt(value: dict[str, Any], indent: str) -> str:
     """Enumerations as identifiers, lists of messages as repeated fields, attrs as a Struct."""
     text = ""
     for key, entry in value.items():
-        if key == "attrs":
+        if key == "attrs" and isinstance(entry, dict):
             fields = "".join(
                 f" fields {{ key: '{k}' {_struct_value(v)} }}" for k, v in entry.items()
             )
             text += f"{indent}attrs {{{fields} }}\n"
         elif isinstance(entry, dict):
             text += f"{indent}{key} {{\n{_prototxt(entry, indent + '  ')}{indent}}}\n"
-        elif isinstance(entry, list) and entry and isinstance(entry[0], dict):
+        elif isinstance(entry, list) and entry and all(isinstance(e, dict) for e in entry):
             for item in entry:
                 text += f"{indent}{key} {{\n{_prototxt(item, indent + '  ')}{indent}}}\n"
         elif isinstance(entry, list) and len(entry) != 1:
