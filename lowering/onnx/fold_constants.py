@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from xdsl.dialects.builtin import LocationAttr, ModuleOp, NoneType
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Block
+from xdsl.ir import Block, Use
 
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.constant import Constant
@@ -21,6 +21,7 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.rewrite import update_signature
 from pulsar2.weights import AnyArray
 
+_CONTRACTIONS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 _KEPT = frozenset(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"))
 
 
@@ -34,7 +35,8 @@ class FoldConstantsPass(AxPass):
 
     Options:
     - `max-elements`: results of more elements are folded only if they are no larger than their
-      operands together (an Expand or Tile of a small constant stays).
+      operands together (an Expand or Tile of a small constant stays), or the weights or bias of a
+      Conv, ConvTranspose, Gemm or MatMul, which the NPU takes as constants alone.
 
     Precondition: types are inferred. Postcondition: no deterministic operation within the limit has
     constant operands only.
@@ -109,6 +111,8 @@ class _Folder:
             return None
 
     def _fits(self, op: OnnxOp, operands: list[AnyArray | None]) -> bool:
+        if any(_is_weight(use) for result in op.results for use in result.uses):
+            return all(static_shape_of(result.type) is not None for result in op.results)
         allowed = max(self._max_elements, sum(a.size for a in operands if a is not None))
         size = 0
         for result in op.results:
@@ -129,3 +133,9 @@ class _Folder:
             constant.result.name_hint = result.name_hint
             result.replace_all_uses_with(constant.result)
         block.erase_op(op)
+
+
+def _is_weight(use: Use) -> bool:
+    """Whether a value is used as the weights or the bias of a contraction."""
+    user = use.operation
+    return isinstance(user, OnnxOp) and user.op_type in _CONTRACTIONS and use.index > 0

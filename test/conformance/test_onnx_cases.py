@@ -51,3 +51,10 @@ def test_topologies_of_the_onnx_package(name: str, proto: Any) -> None:
     from light_topologies import check_topology
 
     check_topology(proto)
+
+
+@pytest.mark.parametrize("name", ["light_resnet50", "light_squeezenet"])
+def test_topologies_are_built_for_the_npu_alone(name: str) -> None:
+    from light_topologies import check_build
+
+    check_build(dict(light_models())[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 import zipfile
@@ -12,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from cases import Outcome, add, classifier, configuration, pictures, run, write_config
-from onnx import helper
+from onnx import helper, numpy_helper
 
 
 @pytest.fixture
@@ -227,6 +228,73 @@ def test_dynamic_shapes_without_input_shapes(project: Path) -> None:
     refused(project, outcome, "input", "input_shapes")
     assert not (project / "out").exists()
     assert build(project, "--input_shapes", "input:1x3x16x16").code == 0
+
+
+def _changed(project: Path, change: Any) -> Outcome:
+    """Builds the project's model after a change of its graph."""
+    proto = onnx.load(project / "model.onnx")
+    change(proto.graph)
+    (project / "model.onnx").write_bytes(proto.SerializeToString())
+    return build(project)
+
+
+def test_a_graph_with_a_cycle(project: Path) -> None:
+    def change(graph: Any) -> None:
+        graph.node[1].input[0] = "p"
+
+    refused(project, _changed(project, change), "the graph has a cycle", "'relu'", "'pool'")
+
+
+def test_a_missing_initializer(project: Path) -> None:
+    def change(graph: Any) -> None:
+        (place,) = (i for i, t in enumerate(graph.initializer) if t.name == "w")
+        del graph.initializer[place]
+
+    refused(project, _changed(project, change), "node 'conv' (Conv)", "its input 'w'")
+
+
+def test_a_missing_external_file(project: Path) -> None:
+    def change(graph: Any) -> None:
+        for tensor in graph.initializer:
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=f"{tensor.name}.bin")
+
+    outcome = _changed(project, change)
+    refused(project, outcome, "initializer 'w'", "initializer 'fc'", "data file is missing")
+
+
+def test_operands_of_wrong_types(project: Path) -> None:
+    def change(graph: Any) -> None:
+        for tensor in graph.initializer:
+            if tensor.name in ("w", "fc"):
+                tensor.CopyFrom(
+                    numpy_helper.from_array(np.ones(tuple(tensor.dims), int), tensor.name)
+                )
+
+    refused(project, _changed(project, change), "node 'conv' (Conv)", "node 'gemm' (Gemm)")
+
+
+def test_attributes_beyond_the_limits_are_all_told(project: Path) -> None:
+    pads = [0, 0, 1, 1, 0, 0, 1, 1]
+    nodes = [
+        helper.make_node("Conv", ["input", "w", "b"], ["c"], "conv"),
+        helper.make_node("Pad", ["c", "pads"], ["d"], "mirror", mode="reflect"),
+        helper.make_node("Resize", ["d", "", "scales"], ["e"], "grow", mode="cubic"),
+        helper.make_node("GlobalAveragePool", ["e"], ["output"], "pool"),
+    ]
+    classifier(project / "model.onnx", nodes=nodes)
+    proto = onnx.load(project / "model.onnx")
+    constants = {"pads": np.array(pads, np.int64), "scales": np.array([1, 1, 2, 2], np.float32)}
+    proto.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in constants.items())
+    onnx.save(proto, project / "model.onnx")
+    outcome = build(project)
+    assert outcome.code == 0, outcome.err
+    told = json.loads((project / "out" / "compiler" / "cpu_nodes.json").read_text())
+    text = json.dumps(told)
+    for word in ("mirror", "reflect", "mode is constant", "grow", "cubic"):
+        assert word in text
+        assert word in outcome.out + outcome.err
 
 
 def test_operators_that_are_not_supported(project: Path) -> None:

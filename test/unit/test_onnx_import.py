@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from loguru import logger
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import check, model, node, random_feeds, run
+from onnx_models import check, model, node, pipeline, random_feeds, run
+from onnx_sketch import Sketch
 
 from pulsar2.context import make_context
 from pulsar2.diagnostics import UserError
@@ -371,6 +373,49 @@ class TestShapes:
     def test_shapes_are_taken(self) -> None:
         module = import_onnx(self.DYNAMIC, make_context(), input_shapes={"a": (4, 3), "b": (4, 3)})
         assert "tensor<4x3xf32>" in str(module)
+
+    def test_a_symbol_has_one_size_for_all_inputs(self) -> None:
+        module = import_onnx(self.DYNAMIC, make_context(), input_shapes={"b": (4, 3)})
+        assert "@main(%a: tensor<4x3xf32>, %b: tensor<4x3xf32>)" in str(module)
+
+    def test_a_symbol_of_two_sizes_is_told(self) -> None:
+        messages: list[str] = []
+        handler = logger.add(messages.append, level="WARNING", format="{message}")
+        try:
+            shapes = {"a": (4, 3), "b": (1, 3)}
+            assert "tensor<1x3xf32>" in str(
+                import_onnx(self.DYNAMIC, make_context(), input_shapes=shapes)
+            )
+        finally:
+            logger.remove(handler)
+        assert "the dimension 'batch' is 4 for one input and 1 for 'b'" in "".join(messages)
+
+    @pytest.mark.parametrize("name", ["?", "-1", "unk", "dynamic", None])
+    def test_what_stands_for_any_size_is_no_symbol(self, name: str | None) -> None:
+        proto = model(
+            [node("Relu", ["a"], ["y"]), node("Relu", ["b"], ["z"])],
+            {"a": [name, name], "b": [name, 3]},
+            ["y", "z"],
+        )
+        assert "input 'b'" in failure(proto, input_shapes={"a": (4, 4)})
+        shapes = {"a": (4, 5), "b": (2, 3)}
+        assert "tensor<4x5xf32>" in str(import_onnx(proto, make_context(), input_shapes=shapes))
+
+    def test_shapes_that_follow_from_an_input_shape(self) -> None:
+        """Shape arithmetic on two symbolic dimensions is gone after folding."""
+        sketch = Sketch()
+        shape = sketch("Shape", "x")
+        parts = [sketch("Gather", shape, np.array([i], np.int64)) for i in (0, 1)]
+        flat = sketch("Mul", *parts)
+        target = sketch("Concat", flat, np.array([-1], np.int64), axis=0)
+        proto = sketch.model({"x": ["n", "t", 8]}, sketch("Reshape", "x", target))
+        context = make_context()
+        module = import_onnx(proto, context, input_shapes={"x": (2, 5, 8)})
+        for each in pipeline():
+            each.apply(context, module)
+        kinds = {op.op_type for op in module.walk() if isinstance(op, OnnxOp)}
+        assert kinds == {"Constant", "Reshape"}
+        assert "tensor<10x8xf32>" in str(module)
 
     def test_unknown_input(self) -> None:
         text = failure(RELU, input_shapes={"X": (2, 3), "zzz": (1,)})

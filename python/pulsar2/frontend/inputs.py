@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from loguru import logger
 from onnx import GraphProto, TypeProto, ValueInfoProto
 from xdsl.dialects.builtin import DYNAMIC_INDEX
 from xdsl.ir import TypeAttribute
@@ -17,6 +19,9 @@ from pulsar2.dialects.onnx.types import (
     tensor_type,
 )
 from pulsar2.frontend.check import constant_names
+
+_NO_SYMBOL = re.compile(r"\W*|-?\d+|none|unk|unknown|dynamic", re.IGNORECASE)
+"""Names of dimensions that exporters give to any that they do not know."""
 
 _EXAMPLE_SIZE = {"batch": 1, "n": 1, "channels": 3, "height": 224, "width": 224}
 
@@ -35,6 +40,8 @@ def input_types(
 ) -> list[TypeAttribute | None]:
     """The type of each input, with a shape of `shapes` where there is one.
 
+    A symbolic dimension of an input has the size that `shapes` gives to it elsewhere.
+
     Reports shapes for names that are no input, of another rank, or not positive; and inputs whose
     shape is not known, unless `allow_dynamic`. A wrong input has the type None.
     """
@@ -45,10 +52,42 @@ def input_types(
                 f"input_shapes names '{name}', which is not an input of the model",
                 accepted=nearest(name, names) or f"its inputs are {', '.join(map(repr, names))}",
             )
-    types = [_input_type(v, shapes.get(v.name), diagnostics) for v in inputs]
+    sizes = _symbol_sizes(inputs, shapes)
+    given = {v.name: shapes.get(v.name) or _shape_by_symbols(v, sizes) for v in inputs}
+    types = [_input_type(v, given[v.name], diagnostics) for v in inputs]
     if not allow_dynamic:
         _refuse_dynamic(inputs, types, diagnostics)
     return types
+
+
+def _symbol_sizes(
+    inputs: Sequence[ValueInfoProto], shapes: Mapping[str, Sequence[int]]
+) -> dict[str, int]:
+    """The sizes that `shapes` gives to symbolic dimensions; the first one where they differ."""
+    sizes: dict[str, int] = {}
+    for info in inputs:
+        declared, given = _declared_dims(info.type), shapes.get(info.name)
+        if declared is None or given is None or len(declared) != len(given):
+            continue
+        for symbol, size in zip(declared, given, strict=True):
+            if _NO_SYMBOL.fullmatch(symbol):
+                continue
+            if sizes.setdefault(symbol, size) != size:
+                logger.warning(
+                    "input_shapes: the dimension '{}' is {} for one input and {} for '{}'",
+                    *(symbol, sizes[symbol], size, info.name),
+                )
+    return sizes
+
+
+def _shape_by_symbols(info: ValueInfoProto, sizes: Mapping[str, int]) -> Sequence[int] | None:
+    """The shape of an input whose symbolic dimensions all have known sizes, else None."""
+    declared = _declared_dims(info.type)
+    if declared is None or all(d.isdigit() for d in declared):
+        return None
+    if not all(d.isdigit() or d in sizes for d in declared):
+        return None
+    return [int(d) if d.isdigit() else sizes[d] for d in declared]
 
 
 def _input_type(

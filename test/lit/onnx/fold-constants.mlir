@@ -34,3 +34,17 @@ func.func @main() -> (tensor<2xf32>, tensor<2xf32>) {
   %r = onnx.RandomNormal {shape = array<i64: 2>} : tensor<2xf32>
   func.return %d, %r : tensor<2xf32>, tensor<2xf32>
 }
+
+// -----
+
+// The weights of a contraction are folded however many they are.
+// FEW-LABEL: @main
+func.func @main(%x: tensor<1x2xf32>) -> tensor<1x2xf32> {
+  // FEW-NOT: onnx.Expand
+  // FEW: onnx.Gemm(%x, {{.*}})
+  %half = onnx.Constant {value = dense<0.5> : tensor<1xf32>} : tensor<1xf32>
+  %two = onnx.Constant {value = dense<[2, 2]> : tensor<2xi64>} : tensor<2xi64>
+  %w = onnx.Expand(%half, %two) : (tensor<1xf32>, tensor<2xi64>) -> tensor<2x2xf32>
+  %y = onnx.Gemm(%x, %w) : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  func.return %y : tensor<1x2xf32>
+}
