@@ -6,10 +6,12 @@ configuration.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pulsar2.config import json_schema
 from pulsar2.files import write_text
 from pulsar2.tools.command import ToolParser
 from pulsar2.tools.docs.configuration import configuration_page
@@ -43,6 +45,7 @@ def pages() -> dict[str, str]:
         "targets.md": targets_page(),
         "operators.md": operators_page(),
         "configuration.md": configuration_page(),
+        "pulsar2.schema.json": json.dumps(json_schema(), indent=1) + "\n",
     }
 
 

@@ -22,7 +22,9 @@ def configuration_page() -> str:
         "`quant`. Flags need no value. The merged configuration is written to "
         "`build_context.json` in the output folder, and may be fed back in.",
         "An option that is *not built yet* is refused by name unless it has its default value.",
-        "`pulsar2.config.json_schema()` is the JSON Schema of the configuration, for editors.",
+        "[pulsar2.schema.json](pulsar2.schema.json) is the JSON Schema of the configuration: an "
+        "editor that is told of it (by a key `$schema` at the root, for one) completes keys and "
+        "marks mistakes.",
     ]
     on_command_line = {name for name, _ in command_line_options(BuildConfig)}
     for title, model, built in _messages(BuildConfig, "", "BuildConfig"):

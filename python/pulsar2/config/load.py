@@ -56,5 +56,26 @@ def to_json(config: Message) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the build configuration, for editors."""
-    return BuildConfig.model_json_schema()
+    """JSON Schema of the build configuration, for editors.
+
+    It takes what the readers take: a single value where a list is meant, and 0 and 1 for a flag.
+    """
+    schema = BuildConfig.model_json_schema()
+    messages: dict[str, dict[str, Any]] = schema.get("$defs", {})
+    for message in (schema, *messages.values()):
+        known: dict[str, dict[str, Any]] = message.get("properties", {})
+        for name, entry in known.items():
+            known[name] = _lenient(entry)
+    schema["properties"]["$schema"] = {"type": "string", "description": "this schema, for editors"}
+    # The command line may give them instead.
+    schema.pop("required", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _lenient(entry: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in entry.items() if k in ("title", "description", "default")}
+    if entry.get("type") == "array":
+        return kept | {"anyOf": [{"type": "array", "items": entry["items"]}, entry["items"]]}
+    if entry.get("type") == "boolean":
+        return kept | {"enum": [True, False, 0, 1]}
+    return entry

@@ -23,6 +23,8 @@ from pulsar2.diagnostics import Diagnostics, nearest
 
 M = TypeVar("M", bound=Message)
 _ROUNDS = 8
+EDITOR_KEY = "$schema"
+"""A key at the root by which editors find the schema; it says nothing of the build."""
 
 
 class Report:
@@ -103,6 +105,8 @@ def _prepare(model: type[Message], table: Table, path: Path, report: Report) -> 
     values: dict[str, Any] = {}
     for key, node in table.entries.items():
         here = (*path, key)
+        if here == (EDITOR_KEY,):
+            continue
         chosen = known.get(key)
         if chosen is None:
             names = [o.name for o in known.values()]

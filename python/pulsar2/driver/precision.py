@@ -16,6 +16,7 @@ from pulsar2.driver.stages import Stages, quoted
 from pulsar2.lowering.quant.layers import GraphNames, LayerSpec, select
 from pulsar2.onnx_export import main_function
 from pulsar2.targets import load_target
+from pulsar2.targets.operators import operator_aliases
 
 _ELEMENT_TYPES = {"FP32": "F32"}
 """What a target file calls a data type, where it has another name for it."""
@@ -75,10 +76,12 @@ def quantize_options(quant: QuantConfig) -> dict[str, str]:
 
 
 def layer_spec(layer: LayerConfig) -> LayerSpec:
-    """A layer configuration as the compiler knows it."""
+    """A layer configuration as the compiler knows it; operators may have the chips' names."""
+    aliases = operator_aliases()
+    op_types = layer.op_types or ([layer.op_type] if layer.op_type else [])
     return LayerSpec(
         tuple(layer.layer_names) or ((layer.layer_name,) if layer.layer_name else ()),
-        tuple(layer.op_types) or ((layer.op_type,) if layer.op_type else ()),
+        tuple(aliases.get(op_type, op_type) for op_type in op_types),
         tuple(layer.start_tensor_names),
         tuple(layer.end_tensor_names),
         layer.data_type,

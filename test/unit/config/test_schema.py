@@ -72,8 +72,13 @@ def test_the_written_configuration_reads_back_equal(path: Path) -> None:
 
 @pytest.mark.parametrize("path", GUIDE, ids=lambda p: p.stem)
 def test_the_json_schema_accepts_the_guides_examples(path: Path) -> None:
-    value = json.loads(to_json(load(plain(read_file(str(path))), allow_unbuilt=True)))
+    raw = plain(read_file(str(path)))
+    value = json.loads(to_json(load(raw, allow_unbuilt=True)))
+    jsonschema.validate(raw, json_schema())
     jsonschema.validate(value, json_schema())
+    assert load({"$schema": "pulsar2.schema.json"} | raw, allow_unbuilt=True) == load(
+        raw, allow_unbuilt=True
+    )
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(value | {"quantt": {}}, json_schema())
 

@@ -1,0 +1,78 @@
+"""Every configuration of the build guide builds, on a model of our own with the names it uses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from cases import run
+from guide_models import archive, backbone, lenet, reshaped, two_inputs
+from onnxruntime.quantization import QuantFormat, QuantType
+from qdq_models import quantized_by_runtime
+
+from pulsar2.config.readers import read_file
+from pulsar2.config.tree import plain
+from pulsar2.runtime import InferenceSession
+
+EXAMPLES = sorted(
+    (Path(__file__).resolve().parents[1] / "unit" / "config" / "guide").glob("*.json")
+)
+
+
+def model_for(name: str, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    match name:
+        case "complete":
+            return lenet(path)
+        case "constants":
+            return reshaped(path)
+        case "two_inputs":
+            return two_inputs(path)
+        case "quantized_onnx":
+            onnx.save(
+                quantized_by_runtime(QuantFormat.QDQ, QuantType.QUInt8, QuantType.QInt8, True), path
+            )
+            return path
+        case "input_shapes":
+            return backbone(path, "data")
+        case _:
+            return backbone(path)
+
+
+def localized(value: dict[str, Any], model: Path, folder: Path) -> dict[str, Any]:
+    """The example with paths of this machine, and with a device and a patience that CI has."""
+    graph = onnx.load(model).graph
+    inputs = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.input}
+    entries = value.setdefault("quant", {}).setdefault("input_configs", [])
+    if not entries:
+        entries.append({"tensor_name": "DEFAULT"})
+    for entry in entries:
+        kind = entry.get("calibration_format", "Image")
+        entry["calibration_dataset"] = str(archive(folder / "data.tar", kind, inputs))
+    for constant in value.get("const_processors", []):
+        if "data_path" in constant:
+            np.save(folder / "constant.npy", np.zeros(10, np.float32))
+            constant["data_path"] = str(folder / "constant.npy")
+    if "device" in value["quant"]:
+        value["quant"] |= {"device": "cpu", "finetune_epochs": 2}
+    return value | {"input": str(model), "output_dir": str(folder / "out")}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_the_example_builds(path: Path, tmp_path: Path) -> None:
+    model = model_for(path.stem, tmp_path)
+    value = localized(plain(read_file(str(path))), model, tmp_path)
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    outcome = run("build", "--config", tmp_path / "c.json")
+    if outcome.code:
+        errors = [x for x in outcome.err.splitlines() if x.startswith("error:")]
+        assert errors, outcome.err
+        assert all("not built yet" in e for e in errors), outcome.err
+        pytest.skip("; ".join(errors))
+    session = InferenceSession(tmp_path / "out" / "compiled.axmodel")
+    feeds = {i.name: np.zeros(i.shape, i.dtype) for i in session.get_inputs()}
+    assert all(np.isfinite(o).all() for o in session.run(None, feeds))
