@@ -16,6 +16,7 @@ from pulsar2.files import write_text
 from pulsar2.tools.command import ToolParser
 from pulsar2.tools.docs.configuration import configuration_page
 from pulsar2.tools.docs.dialects import dialect_pages
+from pulsar2.tools.docs.options import options_page
 from pulsar2.tools.docs.passes import passes_page, pipelines_page
 from pulsar2.tools.docs.targets import operators_page, targets_page
 
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "targets.md": targets_page(),
         "operators.md": operators_page(),
         "configuration.md": configuration_page(),
+        "options.md": options_page(),
         "pulsar2.schema.json": json.dumps(json_schema(), indent=1) + "\n",
     }
 

@@ -116,6 +116,7 @@ def test_slicing_and_padding(built: Path, build: Any, tmp_path: Path) -> None:
         "slicing": [0, 0, 2, 3, 0, 1, 0, 0],
         "padding": [0, 0, 1, 0, 0, 2, 0, 0],
         "padding_constant_value": 114,
+        "padding_mode": "constant",
     }
     (tmp_path / "c.json").write_text(json.dumps(value))
     outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
@@ -228,7 +229,10 @@ def test_op_and_const_processors(built: Path, tmp_path: Path) -> None:
     (flatten,) = (n for n in model.graph.node if n.op_type == "Flatten")
     weight = next(t for t in model.graph.initializer if t.name == "w")
     zeros = [0.0] * int(np.prod(weight.dims))
-    value["const_processors"] = [{"name": "w", "data": zeros}]
+    np.save(tmp_path / "b.npy", np.full(8, 0.25, np.float32))
+    value["const_processors"] = [
+        {"name": "w", "data": zeros}, {"name": "b", "data_path": str(tmp_path / "b.npy")},
+    ]  # fmt: skip
     value["op_processors"] = [{"op_name": flatten.name, "attrs": {"axis": -3}}]
     (tmp_path / "c.json").write_text(json.dumps(value))
     outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out")
@@ -240,6 +244,7 @@ def test_op_and_const_processors(built: Path, tmp_path: Path) -> None:
     (conv,) = (n for n in optimized.graph.node if n.op_type == "Conv")
     held = {t.name: onnx.numpy_helper.to_array(t) for t in optimized.graph.initializer}
     assert not held[conv.input[1]].any()
+    np.testing.assert_array_equal(held[conv.input[2]], np.full(8, 0.25))
 
 
 def _relu_chain(path: Path) -> None:

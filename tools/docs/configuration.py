@@ -70,11 +70,12 @@ def _row(chosen: Option, built: bool) -> tuple[str, ...]:
         chosen.type_text,
         default,
         accepted,
-        _state(chosen, built),
+        state_of(chosen, built),
     )
 
 
-def _state(chosen: Option, built: bool) -> str:
+def state_of(chosen: Option, built: bool) -> str:
+    """Whether an option is built, in words; `built` says it of what it belongs to."""
     if not (built and chosen.extra.built):
         return "not built yet"
     missing = ", ".join(map(str, chosen.extra.not_built_values))
