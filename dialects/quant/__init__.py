@@ -25,6 +25,17 @@ from pulsar2.dialects.quant.elementwise import (
     UnaryFnAttr,
     UnaryOp,
 )
+from pulsar2.dialects.quant.integer import (
+    CastOp,
+    CompareKind,
+    CompareKindAttr,
+    CompareOp,
+    ExpandOp,
+    IntegerFn,
+    IntegerFnAttr,
+    IntegerOp,
+    WhereOp,
+)
 from pulsar2.dialects.quant.matmul import MatMulOp
 from pulsar2.dialects.quant.movement import ConcatOp, PadOp, ReshapeOp, SliceOp, TransposeOp
 from pulsar2.dialects.quant.normalization import NormKind, NormKindAttr, NormOp
@@ -106,6 +117,11 @@ Quant = Dialect(
         ConcatOp,
         PadOp,
         SliceOp,
+        CompareOp,
+        IntegerOp,
+        WhereOp,
+        CastOp,
+        ExpandOp,
     ],
     [
         UniformType,
@@ -114,6 +130,8 @@ Quant = Dialect(
         CoordinatesAttr,
         RoundingAttr,
         NormKindAttr,
+        CompareKindAttr,
+        IntegerFnAttr,
         SampleModeAttr,
         SamplePaddingAttr,
         RoiModeAttr,
@@ -124,6 +142,9 @@ __all__ = [
     "AddOp",
     "AvgPoolOp",
     "BinaryOp",
+    "CastOp",
+    "CompareKind",
+    "CompareOp",
     "ConcatOp",
     "ConstantOp",
     "ConvOp",
@@ -132,7 +153,10 @@ __all__ = [
     "CumSumOp",
     "DCastOp",
     "DivOp",
+    "ExpandOp",
     "GridSampleOp",
+    "IntegerFn",
+    "IntegerOp",
     "LogSoftmaxOp",
     "MatMulOp",
     "MaxOp",
@@ -168,6 +192,7 @@ __all__ = [
     "UnaryOp",
     "UniformPerAxisType",
     "UniformType",
+    "WhereOp",
     "per_axis_of",
     "quantized_of",
     "shape_of",

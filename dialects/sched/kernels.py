@@ -152,6 +152,24 @@ def _norm(views: Sequence[View], params: dict[str, int | float]) -> None:
         _fail(f"has_scale and has_bias ask for {2 + extra} operands, got {len(views)}")
 
 
+def _integer(views: Sequence[View], params: dict[str, int | float]) -> None:
+    _same_shape(views, params)
+    a, b, y = views
+    if a.element is not b.element or a.element.is_float:
+        _fail("a and b are integers of one type")
+    if y.element is not a.element and y.element is not ElementType.BOOL:
+        _fail("the result has the operands' type, or is BOOL")
+
+
+def _where(views: Sequence[View], params: dict[str, int | float]) -> None:
+    _same_shape(views, params)
+    c, a, b, y = views
+    if c.element is not ElementType.BOOL:
+        _fail("the condition is BOOL")
+    if not a.element is b.element is y.element:
+        _fail("a, b and the result have one element type")
+
+
 _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "copy": _copy,
     "fill": _fill,
@@ -170,6 +188,9 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "norm": _norm,
     "log_softmax": _softmax,
     "cum_sum": _softmax,
+    "integer": _integer,
+    "where": _where,
+    "cast": _same_shape,
 }
 
 

@@ -176,6 +176,9 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
     "norm": _pointwise,
     "log_softmax": _pointwise,
     "cum_sum": _pointwise,
+    "integer": _pointwise,
+    "where": _pointwise,
+    "cast": _pointwise,
 }
 
 

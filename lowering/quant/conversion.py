@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from xdsl.dialects.builtin import Float32Type, LocationAttr, TensorType, f32
+import numpy.typing as npt
+from xdsl.dialects.builtin import Float32Type, LocationAttr, TensorType, f32, i64
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from pulsar2.dialects import quant
@@ -13,9 +14,11 @@ from pulsar2.dialects.onnx import OnnxOp, op_class
 from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.control_flow import used_values
 from pulsar2.dialects.onnx.elementwise import Clip, Relu
-from pulsar2.dialects.quant.types import UniformType, element_type, shape_of
+from pulsar2.dialects.onnx.types import element_of
+from pulsar2.dialects.quant.integer import is_plain
+from pulsar2.dialects.quant.types import UniformType, element_type, shape_of, storage_dtype
 from pulsar2.locations import name_location, node_name, tensor_name
-from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number
+from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number, saturated
 from pulsar2.lowering.quant.placement import mark_cpu
 from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
 from pulsar2.lowering.quant.ranges import RANGES
@@ -107,9 +110,10 @@ class Conversion:
                 self._plain[value] = self._copy_constant(value)
             return self._plain[value]
         bound = self._bound[value]
-        if bound.type == value.type or not is_float(value):
+        element = element_of(value.type)
+        if bound.type == value.type or element is None:
             return bound
-        return self.cast(bound, f32, tensor_name(value))
+        return self.cast(bound, element, tensor_name(value))
 
     def _copy_constant(self, value: SSAValue) -> SSAValue:
         """An `onnx` constant of what `value` is; nothing where it stands for nothing."""
@@ -158,7 +162,7 @@ class Conversion:
 
     def operand(self, value: SSAValue) -> SSAValue:
         """The quantized (or FP32) form of a tensor or constant, in its own quantization."""
-        if is_constant(value):
+        if is_constant(value) and is_float(value):
             return self.operand_as(value, self.plan.constant_type(value, self.op))
         return self.operand_as(value, self.plan.element_type(value))
 
@@ -184,7 +188,9 @@ class Conversion:
         key = (value, type_)
         if key not in self._cast:
             result = TensorType(type_, shape_of(value))
-            if isinstance(present, Float32Type):
+            if is_plain(type_) or type_ == i64:
+                made, kind = quant.CastOp(value, result, saturate=True), "Cast"
+            elif isinstance(present, Float32Type):
                 made, kind = quant.QCastOp(value, result), "QuantizeLinear"
             elif isinstance(type_, Float32Type):
                 made, kind = quant.DCastOp(value, result), "DequantizeLinear"
@@ -211,10 +217,18 @@ class Conversion:
     def _constant_form(self, value: SSAValue, array: AnyArray, type_: Attribute) -> SSAValue:
         key = (value, type_)
         if key not in self._cast:
-            values = array.astype(np.float32)
-            stored = quantize(values, type_) if isinstance(type_, UniformType) else values
+            if is_plain(type_):
+                stored = saturated(array, type_)
+            else:
+                values = array.astype(np.float32)
+                stored = quantize(values, type_) if isinstance(type_, UniformType) else values
             self._cast[key] = self.constant(stored, type_, tensor_name(value))
         return self._cast[key]
+
+    def plain_constant(self, values: npt.ArrayLike, like: SSAValue, name: str) -> SSAValue:
+        """A constant of integers of the type that the plain tensor `like` has."""
+        type_ = element_type(like)
+        return self.constant(np.asarray(values, storage_dtype(type_)), type_, name)
 
     def clamp(self, op: OnnxOp, value: SSAValue) -> tuple[int, int] | None:
         """The bounds, in stored integers of `value`, of the activation fused into `op`.
@@ -232,8 +246,8 @@ class Conversion:
     def outputs(self, values: Sequence[SSAValue], names: Sequence[str]) -> list[SSAValue]:
         """The graph's outputs as FP32, dequantized by `<name>_DequantizeLinear` where need be.
 
-        Those of other types are what they are in the float graph. A constant is given out by an
-        Identity on the CPU.
+        Integers and truth values have the float graph's type: those that were held in 32 bits are
+        widened by `<name>_Cast`. A constant is given out by an Identity on the CPU.
         """
         results: list[SSAValue] = []
         for value, name in zip(values, names, strict=True):
@@ -241,7 +255,11 @@ class Conversion:
                 results.append(self._constant_output(value, name))
                 continue
             bound = self.bound(value)
-            if is_float(value) and bound.type != value.type:
+            narrow = bound.type != value.type
+            if is_plain(element_type(bound)) and (narrow or tensor_name(bound) != name):
+                made = quant.CastOp(bound, value.type)
+                bound = self.emit(made, name_location(f"{name}_Cast", [name]))
+            elif is_float(value) and narrow:
                 made = quant.DCastOp(bound, TensorType(f32, shape_of(bound)))
                 bound = self.emit(made, name_location(f"{name}_DequantizeLinear", [name]))
             results.append(bound)

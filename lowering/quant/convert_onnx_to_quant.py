@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import (
     ModuleOp,
     StringAttr,
     TensorType,
+    i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, BlockArgument, SSAValue
@@ -21,6 +22,7 @@ from xdsl.utils.hints import isa
 
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.op import OnnxOp
+from pulsar2.dialects.onnx.types import element_of
 from pulsar2.dialects.quant.types import shape_of
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.base import AxPass
@@ -42,9 +44,11 @@ class ConvertOnnxToQuant(AxPass):
     or Clip that alone uses a Conv, Gemm, MatMul, Add, Sub, Mul or Div becomes that operator's
     clamp. Tensors whose data only moves (Reshape, Transpose, Concat, MaxPool, Pad, Slice, ..) share
     one quantization. Float inputs are quantized by `quant.qcast`; an integer input behind a
-    DequantizeLinear is used as it is; outputs stay FP32 through `quant.dcast`. An operation that is
-    marked with `quant.cpu` stays what it is, on f32 tensors and those of its other types; what it
-    computes is quantized where an operation of the NPU uses it.
+    DequantizeLinear is used as it is; outputs stay FP32 through `quant.dcast`. Integers and truth
+    values keep their type, but 64-bit integers are held in 32 bits: what comes from outside the NPU
+    saturates to them, and what leaves it is widened, by `quant.cast`. An operation that is marked
+    with `quant.cpu` stays what it is, on f32 tensors and those of its other types; what it computes
+    is quantized where an operation of the NPU uses it.
 
     Needs: `onnx` operations of static shapes, and an observed range (`quant.ranges` on an
     operation, `quant.range` of an argument) wherever a tensor is computed. Leaves: no `onnx`
@@ -92,7 +96,9 @@ class ConvertOnnxToQuant(AxPass):
         names = _output_names(func, terminator.operands)
         block = Block(arg_types=[_argument_type(a, plan) for a in old.args])
         renamed = {
-            v: f"{tensor_name(v)}_quantized" for v in terminator.operands if not plan.is_plain(v)
+            v: f"{tensor_name(v)}_{'int32' if element_of(v.type) == i64 else 'quantized'}"
+            for v in terminator.operands
+            if element_of(v.type) == i64 or not plan.is_plain(v)
         }
         to = Conversion(
             plan,

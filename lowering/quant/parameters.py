@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from xdsl.ir import Attribute
 
 from pulsar2.dialects.quant.types import (
     F32Array,
@@ -52,6 +53,15 @@ def constant_type(values: AnyArray, storage: str) -> UniformType:
         zero_point = 0 if least < 0 else (0 if high > 0 else 1)
         return UniformType(storage, abs(float(nonzero.flat[0])), min(zero_point, greatest))
     return activation_type(low, high, storage)
+
+
+def saturated(values: AnyArray, type_: Attribute) -> AnyArray:
+    """The integers or truth values in the numpy dtype of a plain type, within its range."""
+    dtype = storage_dtype(type_)
+    if dtype.kind == "b":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(values.astype(np.int64), limits.min, limits.max).astype(dtype)
 
 
 def quantize(values: npt.ArrayLike, type_: UniformType) -> AnyArray:

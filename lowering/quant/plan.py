@@ -41,6 +41,7 @@ from pulsar2.lowering.quant.rules.base import (
     is_constant_op,
     is_float,
     kind_of,
+    plain_type,
 )
 from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
@@ -144,6 +145,9 @@ class QuantPlan:
 
         Raises `UserError` when a tensor that decides it was not calibrated.
         """
+        plain = plain_type(value)
+        if plain is not None:
+            return plain
         group = self._groups[value]
         if group.fixed is not None:
             return group.fixed
@@ -225,7 +229,8 @@ class QuantPlan:
             pair = range_of(value)
             array = constant_of(value, self.weights)
             if array is not None:
-                pair = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+                finite = array[np.isfinite(array)]
+                pair = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
             if pair is None:
                 errors.error(
                     f"tensor '{tensor_name(value)}' has no observed range",
@@ -319,7 +324,7 @@ class QuantPlan:
             dynamic = [
                 tensor_name(v)
                 for v in (*op.operands, *op.results)
-                if is_float(v) and static_shape_of(v.type) is None
+                if (is_float(v) or plain_type(v) is not None) and static_shape_of(v.type) is None
             ]
             if dynamic and any(v.owner in refused for v in op.operands):
                 refused.add(op)
@@ -363,6 +368,8 @@ class QuantPlan:
         if not self.fuses or op in self._absorbed:
             return
         if is_on_cpu(op) or not self.rule(op).fuses_activation:
+            return
+        if not is_float(op.results[0]):
             return
         fusion = Fusion()
         last: OnnxOp = op

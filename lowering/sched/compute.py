@@ -13,6 +13,7 @@ from pulsar2.dialects.quant.types import (
 )
 from pulsar2.lowering.sched.contraction import CONTRACTIONS
 from pulsar2.lowering.sched.image import IMAGES
+from pulsar2.lowering.sched.integer import INTEGERS, spread
 from pulsar2.lowering.sched.operands import clamp_bounds as _clamp
 from pulsar2.lowering.sched.operands import param_of as _as_param
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view
@@ -34,14 +35,8 @@ NORM_KINDS = ("layer", "rms", "l1", "l2")
 
 def _lower_binary(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.BinaryOp)
-    y = builder.result(op.y)
-    operands: list[Ref] = []
-    for value in (op.a, op.b):
-        ref = builder.refs[value] if value in builder.refs else _as_param(value, builder)
-        operands.append(Ref(ref.buffer, broadcast_view(ref.view, y.view.shape)))
-    builder.layer(
-        "eltwise", [*operands, y], fn=ELTWISE_FUNCTIONS[type(op)], **_clamp(op.y, op.clamp)
-    )
+    refs = spread([op.a, op.b, op.y], builder)
+    builder.layer("eltwise", refs, fn=ELTWISE_FUNCTIONS[type(op)], **_clamp(op.y, op.clamp))
 
 
 def _lower_unary(op: Operation, builder: ProgramBuilder) -> None:
@@ -212,5 +207,6 @@ COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] =
     quant.QCastOp: _lower_cast,
     quant.DCastOp: _lower_cast,
     quant.RequantizeOp: _lower_cast,
+    **INTEGERS,
 }
 """How each computing operation becomes layers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 
 from xdsl.ir import Operation, SSAValue
 
@@ -46,16 +47,17 @@ def _lower_slice(op: Operation, builder: ProgramBuilder) -> None:
     if min(op.steps) > 0:
         _define(op.y, slice_ref(ref, op.starts, op.sizes, op.steps), builder)
         return
-    # A view walks forwards only: a reversed axis is copied element by element along it.
+    # A view walks forwards only: reversed axes are copied element by element along them.
     target = builder.result(op.y)
-    axis = next(i for i, step in enumerate(op.steps) if step < 0)
-    for index in range(op.sizes[axis]):
-        part = list(op.starts)
-        part[axis] += index * op.steps[axis]
-        sizes = tuple(1 if i == axis else n for i, n in enumerate(op.sizes))
-        source = slice_ref(ref, tuple(part), sizes, tuple(max(s, 1) for s in op.steps))
-        begin = tuple(index if i == axis else 0 for i in range(len(sizes)))
-        builder.copy(source, slice_ref(target, begin, sizes, (1,) * len(sizes)))
+    reversed_axes = [i for i, step in enumerate(op.steps) if step < 0]
+    steps = tuple(max(step, 1) for step in op.steps)
+    for place in product(*(range(op.sizes[i]) for i in reversed_axes)):
+        starts, begin, sizes = list(op.starts), [0] * len(steps), list(op.sizes)
+        for axis, index in zip(reversed_axes, place, strict=True):
+            starts[axis] += index * op.steps[axis]
+            begin[axis], sizes[axis] = index, 1
+        source = slice_ref(ref, tuple(starts), tuple(sizes), steps)
+        builder.copy(source, slice_ref(target, tuple(begin), tuple(sizes), (1,) * len(steps)))
 
 
 def _lower_concat(op: Operation, builder: ProgramBuilder) -> None:

@@ -137,6 +137,9 @@ _TABLE = (
     _op(64, "norm", "x y", "kind axes_mask eps:f has_scale has_bias " + _CLAMP, "scale bias"),
     _op(65, "log_softmax", "x y", "axis"),
     _op(66, "cum_sum", "x y", "axis exclusive reverse " + _CLAMP),
+    _op(96, "integer", "a b y", "fn"),
+    _op(97, "where", "c a b y"),
+    _op(98, "cast", "x y", "saturate"),
     _op(
         128,
         "resize",

@@ -36,6 +36,8 @@ class Sketch:
     initializers: list[onnx.TensorProto] = field(default_factory=list)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     opset: int = 17
+    integers: set[str] = field(default_factory=set)
+    """Tensors of integers or truth values, which are not live."""
 
     def integer(self, low: int, high: int) -> int:
         return self.draw(st.integers(low, high))
@@ -368,7 +370,7 @@ def models(
     # ONNX infers no types for operators that are functions, such as GroupNormalization.
     inner = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, sketch.shapes[name])
-        for name in sorted(produced & read)
+        for name in sorted((produced & read) - sketch.integers)
     ]
     graph = helper.make_graph(
         sketch.nodes,

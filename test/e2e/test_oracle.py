@@ -26,12 +26,13 @@ from random_graphs import (
     prelu,
 )
 from random_images import IMAGES
+from random_integers import INTEGERS
 from road import Program, Quantized, Tensors, evaluate_reference, quantize, random_inputs
 
 from pulsar2.diagnostics import UserError
 from pulsar2.targets import target_names
 
-EXACT = (*CORE, *IMAGES)
+EXACT = (*CORE, *IMAGES, *INTEGERS)
 _FORMATS = ("", "bias=FP32", "activation=S8", "activation=U16", "activation=S16 bias=FP32")
 
 

@@ -689,6 +689,66 @@ def fill(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     return np.full(y.shape, params[0], y.dtype)
 
 
+# Plain integers
+
+
+def _truncating(a: Array, b: Array) -> Array:
+    q = np.abs(a) // np.maximum(np.abs(b), 1)
+    return np.where(b == 0, 0, np.where((a < 0) != (b < 0), -q, q))
+
+
+INTEGER: list[tuple[str, Callable[[Array, Array], Array]]] = [
+    ("add", np.add),
+    ("sub", np.subtract),
+    ("mul", np.multiply),
+    ("div", _truncating),
+    ("mod", lambda a, b: np.where(b == 0, 0, np.mod(a, np.where(b == 0, 1, b)))),
+    ("min", np.minimum),
+    ("max", np.maximum),
+    ("and", np.bitwise_and),
+    ("or", np.bitwise_or),
+    ("xor", np.bitwise_xor),
+    ("equal", np.equal),
+    ("greater", np.greater),
+    ("less", np.less),
+    ("greater_or_equal", np.greater_equal),
+    ("less_or_equal", np.less_equal),
+]
+
+
+def integer(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    a, b, y = ops
+    return INTEGER[params[0]][1](a.array.astype(np.int64), b.array.astype(np.int64)).astype(
+        y.array.dtype
+    )
+
+
+def where(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    return np.where(ops[0].array, ops[1].array, ops[2].array)
+
+
+def cast(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, y = ops
+    to = y.array.dtype
+    plain = [not o.is_float and (o.scale, o.zero_point) == (1.0, 0) for o in ops]
+    if plain[0] and plain[1]:
+        if params[0] and to.kind != "b":
+            return np.clip(x.array.astype(np.int64), *value_range(to)).astype(to)
+        return x.array.astype(to)
+    if plain[0]:
+        return quantize(y, x.array.astype(F32), INT32_MIN, INT32_MAX)
+    v = dequantize(x)
+    if to.kind == "b":
+        return v != 0
+    low, high = value_range(to)
+    whole = [0 if np.isnan(e) else max(low, min(high, _whole(e))) for e in v.reshape(-1)]
+    return np.array(whole, to).reshape(v.shape)
+
+
+def _whole(v: np.float32) -> int:
+    return int(v) if np.isfinite(v) else (2**70 if v > 0 else -(2**70))
+
+
 Golden = Callable[[Sequence[Operand], Sequence[Any]], Array]
 
 GOLDEN: dict[str, Golden] = {
@@ -709,4 +769,7 @@ GOLDEN: dict[str, Golden] = {
     "norm": norm,
     "log_softmax": log_softmax,
     "cum_sum": cum_sum,
+    "integer": integer,
+    "where": where,
+    "cast": cast,
 }

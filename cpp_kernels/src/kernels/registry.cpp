@@ -23,6 +23,10 @@ constexpr OperandInfo kMatmulOperands[] = {
 constexpr OperandInfo kNormOperands[] = {
     {"x"}, {"y", true}, {"scale", false, true}, {"bias", false, true}};
 
+constexpr OperandInfo kWhereOperands[] = {{"c"}, {"a"}, {"b"}, {"y", true}};
+
+constexpr ParamInfo kFnParams[] = {{"fn"}};
+constexpr ParamInfo kCastParams[] = {{"saturate"}};
 constexpr ParamInfo kFillParams[] = {{"value"}};
 constexpr ParamInfo kConvParams[] = {{"stride_h"}, {"stride_w"}, {"pad_top"}, {"pad_left"},
                                      {"dil_h"},    {"dil_w"},    {"group"},   {"bias_mode"},
@@ -76,6 +80,10 @@ constexpr KernelEntry kEntries[] = {
     entry(Opcode::Norm, "norm", kernels::run_norm, kNormOperands, kNormParams),
     entry(Opcode::LogSoftmax, "log_softmax", kernels::run_log_softmax, kXy, kAxisParams),
     entry(Opcode::CumSum, "cum_sum", kernels::run_cum_sum, kXy, kCumSumParams),
+    entry(Opcode::Integer, "integer", kernels::run_integer, kAby, kFnParams),
+    {static_cast<uint16_t>(Opcode::Where), "where", kernels::run_where, kWhereOperands, 4, nullptr,
+     0},
+    entry(Opcode::Cast, "cast", kernels::run_cast, kXy, kCastParams),
     entry(Opcode::Resize, "resize", kernels::run_resize, kXy, kResizeParams),
     entry(Opcode::GridSample, "grid_sample", kernels::run_grid_sample, kGridSampleOperands,
           kGridSampleParams),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from xdsl.dialects.builtin import f32
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import f32, i32, i64
+from xdsl.ir import Attribute, SSAValue
 
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.types import element_of, static_shape_of
+from pulsar2.dialects.quant.integer import PLAIN_TYPES
 from pulsar2.lowering.quant.stored import constant_of, is_constant, is_constant_op
 from pulsar2.weights import WeightStore
 
@@ -25,6 +26,9 @@ __all__ = [
     "is_constant_op",
     "is_float",
     "kind_of",
+    "not_numbers",
+    "not_plain",
+    "plain_type",
     "shape_of",
 ]
 
@@ -73,6 +77,32 @@ def kind_of(op: OnnxOp) -> str:
 def is_float(value: SSAValue) -> bool:
     """Whether `value` is a tensor of f32, which is what can be quantized."""
     return element_of(value.type) == f32
+
+
+_PLAIN: Mapping[Attribute, Attribute] = {**{t: t for t in PLAIN_TYPES}, i64: i32}
+
+
+def plain_type(value: SSAValue) -> Attribute | None:
+    """The element type of an integer or boolean tensor in the quantized graph; None for others.
+
+    Integers of 64 bits are held in 32.
+    """
+    element = element_of(value.type)
+    return None if element is None else _PLAIN.get(element)
+
+
+def not_numbers(*values: SSAValue) -> str:
+    """Why the NPU does not take tensors of these types, or ''."""
+    if all(is_float(v) or plain_type(v) is not None for v in values):
+        return ""
+    return "only f32, booleans, and integers of up to 32 bits (or signed ones of 64) are supported"
+
+
+def not_plain(*values: SSAValue) -> str:
+    """Why a function of integers does not take tensors of these types, or ''."""
+    if all(plain_type(v) is not None for v in values):
+        return ""
+    return not_numbers(*values) or "it mixes f32 and integers"
 
 
 def shape_of(value: SSAValue) -> tuple[int, ...]:

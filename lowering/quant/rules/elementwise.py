@@ -6,14 +6,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.elementwise import Clip
+from pulsar2.dialects.quant.base import broadcast
 from pulsar2.dialects.quant.elementwise import BinaryOp, UnaryFn
 from pulsar2.locations import node_name
-from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float
+from pulsar2.lowering.quant.rules.base import (
+    Rule,
+    constant_of,
+    is_constant,
+    is_float,
+    not_plain,
+    shape_of,
+)
+from pulsar2.lowering.quant.rules.integer import (
+    INTEGER_UNARY,
+    convert_integer_unary,
+    convert_integers,
+    not_one_kind,
+)
 from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
@@ -31,9 +46,11 @@ class BinaryRule(Rule):
     }
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
-        return _not_float(op)
+        return not_one_kind(op)
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
+        if convert_integers(op, to):
+            return
         a, b = (to.operand(v) for v in op.operands)
         value = to.plan.result(op)
         made = self._OPS[op.op_type](a, b, to.type_of(value), clamp=to.clamp(op, value))
@@ -53,9 +70,11 @@ class DivRule(Rule):
         divisor = constant_of(op.operands[1], weights)
         if divisor is not None and not np.all(divisor):
             return "the constant divisor holds a 0"
-        return _not_float(op)
+        return not_one_kind(op)
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
+        if convert_integers(op, to):
+            return
         a = to.operand(op.operands[0])
         value = to.plan.result(op)
         clamp = to.clamp(op, value)
@@ -70,18 +89,33 @@ class DivRule(Rule):
 
 
 class ExtremeRule(Rule):
-    """Max and Min of any number of tensors, two at a time."""
+    """Max and Min of any number of tensors, two at a time in the quantization of the result."""
 
     op_types = ("Max", "Min")
 
     _OPS: Mapping[str, type[BinaryOp]] = {"Max": quant.MaxOp, "Min": quant.MinOp}
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
-        return _not_float(op) or ("" if len(op.operands) == 2 else "it has other than 2 operands")
+        return not_one_kind(op)
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
-        a, b = (to.operand(v) for v in op.operands)
-        to.finish(op, self._OPS[op.op_type](a, b, to.type_of(op.result)))
+        result = op.results[0]
+        if len(op.operands) == 1:
+            element = to.plan.element_type(result)
+            to.bind(result, to.operand_as(op.operands[0], element))
+            return
+        if convert_integers(op, to):
+            return
+        value = to.operand(op.operands[0])
+        for number, operand in enumerate(op.operands[1:], 2):
+            other = to.operand(operand)
+            shape = broadcast(shape_of(value), shape_of(other))
+            type_ = TensorType(to.plan.element_type(result), shape)
+            made = self._OPS[op.op_type](value, other, type_)
+            if number == len(op.operands):
+                to.finish(op, made)
+            else:
+                value = to.emit(made, to.part_location(op, f"first_{number}"))
 
 
 class PReluRule(Rule):
@@ -155,9 +189,12 @@ class UnaryRule(Rule):
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         if op.op_type == "Swish" and op.value_of("alpha") != 1.0:
             return f"alpha is {op.value_of('alpha')}, but only 1 is supported"
-        return _not_float(op)
+        return "" if op.op_type in INTEGER_UNARY and not not_plain(op.result) else _not_float(op)
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
+        if not is_float(op.result):
+            convert_integer_unary(op, to)
+            return
         fn = _FUNCTIONS[op.op_type]
         if fn is UnaryFn.GELU and op.value_of("approximate") == "tanh":
             fn = UnaryFn.GELU_TANH

@@ -15,7 +15,14 @@ from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.layout import Concat, Pad, Transpose
 from pulsar2.dialects.quant.types import UniformType, element_type
 from pulsar2.lowering.quant.parameters import quantize_number
-from pulsar2.lowering.quant.rules.base import Rule, constant_of, int_list, is_float, shape_of
+from pulsar2.lowering.quant.rules.base import (
+    Rule,
+    constant_of,
+    int_list,
+    is_float,
+    not_numbers,
+    shape_of,
+)
 from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ class MovementRule(Rule):
         return op.operands[:1]
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
-        return "" if is_float(op.operands[0]) else "only f32 is supported"
+        return not_numbers(op.operands[0])
 
     @staticmethod
     def data(op: OnnxOp, to: Conversion) -> SSAValue:
@@ -113,6 +120,8 @@ class PadRule(MovementRule):
         value = pad_value(op, to.weights)
         if isinstance(type_, UniformType):
             stored = quantize_number(value, type_)
+        elif not is_float(op.data):
+            stored = int(value)
         else:
             stored = int(np.float32(value).view(np.int32))
         pads = pad_widths(op, to.weights)
@@ -122,7 +131,7 @@ class PadRule(MovementRule):
 def pad_value(op: Pad, weights: WeightStore) -> float:
     """The number that a Pad puts in."""
     value = constant_of(op.constant_value, weights)
-    return 0.0 if value is None else float(value.reshape(-1)[0])
+    return 0.0 if value is None else value.reshape(-1)[0].item()
 
 
 def pad_widths(op: Pad, weights: WeightStore) -> tuple[int, ...]:
@@ -211,6 +220,44 @@ class GatherRule(MovementRule):
         to.finish(op, quant.ReshapeOp(y, to.type_of(op.result)))
 
 
+class ExpandRule(MovementRule):
+    """An Expand to a shape that is known by now."""
+
+    op_types = ("Expand",)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        x = self.data(op, to)
+        if shape_of(op.operands[0]) == shape_of(op.result):
+            to.bind(op.result, x)
+            return
+        to.finish(op, quant.ExpandOp(x, to.type_of(op.result)))
+
+
+class TileRule(MovementRule):
+    """Repeats along one axis after the other: a new axis, an expansion, and the axis merged."""
+
+    op_types = ("Tile",)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        x = self.data(op, to)
+        shape, result = list(shape_of(op.operands[0])), shape_of(op.result)
+        type_ = element_type(x)
+        for axis, (before, after) in enumerate(zip(tuple(shape), result, strict=True)):
+            if before == after:
+                continue
+            outer, inner = prod(shape[:axis]), prod(shape[axis:])
+            shape[axis] = after
+            steps = (
+                ("split", quant.ReshapeOp, (outer, 1, inner)),
+                ("expand", quant.ExpandOp, (outer, after // before, inner)),
+                ("merge", quant.ReshapeOp, tuple(shape)),
+            )
+            for part, made, size in steps:
+                location = to.part_location(op, f"{part}_{axis}")
+                x = to.emit(made(x, TensorType(type_, size)), location)
+        to.finish(op, quant.ReshapeOp(x, to.type_of(op.result)))
+
+
 class DepthSpaceRule(MovementRule):
     """DepthToSpace and SpaceToDepth: a transposition between two reshapes."""
 
@@ -245,5 +292,7 @@ MOVEMENT_RULES: tuple[Rule, ...] = (
     SliceRule(),
     SplitRule(),
     GatherRule(),
+    ExpandRule(),
+    TileRule(),
     DepthSpaceRule(),
 )

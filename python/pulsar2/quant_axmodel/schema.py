@@ -17,6 +17,7 @@ from xdsl.ir import Attribute, Operation
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.base import float_array, float_number, int_array, integer
 from pulsar2.dialects.quant.elementwise import UnaryFnAttr
+from pulsar2.dialects.quant.integer import CompareKindAttr, IntegerFnAttr
 from pulsar2.dialects.quant.normalization import NormKindAttr
 from pulsar2.dialects.quant.reduction import ReduceKindAttr
 from pulsar2.dialects.quant.resize import CoordinatesAttr, RoundingAttr
@@ -43,6 +44,11 @@ _PLAIN: dict[str, type[Operation]] = {
     "AxMaxPool": quant.MaxPoolOp,
     "AxQuantizedAvgPool": quant.AvgPoolOp,
     "AxQuantizedSoftmax": quant.SoftmaxOp,
+    "AxQuantizedCompare": quant.CompareOp,
+    "AxInteger": quant.IntegerOp,
+    "AxWhere": quant.WhereOp,
+    "AxCast": quant.CastOp,
+    "AxExpand": quant.ExpandOp,
     "AxResizeNearest": quant.ResizeNearestOp,
     "AxQuantizedResizeLinear": quant.ResizeLinearOp,
     "AxQuantizedLogSoftmax": quant.LogSoftmaxOp,
@@ -146,9 +152,13 @@ _ENUM_TYPES = (
     SampleModeAttr,
     SamplePaddingAttr,
     RoiModeAttr,
+    CompareKindAttr,
+    IntegerFnAttr,
 )
 _ENUMS: Mapping[str, Callable[[str], Attribute]] = {
     "coordinates": lambda text: CoordinatesAttr(quant.Coordinates(text)),
+    "compare": lambda text: CompareKindAttr(quant.CompareKind(text)),
+    "function": lambda text: IntegerFnAttr(quant.IntegerFn(text)),
     "rounding": lambda text: RoundingAttr(quant.Rounding(text)),
     "roi_mode": lambda text: RoiModeAttr(quant.RoiMode(text)),
     "mode": lambda text: SampleModeAttr(quant.SampleMode(text)),
@@ -163,6 +173,7 @@ _FLAGS = frozenset(
         "exclusive",
         "keepdims",
         "reverse",
+        "saturate",
     )
 )
 

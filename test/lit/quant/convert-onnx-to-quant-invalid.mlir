@@ -1,6 +1,6 @@
 // RUN: ax-opt -p convert-onnx-to-quant --split-input-file --verify-diagnostics %s
 
-// expected-error@+1 {{operators supported on the NPU: Abs, Add, AveragePool}}
+// expected-error@+1 {{operators supported on the NPU: Abs, Add, And, AveragePool}}
 func.func @all_at_once(%x: tensor<1x2x4x4xf32>, %w: tensor<2x2x1x1xf32>) -> (tensor<1x2x4x4xf32>) {
   // expected-error@+1 {{the operator is not supported on the NPU}}
   %0 = onnx.Softsign(%x) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> loc("sign"("a"))
@@ -37,13 +37,13 @@ func.func @shapes(%x: tensor<?xf32>) -> (tensor<?xf32>) {
 
 // -----
 
-func.func @constants(%x: tensor<2xf32>, %i: tensor<1xi64>) -> (tensor<2xf32>) {
+func.func @constants(%x: tensor<2xf32>, %i: tensor<1xi64>, %h: tensor<1xf16>) -> (tensor<2xf32>) {
   %zero = onnx.Constant {value = dense<[0.0, 1.0]> : tensor<2xf32>} : tensor<2xf32>
   // expected-error@+1 {{the constant divisor holds a 0}}
   %0 = onnx.Div(%x, %zero) : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
   // expected-error@+1 {{starts, ends, axes and steps must be constants}}
   %1 = onnx.Slice(%0, %i, %i) : (tensor<2xf32>, tensor<1xi64>, tensor<1xi64>) -> tensor<2xf32>
-  // expected-error@+1 {{only f32 is supported}}
-  %2 = onnx.Add(%i, %i) : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  // expected-error@+1 {{only f32, booleans, and integers of up to 32 bits}}
+  %2 = onnx.Add(%h, %h) : (tensor<1xf16>, tensor<1xf16>) -> tensor<1xf16>
   func.return %1 : tensor<2xf32>
 }

@@ -133,6 +133,22 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
 
 sched.program @p target "AX650" mode "NPU1" ocm 64 {
   %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{a and b are integers of one type}}
+  sched.layer "integer"(%x, %x, %x) [#sched.view<i32 [4] : [4]>, #sched.view<i16 [4] : [2]>, #sched.view<i32 [4] : [4]>] <fn = 0> : !sched.buffer, !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
   // expected-error@+1 {{the images of regions are s32}}
   sched.layer "roi_align"(%x, %x, %x, %x) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 4] : [4, 1]>, #sched.view<ui8 [1] : [1]>, #sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>] <kind = 0, half_pixel = 0, samples = 1, scale = 1.0> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{the condition is BOOL}}
+  sched.layer "where"(%x, %x, %x, %x) [#sched.view<i32 [4] : [4]>, #sched.view<i32 [4] : [4]>, #sched.view<i32 [4] : [4]>, #sched.view<i32 [4] : [4]>] <> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
 }
