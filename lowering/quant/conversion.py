@@ -256,7 +256,9 @@ class Conversion:
                 continue
             bound = self.bound(value)
             narrow = bound.type != value.type
-            if is_plain(element_type(bound)) and (narrow or tensor_name(bound) != name):
+            if element_of(value.type) is None:
+                pass  # a sequence, which the CPU made
+            elif is_plain(element_type(bound)) and (narrow or tensor_name(bound) != name):
                 made = quant.CastOp(bound, value.type)
                 bound = self.emit(made, name_location(f"{name}_Cast", [name]))
             elif is_float(value) and narrow:

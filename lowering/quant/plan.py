@@ -145,12 +145,13 @@ class QuantPlan:
 
         Raises `UserError` when a tensor that decides it was not calibrated.
         """
+        group = self._groups.get(value)
+        if group is not None and group.fixed is not None:
+            return group.fixed
         plain = plain_type(value)
         if plain is not None:
             return plain
-        group = self._groups[value]
-        if group.fixed is not None:
-            return group.fixed
+        assert group is not None
         return self._typed(group, self._group_data_type(group))
 
     def constant_type(self, value: SSAValue, op: OnnxOp) -> Attribute:

@@ -87,6 +87,8 @@ def grid_sample(sketch: Sketch) -> None:
         return
     batch, channels = sketch.live[x][:2]
     size = (batch, sketch.integer(1, 9), sketch.integer(1, 9), 2)
+    # ONNX's reference divides by 0 where it reflects between the centres of a single row or column.
+    corners = 0 if min(sketch.live[x][2:]) == 1 else sketch.integer(0, 1)
     grid = sketch.constant(sketch.rng.uniform(-1.6, 1.6, size).astype(np.float32))
     sketch.node(
         "GridSample",
@@ -94,7 +96,7 @@ def grid_sample(sketch: Sketch) -> None:
         (batch, channels, *size[1:3]),
         mode=sketch.pick({"nearest", "bilinear"}),
         padding_mode=sketch.pick({"zeros", "border", "reflection"}),
-        align_corners=sketch.integer(0, 1),
+        align_corners=corners,
     )
 
 

@@ -97,7 +97,7 @@ CASES = {
         [
             conv("x", "a", "w"),
             node("Cast", "a", "i", to=onnx.TensorProto.INT32),
-            node("BitwiseNot", "i", "n"),
+            node("Sign", "i", "n"),
             node("Cast", "n", "f", to=_F),
             conv("f", "c", "v"),
             node("IsNaN", "c", "nan"),

@@ -43,8 +43,8 @@ ax650.program @unit mode "NPU1" ocm 64 input 0 output 0 param 0 swap 0 {
 // -----
 
 ax650.program @type mode "NPU1" ocm 64 input 0 output 0 param 0 swap 0 {
-  // expected-error@+1 {{AX650 has no S64 operands (only}}
-  %0 = ax650.job "fill" on cv 0 [#chip.at<ocm i64 [8] : [8]>] <value = 1>
+  // expected-error@+1 {{AX650 has no F16 operands (only}}
+  %0 = ax650.job "fill" on cv 0 [#chip.at<ocm f16 [8] : [2]>] <value = 1>
 }
 
 // -----
