@@ -29,8 +29,9 @@ from pulsar2.weights import WeightStore
 class Refusal:
     """Why the NPU does not run an operation.
 
-    `kind` is `operator`, `attribute`, `type`, `shape`, or `rule` where the quantizer says it in its
-    own words. `attribute`, `value` and `limit` are given where a limit of the chip is not kept.
+    `kind` is `operator`, `attribute`, `type`, `shape`, `value` (a number that is not finite), or
+    `rule` where the quantizer says it in its own words. `attribute`, `value` and `limit` are given
+    where a limit of the chip is not kept.
     """
 
     kind: str
@@ -54,11 +55,25 @@ def refusal(op: OnnxOp, target: Target | None, weights: WeightStore) -> Refusal 
     beyond = None if target is None else _beyond_limits(op, target, weights)
     if beyond is not None:
         return beyond
+    infinite = "" if rule.has_weights or not rule.needs_finite else _infinite_constant(op, weights)
+    if infinite:
+        return Refusal("value", infinite)
     reason = rule.refuse(op, weights)
     if reason:
         is_type = "is supported" in reason and reason.startswith("only ")
         return Refusal("type" if is_type else "rule", reason + (_types(op) if is_type else ""))
     return None
+
+
+def _infinite_constant(op: OnnxOp, weights: WeightStore) -> str:
+    """Which constant operand holds infinities (and no NaN, which is a mistake of the model)."""
+    for value in op.operands:
+        array = constant_of(value, weights)
+        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
+            infinite = int(np.isinf(array).sum())
+            if not np.isnan(array).any():
+                return f"the constant '{tensor_name(value)}' holds {infinite} infinite number(s)"
+    return ""
 
 
 def _beyond_limits(op: OnnxOp, target: Target, weights: WeightStore) -> Refusal | None:

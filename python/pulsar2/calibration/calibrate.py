@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import BlockArgument, SSAValue
 
@@ -20,9 +22,13 @@ from pulsar2.calibration.methods import Method, chosen_range, make_observer, mer
 from pulsar2.calibration.observed_model import ObservedModel, Runner
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.locations import tensor_name
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.control_flow import user_in
+from pulsar2.locations import place_of, tensor_name
+from pulsar2.lowering.quant.placement import is_on_cpu, mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import Range, write_ranges
+from pulsar2.lowering.quant.support import Refusal
 from pulsar2.onnx_export import export_onnx_with_names, main_function
 
 _BUFFER_BYTES = 512 << 20
@@ -53,9 +59,41 @@ def calibrate(
     does not depend on `threads` (0: as many as there are cores). `fuses` says whether quantization
     will fuse activations into operators. `advance` is called once per sample.
 
-    Raises `UserError` for a model that cannot be quantized or run, and when a tensor takes a NaN or
-    an infinity, with the tensor and the sample.
+    Operators that compute or read an infinity, as masks of attention hold it, are marked for the
+    CPU, with a warning. Raises `UserError` for a model that cannot be quantized or run, and when a
+    tensor takes a NaN, or an input an infinity, with the tensor and the sample.
     """
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if advance is not None:
+            advance()
+
+    while True:
+        seen = done
+        skipped = itertools.count()
+
+        def once_per_sample(seen: int = seen, skipped: Iterator[int] = skipped) -> None:
+            if next(skipped) >= seen:
+                count()
+
+        try:
+            return _calibrate(module, ctx, dataset, method, threads, fuses, once_per_sample)
+        except _InfinityError as error:
+            _leave_to_cpu(module, error)
+
+
+def _calibrate(
+    module: ModuleOp,
+    ctx: AxContext,
+    dataset: Sequence[Sample],
+    method: Method,
+    threads: int,
+    fuses: bool,
+    advance: Callable[[], None],
+) -> CalibrationResult:
     func = main_function(module)
     plan = QuantPlan(func, ctx.weights, fuses=fuses)
     values = plan.observed()
@@ -90,14 +128,14 @@ def _observe(
     pool: ThreadPoolExecutor,
     dataset: Sequence[Sample],
     tensors: Sequence[SSAValue],
-    advance: Callable[[], None] | None,
+    advance: Callable[[], None],
 ) -> None:
     """Shares the samples out among the workers."""
     free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
     for worker in crew:
         free.put(worker)
 
-    def work(index: int) -> tuple[str, int] | None:
+    def work(index: int) -> _NotFinite | None:
         worker = free.get()
         try:
             return worker.observe(dataset[index])
@@ -107,12 +145,32 @@ def _observe(
     try:
         for failure in pool.map(work, range(len(dataset))):
             if failure is not None:
-                _report(tensors[failure[1]], failure[0])
-            if advance is not None:
-                advance()
+                raise _failure(failure, tensors)
+            advance()
     except BaseException:
         pool.shutdown(cancel_futures=True)
         raise
+
+
+@dataclass
+class _NotFinite:
+    """Which tensors of a sample are not finite, by number.
+
+    `fatal` ones hold a NaN, or are inputs; `infinite` ones are computed.
+    """
+
+    label: str
+    fatal: list[int] = field(default_factory=list[int])
+    infinite: list[int] = field(default_factory=list[int])
+
+
+class _InfinityError(Exception):
+    """Tensors that operators compute take infinite values, which cannot be quantized."""
+
+    def __init__(self, label: str, values: Sequence[SSAValue]):
+        super().__init__(label)
+        self.label = label
+        self.values = values
 
 
 class _Worker:
@@ -127,8 +185,8 @@ class _Worker:
         self._sizes = sizes
         self.observers = [make_observer(method) for _ in sizes]
 
-    def observe(self, sample: Sample) -> tuple[str, int] | None:
-        """Runs one sample. If a tensor is not finite: the sample and the first such tensor."""
+    def observe(self, sample: Sample) -> _NotFinite | None:
+        """Runs one sample. Says which tensors are not finite, if there are such."""
         try:
             computed = self._runner.run(sample.inputs)
         except Exception as error:
@@ -137,14 +195,16 @@ class _Worker:
                 f"sample '{sample.label}'",
             ) from None
         given = [_flat_f32(sample.inputs, name) for name in self._arguments]
+        wrong = _NotFinite(sample.label)
         for index, values in enumerate((*given, *computed)):
             observer = self.observers[index]
             if not observer.observe(values):
-                return sample.label, index
-            if isinstance(observer, HistogramObserver):
+                fatal = index < len(given) or bool(np.isnan(values).any())
+                (wrong.fatal if fatal else wrong.infinite).append(index)
+            elif isinstance(observer, HistogramObserver):
                 # A blocked layout pads the channels with zeros.
                 observer.forget_zeros(values.size - self._sizes[index])
-        return None
+        return wrong if wrong.fatal or wrong.infinite else None
 
 
 def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
@@ -157,12 +217,26 @@ def _range(crew: Sequence[_Worker], index: int, method: Method, bits: int) -> Ra
     return chosen_range(merge(first, others), method, bits)
 
 
-def _report(value: SSAValue, label: str) -> None:
-    raise UserError.of(
-        f"tensor '{tensor_name(value)}' takes a NaN or infinite value in calibration",
-        f"sample '{label}'",
+def _failure(wrong: _NotFinite, tensors: Sequence[SSAValue]) -> Exception:
+    if not wrong.fatal:
+        return _InfinityError(wrong.label, [tensors[i] for i in wrong.infinite])
+    return UserError.of(
+        f"tensor '{tensor_name(tensors[wrong.fatal[0]])}' takes a NaN or infinite value in "
+        "calibration",
+        f"sample '{wrong.label}'",
         "check the model's weights and the data's preprocessing",
     )
+
+
+def _leave_to_cpu(module: ModuleOp, error: _InfinityError) -> None:
+    """Marks what computes or reads infinite tensors, and warns."""
+    block = main_function(module).body.block
+    for value in error.values:
+        where = f"tensor '{tensor_name(value)}' is infinite in sample '{error.label}'"
+        for op in (value.owner, *(user_in(block, use.operation) for use in value.uses)):
+            if isinstance(op, OnnxOp) and not is_on_cpu(op):
+                mark_cpu(op, Refusal("value", where))
+                logger.warning("{} ({}) goes to the CPU: {}", place_of(op), op.op_type, where)
 
 
 def _shape(value: SSAValue) -> tuple[int, ...]:

@@ -16,10 +16,12 @@ from pulsar2.calibration.methods import Method
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.locations import tensor_name
+from pulsar2.lowering.quant.placement import cpu_nodes
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import range_of
 from pulsar2.onnx_export import main_function
 from pulsar2.onnx_import import import_onnx
+from pulsar2.pipeline import parse_passes, run_passes
 
 
 def model_of(nodes: list[onnx.NodeProto], shape: tuple[int, ...], **constants: np.ndarray):
@@ -105,6 +107,47 @@ def test_a_nan_names_tensor_and_sample() -> None:
         calibrate(module, ctx, [good, good, bad, good], threads=2)
     assert "tensor 'root'" in str(caught.value)
     assert "bad.png" in str(caught.value)
+
+
+def masked(mask: str, **constants: np.ndarray) -> tuple[ModuleOp, AxContext]:
+    nodes = [
+        helper.make_node("Less", ["x", "zero"], ["below"], "less"),
+        helper.make_node("Where", ["below", "lowest", "x"], ["chosen"], "where"),
+        helper.make_node("Add", ["x", mask], ["masked"], "mask"),
+        helper.make_node("Softmax", ["masked"], ["weights"], "softmax"),
+        helper.make_node("Relu", ["weights"], ["y"], "relu"),
+    ]
+    zero, lowest = np.float32(0), np.full((1, 4), -np.inf, np.float32)
+    return imported(model_of(nodes, (1, 4), zero=np.array(zero), lowest=lowest, **constants))
+
+
+def test_what_computes_with_infinities_goes_to_the_cpu() -> None:
+    module, ctx = masked("chosen")
+    run_passes(ctx, module, parse_passes("place{target=AX650}"))
+    calls: list[int] = []
+    samples = [
+        Sample("fine", {"x": np.asarray([[1, 2, 3, 4]], np.float32)}),
+        Sample("masked", {"x": np.asarray([[1, -2, 3, 4]], np.float32)}),
+        Sample("last", {"x": np.asarray([[1, 2, 3, 5]], np.float32)}),
+    ]
+    calibrate(module, ctx, samples, threads=1, advance=lambda: calls.append(1))
+    assert len(calls) == 3
+    why = {n.node: n.why for n in cpu_nodes(module)}
+    assert set(why) == {"less", "where", "mask", "softmax"}
+    assert why["softmax"].kind == "value"
+    assert "is infinite in sample 'masked'" in why["softmax"].message
+    run_passes(ctx, module, parse_passes("quantize"))
+
+
+def test_an_infinite_constant_goes_to_the_cpu() -> None:
+    mask = np.asarray([[0, -np.inf, 0, -np.inf]], np.float32)
+    module, ctx = masked("m", m=mask)
+    run_passes(ctx, module, parse_passes("optimize,place{target=AX650}"))
+    calibrate(module, ctx, [Sample("one", {"x": np.ones((1, 4), np.float32)})], threads=1)
+    why = {n.node: n.why.message for n in cpu_nodes(module)}
+    assert why["mask"] == "the constant 'm' holds 2 infinite number(s)"
+    assert "softmax" in why
+    assert "relu" not in why
 
 
 def test_a_weight_that_is_not_finite_is_refused() -> None:
