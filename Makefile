@@ -103,8 +103,9 @@ links:
 # --- What one runs
 
 .PHONY: example
-example: $(STAMPS)/wheel ## compile EfficientNet-Lite0 and classify 20 photographs on the emulator
+example: $(STAMPS)/wheel ## on the emulator: classify 20 photographs, find and read the text of a page
 	$(BIN)/python examples/efficientnet_lite0/run.py
+	$(BIN)/python examples/ppocr/run.py
 
 .PHONY: bench
 bench: $(STAMPS)/test ## measure, and compare with the targets
