@@ -105,6 +105,7 @@ links:
 .PHONY: example
 example: $(STAMPS)/wheel ## on the emulator: classify 20 photographs, find and read the text of a page
 	$(BIN)/python examples/efficientnet_lite0/run.py
+	$(BIN)/python examples/efficientnet_lite0/run_quantized.py
 	$(BIN)/python examples/ppocr/run.py
 
 .PHONY: bench

@@ -47,3 +47,17 @@ def test_accuracy(compiled: Path) -> None:
 def test_schedule_has_no_findings(compiled: Path) -> None:
     (subgraph,) = read_axmodel(compiled).subgraphs
     assert [str(f) for f in _kernels.sanitize(subgraph.programs[0].code) if not f.is_note] == []
+
+
+@pytest.mark.skipif(
+    not (HERE / "output_quantized" / "compiled.axmodel").is_file(),
+    reason="run_quantized.py has not been run",
+)
+def test_accuracy_of_a_network_that_is_quantized_already() -> None:
+    data = prepare()
+    photographs = read_evaluation_photographs(data.photographs)
+    compiled = HERE / "output_quantized" / "compiled.axmodel"
+    summary = summarize(compare(photographs, data.model, compiled))
+    assert summary.emulated_right >= 17
+    assert summary.agreeing >= 17
+    assert summary.cosine >= 0.97
