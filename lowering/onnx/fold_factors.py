@@ -13,7 +13,7 @@ from xdsl.rewriter import InsertPoint
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.constant import Constant
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
-from pulsar2.dialects.onnx.elementwise import Add, Mul
+from pulsar2.dialects.onnx.elementwise import Add, Mul, Sub
 from pulsar2.dialects.onnx.matmul import Gemm, MatMul
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.lowering.base import AxPass
@@ -29,11 +29,11 @@ _MAX_STEPS = 16
 class FoldFactorsPass(AxPass):
     """Multiplies numbers into the weights that they can be moved back to.
 
-    A product with one number moves back through operators that only move data, through sums with
-    constants (which it scales), and through either operand of a MatMul, to the constant weights and
-    bias of a MatMul, Gemm, Conv or ConvTranspose, or to the constant of another product: so the
-    scaling of attention vanishes in the projection of the queries. Where both operands of a MatMul
-    are multiplied by numbers that cannot vanish, one product is left.
+    A product with one number moves back through operators that only move data, through sums (whose
+    constants it scales), and through either operand of a MatMul, to the constant weights and bias
+    of a MatMul, Gemm, Conv or ConvTranspose, or to the constant of another product: so the scaling
+    of attention vanishes in the projection of the queries, or in the tables of their rotation.
+    Where both operands of a MatMul are multiplied by numbers that cannot vanish, one is left.
 
     Nobody else may use what lies between. It works on f32 tensors. The tensors on the way are
     scaled, and lose their names.
@@ -90,6 +90,12 @@ class _FactorPattern(FormulaPattern):
         if isinstance(op, Add) and self._is_weight(op.b) and op.a.type == op.result.type:
             way = self.way_back(op.a, steps - 1)
             return None if way is None else _Way((op, *way.operators), ((op, 1), *way.scaled))
+        if isinstance(op, Add | Sub):
+            ways = [self.way_back(operand, steps - 1) for operand in op.operands]
+            found = [way for way in ways if way is not None]
+            if len(found) == len(ways):
+                operators = (each for way in found for each in way.operators)
+                return _Way((op, *operators), tuple(each for way in found for each in way.scaled))
         return None
 
     def _is_weight(self, value: SSAValue) -> bool:

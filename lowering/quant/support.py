@@ -24,6 +24,10 @@ from pulsar2.targets import Target
 from pulsar2.targets.operators import Limit
 from pulsar2.weights import WeightStore
 
+INFINITY = 1e9
+"""Numbers of this size and more stand for infinity, as masks have them: no quantization holds them
+beside others."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -69,10 +73,12 @@ def _infinite_constant(op: OnnxOp, weights: WeightStore) -> str:
     """Which constant operand holds infinities (and no NaN, which is a mistake of the model)."""
     for value in op.operands:
         array = constant_of(value, weights)
-        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
-            infinite = int(np.isinf(array).sum())
-            if not np.isnan(array).any():
-                return f"the constant '{tensor_name(value)}' holds {infinite} infinite number(s)"
+        if array is not None and array.dtype.kind == "f":
+            wide = np.abs(array.astype(np.float64, copy=False))
+            infinite = int(np.count_nonzero(wide >= INFINITY))
+            if infinite and not np.isnan(wide).any():
+                name = tensor_name(value)
+                return f"the constant '{name}' holds {infinite} number(s) that stand for infinity"
     return ""
 
 

@@ -41,6 +41,7 @@ COARSE = {
     "test_softmax_large_number": "10,000 and 10,001 are within a step of 8 bits",
     "test_softmax_large_number_expanded": "10,000 and 10,001 are within a step of 8 bits",
     "test_softmax_large_number_expanded_ver18": "10,000 and 10,001 are within a step of 8 bits",
+    "test_thresholdedrelu_example_expanded_ver18": "2 is compared with 2, quantized",
 }
 """Cases whose results hang on less than a step of the numbers that they are quantized to."""
 

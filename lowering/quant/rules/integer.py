@@ -139,11 +139,10 @@ class NotRule(Rule):
 class WhereRule(Rule):
     """Selection moves data: both branches and the result share a quantization.
 
-    It holds every finite number of a constant branch; an infinite one saturates.
+    It holds every number of a constant branch, so one that stands for infinity goes to the CPU.
     """
 
     op_types = ("Where",)
-    needs_finite = False
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         return not_numbers(*op.operands)

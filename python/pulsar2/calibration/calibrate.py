@@ -28,7 +28,7 @@ from pulsar2.locations import place_of, tensor_name
 from pulsar2.lowering.quant.placement import is_on_cpu, mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import Range, write_ranges
-from pulsar2.lowering.quant.support import Refusal
+from pulsar2.lowering.quant.support import INFINITY, Refusal
 from pulsar2.onnx_export import export_onnx_with_names, main_function
 
 _BUFFER_BYTES = 512 << 20
@@ -59,9 +59,10 @@ def calibrate(
     does not depend on `threads` (0: as many as there are cores). `fuses` says whether quantization
     will fuse activations into operators. `advance` is called once per sample.
 
-    Operators that compute or read an infinity, as masks of attention hold it, are marked for the
-    CPU, with a warning. Raises `UserError` for a model that cannot be quantized or run, and when a
-    tensor takes a NaN, or an input an infinity, with the tensor and the sample.
+    Operators that compute or read an infinity, or a number that stands for one, as masks of
+    attention hold it, are marked for the CPU, with a warning. Raises `UserError` for a model that
+    cannot be quantized or run, and when a tensor takes a NaN, or an input an infinity, with the
+    tensor and the sample.
     """
     done = 0
 
@@ -119,6 +120,9 @@ def _calibrate(
             return _range(crew, index, method, bits[index])
 
         ranges = list(pool.map(choose, range(len(tensors))))
+    huge = [v for v, r in zip(tensors, ranges, strict=True) if max(map(abs, r)) >= INFINITY]
+    if huge := [v for v in huge if not isinstance(v, BlockArgument)]:
+        raise _InfinityError("", huge)
     write_ranges(func, dict(zip(tensors, ranges, strict=True)))
     return CalibrationResult(len(dataset), len(tensors))
 
@@ -232,7 +236,8 @@ def _leave_to_cpu(module: ModuleOp, error: _InfinityError) -> None:
     """Marks what computes or reads infinite tensors, and warns."""
     block = main_function(module).body.block
     for value in error.values:
-        where = f"tensor '{tensor_name(value)}' is infinite in sample '{error.label}'"
+        sample = f" in sample '{error.label}'" if error.label else ", or nearly"
+        where = f"tensor '{tensor_name(value)}' is infinite{sample}"
         for op in (value.owner, *(user_in(block, use.operation) for use in value.uses)):
             if isinstance(op, OnnxOp) and not is_on_cpu(op):
                 mark_cpu(op, Refusal("value", where))
