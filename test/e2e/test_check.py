@@ -44,6 +44,8 @@ def test_every_level_finds_the_program_right(build: Any, level: int) -> None:
         "check npu graph [subgraph_npu_0] [output], (1, 10), float32 successfully!" in outcome.err
     )
     assert "random data" not in outcome.err
+    summary = outcome.out[outcome.out.index("Build finished.") :]
+    assert f"subgraph_npu_0: level {level}, 1 tensor(s) as they should be" in summary
 
 
 def test_inner_tensors(build: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from cases import run
 
 from pulsar2.axmodel import read_axmodel
 from pulsar2.config import load_build_config
+from pulsar2.driver.build import build
 from pulsar2.version import version
 
 
@@ -214,6 +216,23 @@ def test_a_configuration_of_another_format(built: Path, suffix: str) -> None:
     assert outcome.code == 0, outcome.err
     (tensor,) = read_axmodel(built / suffix / "compiled.axmodel").inputs
     assert tensor.shape == (1, 3, 16, 16)
+
+
+def test_the_driver_adds_little_to_the_stages(built: Path, tmp_path: Path) -> None:
+    """At most half a second, of the best of three, and the stages of other batches count too."""
+    context = built / "out" / "build_context.json"
+    spent: list[float] = []
+    for number in range(3):
+        config = load_build_config(str(context)).model_copy(
+            update={"output_dir": str(tmp_path / str(number))}
+        )
+        options = config.compiler.model_copy(update={"static_batch_sizes": [1, 2]})
+        config = config.model_copy(update={"compiler": options})
+        start = time.perf_counter()
+        result = build(config)
+        spent.append(time.perf_counter() - start - sum(result.seconds.values()))
+        assert {"schedule", "quantize b2", "compile b2"} <= set(result.seconds)
+    assert -0.05 < min(spent) < 0.5
 
 
 def test_input_shapes(built: Path) -> None:

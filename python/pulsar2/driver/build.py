@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,6 +83,8 @@ from pulsar2.runtime import InferenceSession
 from pulsar2.weights import AnyArray
 
 T = TypeVar("T")
+_COMPILING = ("partition", "schedule", "emit", "assemble")
+"""The stages from a quantized model to its programs."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class _Build:
         self._seconds: dict[str, float] = {}
         self._ranges: dict[str, Range] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
+        self._checked: list[str] = []
 
     def run(self) -> BuildResult:
         with ExitStack() as stack:
@@ -163,7 +167,7 @@ class _Build:
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
         warnings = tuple(dict.fromkeys(self._log.warnings))
-        print_results(compiled, size, workspace, self._seconds, warnings)
+        print_results(compiled, size, workspace, self._seconds, warnings, self._checked)
         return BuildResult(compiled, workspace.compiled, self._seconds, warnings)
 
     def _compile_groups(
@@ -185,11 +189,19 @@ class _Build:
                 variant = Variant(number, batch)
                 chosen = stages
                 if variant != Variant(0, 1):
-                    chosen = self._other_sizes(variant, sources, plans, samples)
+                    load = partial(self._other_sizes, variant, sources, plans, samples)
+                    chosen = self._timed(f"quantize {variant.label}", load)
                 part = self._compile_checked(variant, chosen, plans, samples)
+                if chosen is not stages:
+                    self._seconds[f"compile {variant.label}"] = sum(
+                        chosen.seconds[stage] for stage in _COMPILING
+                    )
                 if self._config.compiler.max_dynamic_batch_size and not number and parts:
                     before = max(parts)
-                    if _per_sample(part, batch) > _per_sample(parts[before], before):
+                    times = _per_sample(part, batch), _per_sample(parts[before], before)
+                    if times[0] > times[1]:
+                        words = "batch {} takes {:.1f} us per sample, batch {} {:.1f} us: it is left out"
+                        logger.info(words, batch, times[0], before, times[1])
                         break
                 parts[batch] = part
             batches = list(parts)
@@ -199,7 +211,7 @@ class _Build:
     def _timed(self, stage: str, work: Callable[[], T]) -> T:
         start = time.perf_counter()
         result = work()
-        self._seconds[stage] = time.perf_counter() - start
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + time.perf_counter() - start
         return result
 
     def _import(self) -> tuple[ModuleOp, list[InputPlan]]:
@@ -235,7 +247,6 @@ class _Build:
         """The stages of a variant, its model quantized by the ranges of the model that was
         calibrated.
         """
-        start = time.perf_counter()
         dump = None
         if self._config.debug.dump_ir:
             dump = Dump(self._workspace.ir / variant.label, self._ctx)
@@ -256,7 +267,6 @@ class _Build:
                 self._lower_numbers(stages, plans)
             except UserError as error:
                 raise in_variant(error, variant) from None
-        self._seconds[variant.label] = time.perf_counter() - start
         return stages
 
     def _compile_checked(
@@ -357,7 +367,10 @@ class _Build:
             module = exposed(module, self._ctx)
             stages = Stages(module.clone(), self._ctx, self._crash, None, {})
             model = link([{max(model.batches): self._compile(stages)}]).model
-        check_compiled(model, module, self._ctx, options, feeds, graphs)
+        count = check_compiled(model, module, self._ctx, options, feeds, graphs)
+        self._checked.append(
+            f"{graphs}: level {options.check}, {count} tensor(s) as they should be"
+        )
 
     def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset | tuple[()]:
         """Every stage between the imported float model and the quantized one; the data used."""

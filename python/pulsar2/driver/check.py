@@ -43,8 +43,8 @@ def check_compiled(
     config: CompilerConfig,
     feeds: Iterable[Mapping[str, AnyArray]],
     graphs: str = "",
-) -> None:
-    """Compares every output of `model`, on the emulator, with the quantized `module`.
+) -> int:
+    """Compares every output of `model`, on the emulator, with the quantized `module`; how many.
 
     `graphs` is how messages call it, if not by its subgraphs. `module` is what was compiled, as it
     was before partition; `onnx.reference` evaluates its integer form. Raises one `UserError` with
@@ -75,6 +75,7 @@ def check_compiled(
             else:
                 logger.success("check npu graph {} successfully!", where)
     problems.raise_if_any()
+    return len(compared)
 
 
 def compare(got: AnyArray, expected: AnyArray, config: CompilerConfig) -> str:

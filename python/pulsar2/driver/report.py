@@ -54,6 +54,7 @@ def print_results(
     workspace: Workspace,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
+    checked: Sequence[str],
 ) -> None:
     """The summary: where things are, how large and fast the model is, and every warning again."""
     model = compiled.model
@@ -78,6 +79,7 @@ def print_results(
         ("cycles", f"{cycles:,} ({cycles / mhz / 1e3:.3f} ms at {mhz:g} MHz)"),
         ("macs", f"{int(model.figures['macs']):,}"),
         ("jobs", f"{int(model.figures['jobs']):,}"),
+        *(("check" if not n else "", text) for n, text in enumerate(checked)),
         ("build time", f"{sum(seconds.values()):.1f} s ({stages})"),
         ("warnings", str(len(warnings)) if warnings else "none"),
         *(("", warning) for warning in warnings),
