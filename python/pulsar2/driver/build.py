@@ -14,19 +14,18 @@ from loguru import logger
 from onnx import ModelProto
 from xdsl.dialects.builtin import ModuleOp
 
-from pulsar2.axmodel import CompiledModel, encode_axmodel, write_axmodel
+from pulsar2.axmodel import write_axmodel
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import CalibrationDataset, Sample, load_dataset
 from pulsar2.config.build import BuildConfig
-from pulsar2.config.compiler import CompilerConfig
 from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
 from pulsar2.console.log import Log, silent
 from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
-from pulsar2.diagnostics import Diagnostics, UserError
+from pulsar2.diagnostics import UserError
 from pulsar2.driver.cache import CalibrationCache
-from pulsar2.driver.check import check_compiled, exposed, sample_feeds
+from pulsar2.driver.checker import Checker
 from pulsar2.driver.compile import compile_quantized, tell_programs
 from pulsar2.driver.container import Compiled, link
 from pulsar2.driver.dump import Dump
@@ -57,7 +56,7 @@ from pulsar2.driver.report import (
 )
 from pulsar2.driver.simplify import simplified
 from pulsar2.driver.stages import Stages, quoted
-from pulsar2.driver.subgraphs import SubgraphOptions, models_of
+from pulsar2.driver.subgraphs import SubgraphOptions
 from pulsar2.driver.variants import (
     Shapes,
     Sources,
@@ -79,7 +78,6 @@ from pulsar2.quant_axmodel import (
     snapshot_text,
     write_configs,
 )
-from pulsar2.runtime import InferenceSession
 from pulsar2.weights import AnyArray
 
 T = TypeVar("T")
@@ -126,7 +124,7 @@ class _Build:
         self._seconds: dict[str, float] = {}
         self._ranges: dict[str, Range] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
-        self._checked: list[str] = []
+        self._checker = Checker(config, self._ctx, crash, self._subgraphs, self._compile)
 
     def run(self) -> BuildResult:
         with ExitStack() as stack:
@@ -167,7 +165,7 @@ class _Build:
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
         warnings = tuple(dict.fromkeys(self._log.warnings))
-        print_results(compiled, size, workspace, self._seconds, warnings, self._checked)
+        print_results(compiled, size, workspace, self._seconds, warnings, self._checker.outcomes)
         return BuildResult(compiled, workspace.compiled, self._seconds, warnings)
 
     def _compile_groups(
@@ -200,7 +198,7 @@ class _Build:
                     before = max(parts)
                     times = _per_sample(part, batch), _per_sample(parts[before], before)
                     if times[0] > times[1]:
-                        words = "batch {} takes {:.1f} us per sample, batch {} {:.1f} us: it is left out"
+                        words = "batch {} is left out: {:.1f} us per sample, batch {} has {:.1f}"
                         logger.info(words, batch, times[0], before, times[1])
                         break
                 parts[batch] = part
@@ -285,9 +283,11 @@ class _Build:
         if not variant.group:
             write_placement(stages.module, self._workspace.cpu_nodes)
         if checked is not None:
-            self._timed("check", lambda: self._check(checked, variant, part, plans, samples))
+            self._timed(
+                "check", lambda: self._checker.whole(checked, variant, part, plans, samples)
+            )
         elif self._subgraphs.functions:
-            self._timed("check", lambda: self._check_subgraphs(variant, part, plans, samples))
+            self._timed("check", lambda: self._checker.subgraphs(variant, part, plans, samples))
         return part
 
     def _compile(self, stages: Stages, subgraphs: SubgraphOptions | None = None) -> Part:
@@ -299,77 +299,6 @@ class _Build:
             slice_mode=config.compiler.enable_slice_mode,
             ranges=subgraphs.ranges if subgraphs is not None else (),
             partitioned=subgraphs.take if subgraphs is not None else None,
-        )
-
-    def _check(
-        self,
-        module: ModuleOp,
-        variant: Variant,
-        part: Part,
-        plans: Sequence[InputPlan],
-        samples: Sequence[Sample],
-    ) -> None:
-        """Compares the program with `module`, the quantized graph that it was made from."""
-        options = self._config.compiler
-        model = link([{variant.batch: part}]).model
-        feeds = self._feeds(options, variant, model, plans, samples)
-        self._compare(model, module, options, feeds)
-
-    def _check_subgraphs(
-        self,
-        variant: Variant,
-        part: Part,
-        plans: Sequence[InputPlan],
-        samples: Sequence[Sample],
-    ) -> None:
-        """Compares each NPU subgraph with its function, on what it gets when the model runs."""
-        whole = link([{variant.batch: part}]).model
-        session = InferenceSession(encode_axmodel(whole))
-        problems = Diagnostics()
-        for name, model in models_of(part):
-            function = self._subgraphs.functions.get(name)
-            if function is None:
-                continue
-            options = self._subgraphs.by_name[name]
-            given = self._feeds(options, variant, whole, plans, samples)
-            reached = [session.tensors(feed) for feed in given]
-            feeds = [{t.name: values[t.name] for t in model.inputs} for values in reached]
-            try:
-                self._compare(model, function, options, feeds)
-            except UserError as error:
-                problems.errors += error.diagnostics
-        problems.raise_if_any()
-
-    def _feeds(
-        self,
-        options: CompilerConfig,
-        variant: Variant,
-        model: CompiledModel,
-        plans: Sequence[InputPlan],
-        samples: Sequence[Sample],
-    ) -> list[dict[str, AnyArray]]:
-        if variant.group:
-            # Neither calibration data nor the user's samples have these sizes.
-            options = options.model_copy(update={"input_sample_dir": ""})
-            samples = ()
-        return sample_feeds(options, model, plans, samples, largest_batch(self._config))
-
-    def _compare(
-        self,
-        model: CompiledModel,
-        module: ModuleOp,
-        options: CompilerConfig,
-        feeds: Sequence[Mapping[str, AnyArray]],
-    ) -> None:
-        """To see inner tensors, a program is compiled that returns them too."""
-        graphs = ", ".join(s.name for s in model.subgraphs)
-        if options.check_mode == "CheckPerLayer":
-            module = exposed(module, self._ctx)
-            stages = Stages(module.clone(), self._ctx, self._crash, None, {})
-            model = link([{max(model.batches): self._compile(stages)}]).model
-        count = check_compiled(model, module, self._ctx, options, feeds, graphs)
-        self._checked.append(
-            f"{graphs}: level {options.check}, {count} tensor(s) as they should be"
         )
 
     def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset | tuple[()]:
