@@ -294,7 +294,8 @@ def test_attributes_beyond_the_limits_are_all_told(project: Path) -> None:
     text = json.dumps(told)
     for word in ("mirror", "reflect", "mode is constant", "grow", "cubic"):
         assert word in text
-        assert word in outcome.out + outcome.err
+    for word in ("mirror", "grow", "reflect", "cubic"):
+        assert word in outcome.out
 
 
 def test_operators_that_are_not_supported(project: Path) -> None:
