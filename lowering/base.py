@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, UnknownLoc
@@ -23,6 +24,9 @@ class AxPass(ModulePass):
     documentation: what it does, what it needs and leaves behind, its options, and IR before and
     after.
     """
+
+    replaces: ClassVar[tuple[str, ...]] = ()
+    """Operators of ONNX that the pass writes by others, so that no later one has to know them."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         if not isinstance(ctx, AxContext):

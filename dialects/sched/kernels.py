@@ -170,6 +170,44 @@ def _where(views: Sequence[View], params: dict[str, int | float]) -> None:
         _fail("a, b and the result have one element type")
 
 
+def _gather(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, indices, y = views
+    axis = int(params["axis"])
+    if indices.element is not ElementType.S32 or x.element is not y.element:
+        _fail("indices are S32, and x and y have one element type")
+    if indices.shape != y.shape or len(x.shape) != len(y.shape) or not 0 <= axis < len(y.shape):
+        _fail("indices have the shape of y, x its rank, and axis is one of its dimensions")
+    if any(m < n for d, (n, m) in enumerate(zip(y.shape, x.shape, strict=True)) if d != axis):
+        _fail("x is smaller than y")
+
+
+def _scatter(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, indices, updates, y = views
+    axis = int(params["axis"])
+    if indices.element is not ElementType.S32:
+        _fail("indices are S32")
+    if not x.element is updates.element is y.element:
+        _fail("x, updates and y have one element type")
+    if x.shape != y.shape or indices.shape != updates.shape or len(x.shape) != len(indices.shape):
+        _fail("x has the shape of y, updates that of the indices, and all one rank")
+    if not 0 <= axis < len(y.shape):
+        _fail(f"axis {axis} of a rank {len(y.shape)} tensor")
+    if any(m < n for d, (n, m) in enumerate(zip(indices.shape, y.shape, strict=True)) if d != axis):
+        _fail("y is smaller than the updates")
+
+
+def _ranked(views: Sequence[View], params: dict[str, int | float]) -> None:
+    x, y = views
+    axis = int(params["axis"])
+    if y.element is not ElementType.S32:
+        _fail("y is S32")
+    if len(x.shape) != len(y.shape) or not 0 <= axis < len(x.shape):
+        _fail("x and y have one rank, and axis is one of their dimensions")
+    pairs = enumerate(zip(x.shape, y.shape, strict=True))
+    if any(m > n if d == axis else m != n for d, (n, m) in pairs):
+        _fail("y has the shape of x, but for fewer elements along the axis")
+
+
 _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "copy": _copy,
     "fill": _fill,
@@ -191,6 +229,10 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "integer": _integer,
     "where": _where,
     "cast": _same_shape,
+    "gather_elements": _gather,
+    "scatter_elements": _scatter,
+    "arg": _ranked,
+    "top_k": _ranked,
 }
 
 

@@ -158,6 +158,29 @@ def _reduce(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
     return Tile((x, out), params)
 
 
+def _whole_along(axis: int, shape: Shape, region: Region) -> Region:
+    """The region, but all of a tensor of `shape` along one axis."""
+    return tuple((0, shape[axis]) if d == axis else r for d, r in enumerate(region))
+
+
+def _gather(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    x = _whole_along(int(params["axis"]), shapes[0], out)
+    return Tile((x, out, out), params)
+
+
+def _scatter(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    # Only dimensions along which the updates are as many as the elements are cut.
+    places = tuple(
+        r if n == m else (0, m) for n, m, r in zip(shapes[0], shapes[1], out, strict=True)
+    )
+    return Tile((out, places, places, out), params)
+
+
+def _ranked(shapes: Sequence[Shape], params: ParamDict, out: Region) -> Tile:
+    x = _whole_along(int(params["axis"]), shapes[0], out)
+    return Tile((x, out), params)
+
+
 _RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
     "conv": _conv,
     "matmul": _matmul,
@@ -179,6 +202,10 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], ParamDict, Region], Tile]] = {
     "integer": _pointwise,
     "where": _pointwise,
     "cast": _pointwise,
+    "gather_elements": _gather,
+    "scatter_elements": _scatter,
+    "arg": _ranked,
+    "top_k": _ranked,
 }
 
 
@@ -193,8 +220,12 @@ def cut_steps(kernel: str, shapes: Sequence[Shape], params: ParamDict, output: i
     steps = [1] * len(out)
     if kernel == "conv" and int(params["group"]) > 1:
         steps[1] = shapes[1][0] // int(params["group"])
-    elif kernel in ("softmax", "log_softmax", "cum_sum"):
+    elif kernel in ("softmax", "log_softmax", "cum_sum") or kernel == "top_k":
         steps[int(params["axis"])] = 0
+    elif kernel == "scatter_elements":
+        axis = int(params["axis"])
+        same = zip(shapes[0], shapes[1], strict=True)
+        steps = [int(n == m and d != axis) for d, (n, m) in enumerate(same)]
     elif kernel == "roi_align":
         steps[2:] = [0, 0]
     elif kernel in ("reduce", "norm"):

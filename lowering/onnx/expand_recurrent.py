@@ -53,6 +53,7 @@ class ExpandRecurrentPass(AxPass):
     """
 
     name = "onnx-expand-recurrent"
+    replaces = tuple(_GATES)
 
     max_steps: int = 128
 

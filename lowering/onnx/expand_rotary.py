@@ -42,6 +42,7 @@ class ExpandRotaryPass(AxPass):
     """
 
     name = "onnx-expand-rotary"
+    replaces = ("RotaryEmbedding",)
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         run_patterns(module, [_Expand(ctx.weights)])

@@ -51,6 +51,7 @@ class FoldConstantsPass(AxPass):
     """
 
     name = "onnx-fold-constants"
+    replaces = ("Constant", "ConstantOfShape")
 
     max_elements: int = 1 << 20
 

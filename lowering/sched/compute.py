@@ -13,6 +13,7 @@ from pulsar2.dialects.quant.types import (
 )
 from pulsar2.lowering.sched.contraction import CONTRACTIONS
 from pulsar2.lowering.sched.image import IMAGES
+from pulsar2.lowering.sched.indexing import INDEXING
 from pulsar2.lowering.sched.integer import INTEGERS, spread
 from pulsar2.lowering.sched.operands import clamp_bounds as _clamp
 from pulsar2.lowering.sched.operands import param_of as _as_param
@@ -208,5 +209,6 @@ COMPUTE: Mapping[type[Operation], Callable[[Operation, ProgramBuilder], None]] =
     quant.DCastOp: _lower_cast,
     quant.RequantizeOp: _lower_cast,
     **INTEGERS,
+    **INDEXING,
 }
 """How each computing operation becomes layers."""

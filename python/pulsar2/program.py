@@ -140,6 +140,10 @@ _TABLE = (
     _op(96, "integer", "a b y", "fn"),
     _op(97, "where", "c a b y"),
     _op(98, "cast", "x y", "saturate"),
+    _op(99, "gather_elements", "x indices y", "axis"),
+    _op(100, "scatter_elements", "x indices updates y", "axis reduction"),
+    _op(101, "arg", "x y", "axis largest"),
+    _op(102, "top_k", "x y", "axis largest"),
     _op(
         128,
         "resize",

@@ -749,6 +749,42 @@ def _whole(v: np.float32) -> int:
     return int(v) if np.isfinite(v) else (2**70 if v > 0 else -(2**70))
 
 
+def gather_elements(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, indices, y = (o.array for o in ops)
+    axis = params[0]
+    cut = tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(y.shape))
+    return np.take_along_axis(x[cut], indices % x.shape[axis], axis)
+
+
+def scatter_elements(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, indices, updates, _ = (o.array for o in ops)
+    y = x.copy()
+    for at in np.ndindex(indices.shape):
+        to = list(at)
+        to[params[0]] = int(indices[at])
+        old, new = y[tuple(to)], updates[at]
+        if y.dtype.kind in "iu":
+            old, new = int(old), int(new)
+        joined = [new, old + new, old * new, max(old, new), min(old, new)][params[1]]
+        if y.dtype.kind in "iu":
+            joined = np.array(joined & (2 ** (8 * y.itemsize) - 1), np.uint64).astype(y.dtype)
+        y[tuple(to)] = joined
+    return y
+
+
+def arg(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    find = np.argmax if params[1] else np.argmin
+    return find(ops[0].array, axis=params[0], keepdims=True).astype(np.int32)
+
+
+def top_k(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    x, y = (o.array for o in ops)
+    axis, largest = params
+    wide = x.astype(np.float64)
+    order = np.argsort(-wide if largest else wide, axis=axis, kind="stable")
+    return np.take(order, np.arange(y.shape[axis]), axis).astype(np.int32)
+
+
 Golden = Callable[[Sequence[Operand], Sequence[Any]], Array]
 
 GOLDEN: dict[str, Golden] = {
@@ -772,4 +808,8 @@ GOLDEN: dict[str, Golden] = {
     "integer": integer,
     "where": where,
     "cast": cast,
+    "gather_elements": gather_elements,
+    "scatter_elements": scatter_elements,
+    "arg": arg,
+    "top_k": top_k,
 }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
+from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.pipelines import PASSES, load_pass
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.targets import Target, listed_operators, load_target, target_names
 from pulsar2.targets.operators import Limit, common_facts, operator_aliases
@@ -43,8 +46,9 @@ def operators_page() -> str:
         "tensors of other types, runs on the CPU, where ONNX Runtime has it; the build says which, "
         "and why.",
         "*yes*: the chip's list has it, and the quantizer a rule for it. *beyond*: the rule is "
-        "enough, though the list has not this operator. *CPU*: the list has it, and the quantizer "
-        "has no rule yet. Empty: the chip has it not.",
+        "enough, though the list has not this operator. *by others*: a pass before the quantizer "
+        "writes it by other operators. *CPU*: the list has it, and the quantizer has no rule yet. "
+        "Empty: the chip has it not.",
         table(
             ("operator", *(t.name for t in targets), "how"),
             [(op, *(_support(op, t) for t in targets), _rule(op)) for op in known],
@@ -74,11 +78,18 @@ def operators_page() -> str:
     return page("Operators", parts)
 
 
+@cache
+def _replaced() -> dict[str, str]:
+    """The pass that writes an operator by others."""
+    passes = ((name, load_pass(name)) for name in PASSES)
+    return {op: n for n, p in passes if issubclass(p, AxPass) for op in p.replaces}
+
+
 def _support(op: str, target: Target) -> str:
     if target.lacks(op):
         return ""
     if op not in RULES:
-        return "CPU"
+        return "by others" if op in _replaced() else "CPU"
     return "yes" if op in listed_operators() and op not in target.beyond else "beyond"
 
 
@@ -120,6 +131,7 @@ def _row(name: str, entry: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def _rule(op: str) -> str:
     if op not in RULES:
-        return ""
+        found = _replaced().get(op)
+        return "" if found is None else f"See [{found}](passes.md#{found})."
     text = first_paragraph(type(RULES[op]))
     return text if type(RULES[op]).__doc__ else "yes"

@@ -23,6 +23,8 @@ constexpr OperandInfo kMatmulOperands[] = {
 constexpr OperandInfo kNormOperands[] = {
     {"x"}, {"y", true}, {"scale", false, true}, {"bias", false, true}};
 
+constexpr OperandInfo kGatherOperands[] = {{"x"}, {"indices"}, {"y", true}};
+constexpr OperandInfo kScatterOperands[] = {{"x"}, {"indices"}, {"updates"}, {"y", true}};
 constexpr OperandInfo kWhereOperands[] = {{"c"}, {"a"}, {"b"}, {"y", true}};
 
 constexpr ParamInfo kFnParams[] = {{"fn"}};
@@ -50,6 +52,8 @@ constexpr ParamInfo kRoiAlignParams[] = {{"kind"}, {"half_pixel"}, {"samples"}, 
 constexpr ParamInfo kClampParams[] = {{"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kNormParams[] = {{"kind"},     {"axes_mask"}, {"eps", true}, {"has_scale"},
                                      {"has_bias"}, {"clamp_lo"},  {"clamp_hi"}};
+constexpr ParamInfo kScatterParams[] = {{"axis"}, {"reduction"}};
+constexpr ParamInfo kRankParams[] = {{"axis"}, {"largest"}};
 constexpr ParamInfo kCumSumParams[] = {
     {"axis"}, {"exclusive"}, {"reverse"}, {"clamp_lo"}, {"clamp_hi"}};
 
@@ -84,6 +88,12 @@ constexpr KernelEntry kEntries[] = {
     {static_cast<uint16_t>(Opcode::Where), "where", kernels::run_where, kWhereOperands, 4, nullptr,
      0},
     entry(Opcode::Cast, "cast", kernels::run_cast, kXy, kCastParams),
+    entry(Opcode::GatherElements, "gather_elements", kernels::run_gather_elements,
+          kGatherOperands, kAxisParams),
+    entry(Opcode::ScatterElements, "scatter_elements", kernels::run_scatter_elements,
+          kScatterOperands, kScatterParams),
+    entry(Opcode::Arg, "arg", kernels::run_arg, kXy, kRankParams),
+    entry(Opcode::TopK, "top_k", kernels::run_top_k, kXy, kRankParams),
     entry(Opcode::Resize, "resize", kernels::run_resize, kXy, kResizeParams),
     entry(Opcode::GridSample, "grid_sample", kernels::run_grid_sample, kGridSampleOperands,
           kGridSampleParams),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pulsar2.lowering.quant.rules.base import Rule
 from pulsar2.lowering.quant.rules.contraction import CONTRACTION_RULES
 from pulsar2.lowering.quant.rules.elementwise import ELEMENTWISE_RULES
+from pulsar2.lowering.quant.rules.indexing import INDEXING_RULES
 from pulsar2.lowering.quant.rules.integer import INTEGER_RULES
 from pulsar2.lowering.quant.rules.movement import MOVEMENT_RULES
 from pulsar2.lowering.quant.rules.normalization import NORMALIZATION_RULES
@@ -18,6 +19,7 @@ RULES: dict[str, Rule] = {
     for rule in (
         *CONTRACTION_RULES,
         *ELEMENTWISE_RULES,
+        *INDEXING_RULES,
         *INTEGER_RULES,
         *MOVEMENT_RULES,
         *NORMALIZATION_RULES,

@@ -194,32 +194,6 @@ class SplitRule(MovementRule):
             start += sizes[axis]
 
 
-class GatherRule(MovementRule):
-    """A Gather of one constant index: a slice without the axis."""
-
-    op_types = ("Gather",)
-
-    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
-        indices = constant_of(op.operands[1], weights)
-        if indices is None or indices.size != 1:
-            return "only one constant index is supported"
-        return super().refuse(op, weights)
-
-    def convert(self, op: OnnxOp, to: Conversion) -> None:
-        shape = shape_of(op.operands[0])
-        axis = int(op.value_of("axis")) % len(shape)
-        indices = int_list(op.operands[1], to.weights)
-        assert indices is not None
-        index = indices[0] % shape[axis]
-        x = self.data(op, to)
-        starts = [index if i == axis else 0 for i in range(len(shape))]
-        sizes = [1 if i == axis else n for i, n in enumerate(shape)]
-        part = TensorType(element_type(x), sizes)
-        sliced = quant.SliceOp(x, starts, sizes, (1,) * len(shape), part)
-        y = to.emit(sliced, to.part_location(op, "slice"))
-        to.finish(op, quant.ReshapeOp(y, to.type_of(op.result)))
-
-
 class ExpandRule(MovementRule):
     """An Expand to a shape that is known by now."""
 
@@ -291,7 +265,6 @@ MOVEMENT_RULES: tuple[Rule, ...] = (
     PadRule(),
     SliceRule(),
     SplitRule(),
-    GatherRule(),
     ExpandRule(),
     TileRule(),
     DepthSpaceRule(),

@@ -17,6 +17,7 @@ from xdsl.ir import Attribute, Operation
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.base import float_array, float_number, int_array, integer
 from pulsar2.dialects.quant.elementwise import UnaryFnAttr
+from pulsar2.dialects.quant.indexing import ScatterKindAttr
 from pulsar2.dialects.quant.integer import CompareKindAttr, IntegerFnAttr
 from pulsar2.dialects.quant.normalization import NormKindAttr
 from pulsar2.dialects.quant.reduction import ReduceKindAttr
@@ -49,6 +50,11 @@ _PLAIN: dict[str, type[Operation]] = {
     "AxWhere": quant.WhereOp,
     "AxCast": quant.CastOp,
     "AxExpand": quant.ExpandOp,
+    "AxGather": quant.GatherOp,
+    "AxGatherElements": quant.GatherElementsOp,
+    "AxScatterElements": quant.ScatterElementsOp,
+    "AxArg": quant.ArgOp,
+    "AxTopK": quant.TopKOp,
     "AxResizeNearest": quant.ResizeNearestOp,
     "AxQuantizedResizeLinear": quant.ResizeLinearOp,
     "AxQuantizedLogSoftmax": quant.LogSoftmaxOp,
@@ -154,11 +160,13 @@ _ENUM_TYPES = (
     RoiModeAttr,
     CompareKindAttr,
     IntegerFnAttr,
+    ScatterKindAttr,
 )
 _ENUMS: Mapping[str, Callable[[str], Attribute]] = {
     "coordinates": lambda text: CoordinatesAttr(quant.Coordinates(text)),
     "compare": lambda text: CompareKindAttr(quant.CompareKind(text)),
     "function": lambda text: IntegerFnAttr(quant.IntegerFn(text)),
+    "reduction": lambda text: ScatterKindAttr(quant.ScatterKind(text)),
     "rounding": lambda text: RoundingAttr(quant.Rounding(text)),
     "roi_mode": lambda text: RoiModeAttr(quant.RoiMode(text)),
     "mode": lambda text: SampleModeAttr(quant.SampleMode(text)),
@@ -172,6 +180,7 @@ _FLAGS = frozenset(
         "count_include_pad",
         "exclusive",
         "keepdims",
+        "largest",
         "reverse",
         "saturate",
     )

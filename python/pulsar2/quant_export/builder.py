@@ -83,6 +83,13 @@ class ModelBuilder:
         )
         return output
 
+    def second(self, op_type: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """A node of two outputs, of which the second is wanted: its name."""
+        outputs = [self.unique(f"{name}/first"), self.unique(name)]
+        node = helper.make_node(op_type, list(inputs), outputs, name=outputs[1], **attributes)
+        self.nodes.append(node)
+        return outputs[1]
+
     def keep(self, op: OnnxOp) -> None:
         """The nodes of an operation that is ONNX's own, on tensors as they are."""
         graph = GraphProto()

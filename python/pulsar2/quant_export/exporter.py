@@ -26,6 +26,7 @@ from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
 from pulsar2.quant_export.builder import Emit, Form, ModelBuilder, value_info
 from pulsar2.quant_export.contraction import CONTRACTIONS
 from pulsar2.quant_export.elementwise import ELEMENTWISE
+from pulsar2.quant_export.indexing import INDEXING
 from pulsar2.quant_export.integer import INTEGERS
 from pulsar2.quant_export.movement import MOVEMENTS
 from pulsar2.quant_export.normalization import NORMALIZATIONS
@@ -46,6 +47,7 @@ _EMIT: Emit = {
     **RESIZINGS,
     **SAMPLINGS,
     **INTEGERS,
+    **INDEXING,
 }
 
 

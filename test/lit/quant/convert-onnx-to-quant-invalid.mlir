@@ -1,6 +1,6 @@
 // RUN: ax-opt -p convert-onnx-to-quant --split-input-file --verify-diagnostics %s
 
-// expected-error@+1 {{operators supported on the NPU: Abs, Add, And, AveragePool}}
+// expected-error@+1 {{operators supported on the NPU: Abs, Add, And, ArgMax, ArgMin, AveragePool}}
 func.func @all_at_once(%x: tensor<1x2x4x4xf32>, %w: tensor<2x2x1x1xf32>) -> (tensor<1x2x4x4xf32>) {
   // expected-error@+1 {{the operator is not supported on the NPU}}
   %0 = onnx.Softsign(%x) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> loc("sign"("a"))
