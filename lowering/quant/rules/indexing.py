@@ -101,7 +101,8 @@ def row_numbers(op: OnnxOp, to: Conversion) -> SSAValue:
     steps = [prod(sizes[i + 1 :]) for i in range(len(sizes))]
     known = constant_of(op.operands[1], to.weights)
     if known is not None:
-        positive = np.where(known < 0, known + np.array(sizes), known)
+        given = known.astype(np.int64)
+        positive = np.where(given < 0, given + np.array(sizes), given)
         numbers = (positive * np.array(steps)).sum(axis=-1).astype(np.int32)
         return to.constant(numbers, i32, f"{node_name(op)}/rows_at")
     given = to.operand_as(op.operands[1], i32)
