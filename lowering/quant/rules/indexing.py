@@ -101,8 +101,8 @@ def row_numbers(op: OnnxOp, to: Conversion) -> SSAValue:
     steps = [prod(sizes[i + 1 :]) for i in range(len(sizes))]
     known = constant_of(op.operands[1], to.weights)
     if known is not None:
-        given = known.astype(np.int64)
-        positive = np.where(given < 0, given + np.array(sizes), given)
+        wide = known.astype(np.int64)
+        positive = np.where(wide < 0, wide + np.array(sizes), wide)
         numbers = (positive * np.array(steps)).sum(axis=-1).astype(np.int32)
         return to.constant(numbers, i32, f"{node_name(op)}/rows_at")
     given = to.operand_as(op.operands[1], i32)
