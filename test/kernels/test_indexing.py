@@ -47,18 +47,37 @@ def test_scatter_elements(shape, axis, dtype, kind, seed):
     check("scatter_elements", operands, [axis, kind], seed)
 
 
-@pytest.mark.parametrize("kernel", ["arg", "top_k"])
-@given(shape=shapes(), axis=st.integers(0, 9), dtype=TYPES, largest=st.integers(0, 1),
-       few=st.booleans(), seed=seeds)  # fmt: skip
-def test_ranks(kernel, shape, axis, dtype, largest, few, seed):
+def ranked(shape, axis, dtype, count, few, seed):
+    """x, and a place for the indices of its greatest elements; `few` makes many of them equal."""
     rng = np.random.default_rng(seed)
-    axis %= len(shape)
     x = tensor(rng, shape, dtype)
     if few:
         x.array[...] = rng.integers(0, 3, shape)
-    count = 1 if kernel == "arg" else int(rng.integers(1, shape[axis] + 1))
     result = tuple(count if d == axis else n for d, n in enumerate(shape))
-    check(kernel, [x, Operand(strided(rng, result, I32))], [axis, largest], seed)
+    return [x, Operand(strided(rng, result, I32))]
+
+
+RANKED = {
+    "shape": shapes(),
+    "axis": st.integers(0, 9),
+    "dtype": TYPES,
+    "largest": st.integers(0, 1),
+    "few": st.booleans(),
+    "seed": seeds,
+}
+
+
+@given(**RANKED)
+def test_arg(shape, axis, dtype, largest, few, seed):
+    axis %= len(shape)
+    check("arg", ranked(shape, axis, dtype, 1, few, seed), [axis, largest], seed)
+
+
+@given(**RANKED)
+def test_top_k(shape, axis, dtype, largest, few, seed):
+    axis %= len(shape)
+    count = 1 + seed % shape[axis]
+    check("top_k", ranked(shape, axis, dtype, count, few, seed), [axis, largest], seed)
 
 
 @pytest.mark.parametrize("index", [4, -5])

@@ -35,6 +35,10 @@ _BUFFER_BYTES = 512 << 20
 """Memory for observed tensors, all threads together, unless one thread needs more."""
 
 
+_BESIDE = 1e-3
+"""How small other numbers are beside one that stands for infinity."""
+
+
 @dataclass(frozen=True)
 class CalibrationResult:
     """What a calibration did: samples run, and tensors observed."""
@@ -120,11 +124,20 @@ def _calibrate(
             return _range(crew, index, method, bits[index])
 
         ranges = list(pool.map(choose, range(len(tensors))))
-    huge = [v for v, r in zip(tensors, ranges, strict=True) if max(map(abs, r)) >= INFINITY]
-    if huge := [v for v in huge if not isinstance(v, BlockArgument)]:
+    masked = [v for v, r in zip(tensors, ranges, strict=True) if _is_masked(r)]
+    if huge := [v for v in masked if not isinstance(v, BlockArgument)]:
         raise _InfinityError("", huge)
     write_ranges(func, dict(zip(tensors, ranges, strict=True)))
     return CalibrationResult(len(dataset), len(tensors))
+
+
+def _is_masked(found: Range) -> bool:
+    """Whether numbers that stand for infinity lie in a range beside others.
+
+    Masks are negative. Where all numbers are that large, as without normalization, they are meant.
+    """
+    low, high = found
+    return low <= -INFINITY and high <= _BESIDE * -low
 
 
 def _observe(
