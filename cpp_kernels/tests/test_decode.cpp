@@ -135,8 +135,8 @@ TEST(refuses_wrong_jobs) {
   b.jobs[2].eu = 5;
   refuse(b, "job 2 is on unknown unit 5");
   b = add_program();
-  b.jobs[2].opcode = 99;
-  refuse(b, "job 2 (add) on teng2: unknown opcode 99");
+  b.jobs[2].opcode = 250;
+  refuse(b, "job 2 (add) on teng2: unknown opcode 250");
   b = add_program();
   b.jobs[2].eu = kConv0;
   refuse(b, "'eltwise' does not run on a conv unit");
