@@ -96,9 +96,12 @@ bool HistogramObserver::observe(const float* data, int64_t count) {
   MinMaxObserver seen;
   if (!seen.observe(data, count)) return false;
   extremes_.merge(seen);
-  int exponent = 0;
-  std::frexp(std::max(std::fabs(seen.min()), std::fabs(seen.max())), &exponent);
-  grow(exponent - 11);  // 2^11 = kHalf
+  const float greatest = std::max(std::fabs(seen.min()), std::fabs(seen.max()));
+  if (greatest > 0.0f) {  // zeros fit bins of any width
+    int exponent = 0;
+    std::frexp(greatest, &exponent);
+    grow(exponent - 11);  // 2^11 = kHalf
+  }
   // Two counters per bin, so that equal neighbours do not wait for each other.
   std::vector<uint32_t> counters(4 * kHalf);
   uint32_t* even = counters.data();

@@ -65,6 +65,13 @@ def test_histogram_counts_and_merges_exactly(streams: list[list[float]]) -> None
         assert greatest == 0 or one.exponent == -126 or greatest >= 2.0 ** (one.exponent + 10)
 
 
+def test_zeros_do_not_widen_the_bins() -> None:
+    observer = HistogramObserver()
+    for values in ([0.0, 0.0], [1e-3, 0.0]):
+        assert observer.observe(np.asarray(values, np.float32))
+    assert 1e-3 >= 2.0 ** (observer.exponent + 10)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_histogram_refuses_what_is_not_finite(bad: float) -> None:
     observer = HistogramObserver()
