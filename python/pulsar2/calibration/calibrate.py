@@ -29,7 +29,8 @@ from pulsar2.lowering.quant.placement import is_on_cpu, mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import Range, write_ranges
 from pulsar2.lowering.quant.support import INFINITY, Refusal
-from pulsar2.onnx_export import export_onnx_with_names, main_function
+from pulsar2.onnx_export import main_function, tensor_names
+from pulsar2.onnx_import import INPUT_NAMES
 
 _BUFFER_BYTES = 512 << 20
 """Memory for observed tensors, all threads together, unless one thread needs more."""
@@ -106,16 +107,16 @@ def _calibrate(
         raise UserError.of("the calibration data set has no sample")
     if not values:
         return CalibrationResult(0, 0)  # nothing is quantized
-    exported = export_onnx_with_names(module, ctx)
     arguments = [v for v in values if isinstance(v, BlockArgument)]
     computed = [v for v in values if not isinstance(v, BlockArgument)]
-    inputs = {v: exported.names[v] for v in arguments}
-    model = ObservedModel(exported.model, [exported.names[v] for v in computed])
+    names = tensor_names(func, INPUT_NAMES, "input", len(func.body.block.args))
+    inputs = [names[v.index] for v in arguments]
+    model = ObservedModel(func, ctx.weights, computed)
     tensors = [*arguments, *computed]
     sizes = [int(np.prod(_shape(v), dtype=np.int64)) for v in tensors]
     fitting = _BUFFER_BYTES // max(1, 4 * sum(sizes))
     workers = min(threads or os.cpu_count() or 1, len(dataset), max(1, fitting))
-    crew = [_Worker(model.runner(), list(inputs.values()), sizes, method) for _ in range(workers)]
+    crew = [_Worker(model.runner(), inputs, sizes, method) for _ in range(workers)]
     bits = [plan.bits(value) for value in tensors]
     with ThreadPoolExecutor(workers) as pool:
         _observe(crew, pool, dataset, tensors, advance)

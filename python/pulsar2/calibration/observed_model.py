@@ -21,8 +21,13 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 from onnx import ModelProto, NodeProto, helper, numpy_helper
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
 
 from pulsar2.diagnostics import UserError
+from pulsar2.frontend.external import ExternalData
+from pulsar2.onnx_export import export_function
+from pulsar2.weights import WeightStore
 
 F32Array = npt.NDArray[np.float32]
 
@@ -30,34 +35,42 @@ _ort: Any = onnxruntime  # it has no types that a checker could use
 
 _MARK = "observed:"
 _REORDERS = ("ReorderInput", "ReorderOutput")
-_PROTOBUF_LIMIT = 1 << 30
+_MODEL, _OPTIMIZED = "model.onnx", "optimized.onnx"
 
 
 class ObservedModel:
-    """Runs a model and gives the tensors `observed`, each flat and in an order of its own.
+    """Runs a function and gives some of its tensors, each flat and in an order of its own.
 
     One in a blocked layout has more elements than its shape says: padding, which holds what the
     operator gives for channels of zeros. Only operators that give 0 are taken in such a layout.
+
+    Weights go to ONNX Runtime through files that it maps, never through a message of protobuf: the
+    one is faster, and the other ends at 2 GiB.
     """
 
-    def __init__(self, model: ModelProto, observed: Sequence[str]):
-        """`observed` are names of f32 tensors of `model`, none of them an input."""
-        self._names = list(observed)
-        self._places = {name: name for name in observed}
-        prepared = _with_outputs(model, observed, [])
-        self._session = None
-        if model.ByteSize() < _PROTOBUF_LIMIT:
-            marked = _markable(model, observed)
-            blocked = _without_marks(model, observed, marked) if marked else None
+    def __init__(self, function: FuncOp, weights: WeightStore, observed: Sequence[SSAValue]):
+        """`observed` are f32 values that the operations of `function` compute."""
+        with tempfile.TemporaryDirectory(prefix="pulsar2-") as folder:
+            path = Path(folder) / _MODEL
+            with path.with_suffix(".data").open("wb") as file:
+                exported = export_function(
+                    function, weights, ExternalData(file, f"{path.stem}.data")
+                )
+            model = exported.model
+            self._names = [exported.names[v] for v in observed]
+            self._places = {name: name for name in self._names}
+            level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+            marked = _markable(model, self._names)
+            blocked = _without_marks(model, self._names, marked, path) if marked else None
             if blocked is not None:
-                optimized, self._places = blocked
-                self._session = _session(optimized, _ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
-        if self._session is None:
-            self._session = _session(prepared, _ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+                model, self._places = blocked
+                path = path.with_name(_OPTIMIZED)
+                level = _ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            _write(_with_outputs(model, list(self._places.values()), []), path)
+            self._session = _session(path, level)
 
     def runner(self) -> Runner:
         """One thread's way to run the model; several may run at once."""
-        assert self._session is not None
         return Runner(self._session, [self._places[n] for n in self._names])
 
 
@@ -102,7 +115,7 @@ class Runner:
             self._binding.bind_ortvalue_output(name, value)
 
 
-def _session(model: ModelProto, level: Any, save_to: Path | None = None) -> Any:
+def _session(path: Path, level: Any, save_to: Path | None = None) -> Any:
     options = _ort.SessionOptions()
     # Images are what runs in parallel, so one run is one thread and its result does not depend on
     # how many there are.
@@ -112,14 +125,22 @@ def _session(model: ModelProto, level: Any, save_to: Path | None = None) -> Any:
     options.log_severity_level = 3
     if save_to is not None:
         options.optimized_model_filepath = str(save_to)
+        # It is saved and never run.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        for key, value in (("file_name", f"{save_to.stem}.data"), ("min_size_in_bytes", "1024")):
+            options.add_session_config_entry(
+                f"session.optimized_model_external_initializers_{key}", value
+            )
     try:
-        return _ort.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return _ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise UserError.of(
             f"ONNX Runtime cannot run the model for calibration: {str(error).strip()}"
         ) from None
+
+
+def _write(model: ModelProto, path: Path) -> None:
+    path.write_bytes(model.SerializeToString())
 
 
 def _with_outputs(
@@ -185,21 +206,20 @@ def _clips_around_zero(node: NodeProto, numbers: Mapping[str, float]) -> bool:
 
 
 def _without_marks(
-    model: ModelProto, observed: Sequence[str], marked: Sequence[str]
+    model: ModelProto, observed: Sequence[str], marked: Sequence[str], path: Path
 ) -> tuple[ModelProto, dict[str, str]] | None:
     """The optimized model, and under which name it holds each observed tensor.
 
-    None when ONNX Runtime did with a mark what is not known here.
+    The model goes through `path`, with its weights beside it; those of the optimized one go there
+    too. None when ONNX Runtime did with a mark what is not known here.
     """
     marks = [helper.make_node("GlobalMaxPool", [name], [_MARK + name]) for name in marked]
     chosen = set(marked)
     outputs = [_MARK + name if name in chosen else name for name in observed]
-    with tempfile.TemporaryDirectory(prefix="pulsar2-") as folder:
-        path = Path(folder) / "optimized.onnx"
-        _session(
-            _with_outputs(model, outputs, marks), _ort.GraphOptimizationLevel.ORT_ENABLE_ALL, path
-        )
-        optimized = ModelProto.FromString(path.read_bytes())
+    _write(_with_outputs(model, outputs, marks), path)
+    saved = path.with_name(_OPTIMIZED)
+    _session(path, _ort.GraphOptimizationLevel.ORT_ENABLE_ALL, saved)
+    optimized = ModelProto.FromString(saved.read_bytes())
     nodes = list(optimized.graph.node)
     producers = {name: node for node in nodes for name in node.output}
     uses = Counter(name for node in nodes for name in node.input)
@@ -225,4 +245,4 @@ def _without_marks(
     gone = {id(node) for node in dropped}
     del optimized.graph.node[:]
     optimized.graph.node.extend(n for n in nodes if id(n) not in gone)
-    return _with_outputs(optimized, list(places.values()), []), places
+    return optimized, places
