@@ -103,9 +103,10 @@ links:
 # --- What one runs
 
 .PHONY: example
-example: $(STAMPS)/wheel ## on the emulator: classify 20 photographs, find and read the text of a page
+example: $(STAMPS)/wheel ## on the emulator: classify photographs, find faces, find and read text
 	$(BIN)/python examples/efficientnet_lite0/run.py
 	$(BIN)/python examples/efficientnet_lite0/run_quantized.py
+	$(BIN)/python examples/centerface/run.py
 	$(BIN)/python examples/ppocr/run.py
 
 .PHONY: bench

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,28 +9,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from example_modules import loaded_example
 
 HERE = Path(__file__).resolve().parents[2] / "examples" / "ppocr"
 
 
 @pytest.fixture
 def example() -> Iterator[ModuleType]:
-    """The example's script. Its modules have names that those of another example have too."""
-    names = ("prepare", "reading", "run")
-    before = {name: sys.modules.pop(name, None) for name in names}
-    sys.path.insert(0, str(HERE))
-    spec = importlib.util.spec_from_file_location("run", HERE / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["run"] = module
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(HERE))
-    for name, old in before.items():
-        sys.modules.pop(name, None)
-        if old is not None:
-            sys.modules[name] = old
+    with loaded_example(HERE, ("prepare", "reading", "run")) as module:
+        yield module
 
 
 def test_boxes_and_spelling(example: ModuleType) -> None:
