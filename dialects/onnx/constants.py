@@ -7,7 +7,7 @@ store, under a handle of the real type. Strings are written out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, DenseIntOrFPElementsAttr, StringAttr, TensorType
@@ -41,7 +41,7 @@ _BITS = {1: np.uint8, 2: np.uint16}
 _COMPLEX_PARTS = {"complex64": np.float32, "complex128": np.float64}
 
 
-def is_constant_attribute(attribute: Attribute | None) -> bool:
+def is_constant_attribute(attribute: Attribute | None) -> TypeGuard[AnyConstant]:
     return isinstance(attribute, DenseIntOrFPElementsAttr | WeightAttr | StringsAttr)
 
 

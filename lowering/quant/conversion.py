@@ -23,6 +23,7 @@ from pulsar2.lowering.quant.placement import mark_cpu
 from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
 from pulsar2.lowering.quant.ranges import RANGES
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_constant_op, is_float
+from pulsar2.lowering.quant.rules.weight_scales import WEIGHT_SCALES
 from pulsar2.lowering.quant.support import Refusal
 from pulsar2.weights import AnyArray, WeightStore
 
@@ -96,7 +97,8 @@ class Conversion:
         """
         forms = {value: self.plain(value) for value in used_values(op)}
         kept = op.clone(dict(forms))
-        kept.attributes.pop(RANGES, None)
+        for decided in (RANGES, WEIGHT_SCALES):
+            kept.attributes.pop(decided, None)
         self.block.add_op(kept)
         for value, new in zip(op.results, kept.results, strict=True):
             new.name_hint = value.name_hint

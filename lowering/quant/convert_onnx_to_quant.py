@@ -59,6 +59,11 @@ class ConvertOnnxToQuant(AxPass):
     graph, that of the operator that computes it; what reads a wider one than it has itself reads it
     as it is, but a sum of products requantizes it first.
 
+    The weights of a sum of products that holds `quant.weight_scales`, f32 numbers per output
+    channel, are quantized with these scales as they are: `rne(weight / scale)`, saturated. So
+    weights that were searched or learned become exactly the integers meant. Neither
+    `weight-threshold` nor `refine-scales` changes them.
+
     Options: `activation`, the data type where an operation has no attribute `quant.data_type`;
     `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a weight channel is quantized
     for (0 or less: whatever it has); `refine-scales`, whether the scale of a weight channel grows

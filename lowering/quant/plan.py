@@ -43,6 +43,7 @@ from pulsar2.lowering.quant.rules.base import (
     kind_of,
     plain_type,
 )
+from pulsar2.lowering.quant.rules.weight_scales import weight_scales_fault
 from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
 
@@ -343,6 +344,9 @@ class QuantPlan:
             reason = rule.refuse(op, self.weights)
             if reason:
                 errors.append(Diagnostic(reason, where, source=op))
+            fault = weight_scales_fault(op, rule, self.weights)
+            if fault:
+                errors.append(Diagnostic(fault, where, source=op))
             errors += self._not_finite(op, where)
         if unknown:
             supported = ", ".join(sorted(RULES))

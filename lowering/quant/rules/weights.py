@@ -20,6 +20,7 @@ from pulsar2.lowering.quant.parameters import (
     widen_for_bias,
 )
 from pulsar2.lowering.quant.rules.base import constant_of
+from pulsar2.lowering.quant.rules.weight_scales import given_weight_scales
 from pulsar2.lowering.quant.stored import StoredConstant, stored_constant
 from pulsar2.weights import WeightStore
 
@@ -60,8 +61,9 @@ def quantized_weight(
 ) -> tuple[SSAValue, SSAValue | None]:
     """Constants of the weight, S8 or S4 per channel of `axis`, and of the S32 or FP32 bias.
 
-    A weight that the model stores in 4 or 8 bits stays as it is. `x` is the quantized operand that
-    the weight multiplies.
+    A weight that the model stores in 4 or 8 bits stays as it is; scales that the operator holds
+    (`quant.weight_scales`) are taken as they are. `x` is the quantized operand that the weight
+    multiplies.
     """
     x_type = element_type(x)
     assert isinstance(x_type, UniformType)
@@ -99,9 +101,11 @@ def _quantized_anew(
     to: Conversion, weight: F32Values, bias: Weight | None, axis: int, x_type: UniformType
 ) -> StoredConstant:
     bits = to.plan.weight_bits(to.op)
-    scales = weight_scales(weight, axis, to.weight_threshold, bits)
-    if bias is not None and to.bias_type == "S32" and to.refines_scales:
-        scales = widen_for_bias(scales, float_weight(bias), x_type.scale)
+    scales = given_weight_scales(to.op, to.weights)
+    if scales is None:
+        scales = weight_scales(weight, axis, to.weight_threshold, bits)
+        if bias is not None and to.bias_type == "S32" and to.refines_scales:
+            scales = widen_for_bias(scales, float_weight(bias), x_type.scale)
     values = quantize_weight(weight, scales, axis, bits)
     return StoredConstant(values, f"i{bits}", scales, np.zeros(scales.size, np.int32), axis)
 

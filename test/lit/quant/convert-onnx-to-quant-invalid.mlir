@@ -47,3 +47,31 @@ func.func @constants(%x: tensor<2xf32>, %i: tensor<1xi64>, %h: tensor<1xf16>) ->
   %2 = onnx.Add(%h, %h) : (tensor<1xf16>, tensor<1xf16>) -> tensor<1xf16>
   func.return %1 : tensor<2xf32>
 }
+
+// -----
+
+func.func @weight_scales(%x: tensor<1x2xf32> {quant.range = array<f32: -1.0, 1.55>}, %v: tensor<2x2xf32>) -> (tensor<1x2xf32>) {
+  %w = onnx.Constant {value = dense<[[1.0, 1.0], [1.0, 1.0]]> : tensor<2x2xf32>} : tensor<2x2xf32>
+  // expected-error@+1 {{'quant.weight_scales' is of tensor<3xf32>, but tensor<2xf32> is expected}}
+  %0 = onnx.MatMul(%x, %w) {quant.weight_scales = dense<[1.0, 1.0, 1.0]> : tensor<3xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  // expected-error@+1 {{'quant.weight_scales' holds 1 number(s) that are not positive and finite}}
+  %1 = onnx.MatMul(%0, %w) {quant.weight_scales = dense<[0.5, -0.5]> : tensor<2xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  // expected-error@+1 {{'quant.weight_scales' is 1 : i64, which is not a constant}}
+  %2 = onnx.MatMul(%1, %w) {quant.weight_scales = 1 : i64} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  // expected-error@+1 {{'quant.weight_scales' belongs to an operator with constant weights}}
+  %3 = onnx.MatMul(%2, %v) {quant.weight_scales = dense<[1.0, 1.0]> : tensor<2xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  // expected-error@+1 {{'quant.weight_scales' belongs to an operator with constant weights}}
+  %4 = onnx.Relu(%3) {quant.weight_scales = dense<[1.0, 1.0]> : tensor<2xf32>} : (tensor<1x2xf32>) -> tensor<1x2xf32>
+  func.return %4 : tensor<1x2xf32>
+}
+
+// -----
+
+func.func @weight_scales_of_integers(%x: tensor<1x2xf32> {quant.range = array<f32: -1.0, 1.55>}) -> (tensor<1x2xf32>) {
+  %w = onnx.Constant {value = dense<[[1, 1], [1, 1]]> : tensor<2x2xi8>} : tensor<2x2xi8>
+  %s = onnx.Constant {value = dense<0.5> : tensor<f32>} : tensor<f32>
+  %d = onnx.DequantizeLinear(%w, %s) : (tensor<2x2xi8>, tensor<f32>) -> tensor<2x2xf32>
+  // expected-error@+1 {{'quant.weight_scales' contradicts the scales of the weights}}
+  %0 = onnx.MatMul(%x, %d) {quant.weight_scales = dense<[1.0, 1.0]> : tensor<2xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  func.return %0 : tensor<1x2xf32>
+}
