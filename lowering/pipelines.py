@@ -207,7 +207,8 @@ PIPELINES: dict[str, Pipeline] = {
     "schedule": Pipeline(
         "quantized subgraphs to scheduled programs",
         (
-            "convert-quant-to-sched{{target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}}}",
+            "convert-quant-to-sched{{target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
+            " ddr-bw-limit={ddr_bw_limit}}}",
             "sched-plan-tiles{{slice-mode={slice_mode}}}",
             "sched-build-jobs",
             "sched-insert-swaps",
@@ -216,7 +217,13 @@ PIPELINES: dict[str, Pipeline] = {
             "sched-insert-waits",
             "sched-assign-eus",
         ),
-        {"target": "AX650", "npu_mode": "NPU1", "ocm_bytes": "0", "slice_mode": "false"},
+        {
+            "target": "AX650",
+            "npu_mode": "NPU1",
+            "ocm_bytes": "0",
+            "ddr_bw_limit": "0",
+            "slice_mode": "false",
+        },
     ),
     "emit": Pipeline(
         "scheduled programs to the chip's jobs",

@@ -113,6 +113,11 @@ void Decoder::read_header() {
            space_name(static_cast<Space>(i)), program_.space_bytes[i], kMaxSpaceBytes);
     }
   }
+  program_.ddr_limit = read_le<uint64_t>(data_ + kDdrLimitOffset);
+  if (program_.ddr_limit != 0 && program_.ddr_limit < kLeastDdrLimit) {
+    fail(kDdrLimitOffset, "DDR limit of %" PRIu64 " bytes per second, the least is %" PRIu64,
+         program_.ddr_limit, kLeastDdrLimit);
+  }
 }
 
 void Decoder::read_strings() {

@@ -172,6 +172,12 @@ void replay(const ReplayInput& input, int64_t* start, int64_t* end) {
   Replay(input, start, end).run();
 }
 
+double ddr_rate(const Program& program, const TargetTiming& timing) {
+  if (program.ddr_limit == 0) return timing.ddr_bytes;
+  return std::min(timing.ddr_bytes,
+                  static_cast<double>(program.ddr_limit) / (timing.clock_mhz * 1e6));
+}
+
 void replay_program(const Program& program, const TargetTiming& timing, std::vector<int64_t>* start,
                     std::vector<int64_t>* end) {
   const size_t n = program.jobs.size();
@@ -194,7 +200,7 @@ void replay_program(const Program& program, const TargetTiming& timing, std::vec
   input.ddr_bytes = ddr.data();
   input.wait_offsets = offsets.data();
   input.waits = waits.data();
-  input.ddr_rate = timing.ddr_bytes;
+  input.ddr_rate = ddr_rate(program, timing);
   start->resize(n);
   end->resize(n);
   replay(input, start->data(), end->data());

@@ -105,6 +105,7 @@ std::vector<uint8_t> ProgramBuilder::encode() const {
     out.put(static_cast<uint32_t>(count));
   }
   for (const uint64_t bytes : spaces) out.put(bytes);
+  out.put(ddr_limit);
   out.bytes.insert(out.bytes.end(), body.bytes.begin(), body.bytes.end());
   fix_crc(&out.bytes);
   return out.bytes;

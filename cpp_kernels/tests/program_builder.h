@@ -41,6 +41,7 @@ struct ProgramBuilder {
   std::vector<Io> ios;
   std::vector<Job> jobs;
   uint64_t spaces[5] = {4096, 64, 64, 64, 1024};
+  uint64_t ddr_limit = 0;
 
   std::vector<uint8_t> encode() const;
 };

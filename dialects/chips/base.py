@@ -22,6 +22,7 @@ from xdsl.irdl import (
     attr_def,
     irdl_attr_definition,
     irdl_op_definition,
+    opt_attr_def,
     region_def,
     result_def,
     traits_def,
@@ -42,6 +43,7 @@ from pulsar2.dialects.sched.attrs import (
     ViewAttr,
 )
 from pulsar2.dialects.sched.kernels import KERNELS, Kernel, check_call
+from pulsar2.dialects.sched.program import verify_ddr_limit
 from pulsar2.targets import Mode, Target
 
 SEGMENTS = (Space.OCM, Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
@@ -87,7 +89,8 @@ class ChipProgramOp(IRDLOperation):
     """A program for one chip: its ports, its parameters, and its jobs in queue order.
 
     `ocm` is the bytes of OCM it may use; `input`, `output`, `param` and `swap` the bytes of the DDR
-    segments.
+    segments. `ddr_limit` is the DDR bandwidth to plan with, in bytes per second, where it is less
+    than the target's.
     """
 
     if TYPE_CHECKING:
@@ -98,6 +101,7 @@ class ChipProgramOp(IRDLOperation):
         output: IntegerAttr[I64]
         param: IntegerAttr[I64]
         swap: IntegerAttr[I64]
+        ddr_limit: IntegerAttr[I64] | None
         body: Region
         target: ClassVar[Target]
 
@@ -134,6 +138,7 @@ class ChipProgramOp(IRDLOperation):
         if self.npu_mode.data not in self.target.modes:
             modes = ", ".join(self.target.modes)
             raise VerifyException(f"{self.target.name} has no '{self.npu_mode.data}', only {modes}")
+        verify_ddr_limit(self.ddr_limit)
         most = self.mode.ocm_bytes
         if self.size(Space.OCM) > most:
             raise VerifyException(
@@ -293,6 +298,7 @@ def make_chip_dialect(target: Target) -> ChipDialect:
         output = attr_def(IntegerAttr[I64])
         param = attr_def(IntegerAttr[I64])
         swap = attr_def(IntegerAttr[I64])
+        ddr_limit = opt_attr_def(IntegerAttr[I64])
         body = region_def("single_block")
         traits = traits_def(SymbolOpInterface(), NoTerminator(), IsolatedFromAbove())
         assembly_format = (

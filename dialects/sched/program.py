@@ -24,13 +24,25 @@ from pulsar2.dialects.sched.attrs import BufferType, Space, SpaceAttr, ViewAttr
 OCM_ALIGNMENT = 64
 """Bytes to which the start of every buffer is aligned, in OCM and in the DDR segments."""
 
+LEAST_DDR_LIMIT = 1_000_000
+"""Bytes per second that a limit of the DDR bandwidth is at least."""
+
+
+def verify_ddr_limit(limit: IntegerAttr[I64] | None) -> None:
+    """Checks the `ddr_limit` of a program."""
+    if limit is not None and limit.value.data < LEAST_DDR_LIMIT:
+        raise VerifyException(
+            f"ddr_limit is at least {LEAST_DDR_LIMIT} bytes per second, got {limit.value.data}"
+        )
+
 
 @irdl_op_definition
 class ProgramOp(IRDLOperation):
     """One NPU subgraph on one target: buffers, and the layers or jobs that work on them.
 
     The order of the operations is a legal order of execution. `ocm_bytes` is the OCM that the
-    npu_mode gives, or less where a pass option cut it.
+    npu_mode gives, or less where a pass option cut it. `ddr_limit` is the DDR bandwidth to plan
+    with, in bytes per second, where it is less than the target's.
     """
 
     name = "sched.program"
@@ -39,19 +51,29 @@ class ProgramOp(IRDLOperation):
     target = attr_def(StringAttr)
     npu_mode = attr_def(StringAttr)
     ocm_bytes = attr_def(IntegerAttr[I64])
+    ddr_limit = opt_attr_def(IntegerAttr[I64])
     body = region_def("single_block")
 
     traits = traits_def(SymbolOpInterface(), NoTerminator(), IsolatedFromAbove())
 
     assembly_format = "$sym_name `target` $target `mode` $npu_mode `ocm` $ocm_bytes $body attr-dict"
 
-    def __init__(self, name: str, target: str, npu_mode: str, ocm_bytes: int, block: Block):
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        npu_mode: str,
+        ocm_bytes: int,
+        block: Block,
+        ddr_limit: int = 0,
+    ):
         super().__init__(
             attributes={
                 "sym_name": StringAttr(name),
                 "target": StringAttr(target),
                 "npu_mode": StringAttr(npu_mode),
                 "ocm_bytes": IntegerAttr(ocm_bytes, i64),
+                **({"ddr_limit": IntegerAttr(ddr_limit, i64)} if ddr_limit else {}),
             },
             regions=[Region(block)],
         )
@@ -59,6 +81,12 @@ class ProgramOp(IRDLOperation):
     def verify_(self) -> None:
         if self.ocm_bytes.value.data <= 0:
             raise VerifyException("ocm_bytes must be positive")
+        verify_ddr_limit(self.ddr_limit)
+
+    @property
+    def ddr_bytes_per_second(self) -> int:
+        """The DDR bandwidth to plan with; 0 is the target's own."""
+        return self.ddr_limit.value.data if self.ddr_limit is not None else 0
 
     def buffers(self) -> Iterator[BufferOp]:
         return (op for op in self.body.block.ops if isinstance(op, BufferOp))

@@ -99,6 +99,7 @@ def _convert(program: ProgramOp, chip: ChipDialect) -> ChipProgramOp:
     block.add_ops([*ports, *params, *jobs])
     converted = chip.program(program.sym_name.data, program.npu_mode.data, sizes, block)
     converted.location = program.location
+    converted.ddr_limit = program.ddr_limit
     return converted
 
 

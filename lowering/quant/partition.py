@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from pulsar2.lowering.quant.span import operations_between
 
 SLICE_MODE = "ax.slice_mode"
 """Attribute of a subgraph that says how it is scheduled, whatever the others are."""
+DDR_LIMIT = "ax.ddr_limit"
+"""Attribute of a subgraph: the DDR bandwidth to plan with, in bytes per second; 0: none."""
 RANGE_INDEX = "ax.range"
 """Attribute of a subgraph that lies in one of the ranges given: which one."""
 DEVICE = "ax.device"
@@ -38,9 +41,9 @@ class QuantPartition(AxPass):
     on itself through another. A constant goes to every subgraph that uses it.
 
     Options: `ranges`, subgraphs of the NPU that are to be for themselves: words `start=TENSOR` and
-    `end=TENSOR`, each as often as need be, and `slice-mode=true|false` for how it is scheduled.
-    They become the attributes `ax.range` (which range it is) and `ax.slice_mode`. Names with blanks
-    stand in quotes.
+    `end=TENSOR`, each as often as need be, and `slice-mode=true|false` and `ddr-bw-limit=GB/s`
+    for how it is scheduled. They become the attributes `ax.range` (which range it is),
+    `ax.slice_mode` and `ax.ddr_limit`. Names with blanks stand in quotes.
 
     Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_cpu_0`
     and so on in `@main`, in the order in which they run; these functions carry the names of their
@@ -79,18 +82,21 @@ class TensorRange:
     starts: tuple[str, ...]
     ends: tuple[str, ...]
     slice_mode: bool | None = None
+    ddr_bw_limit: float | None = None
 
     def __str__(self) -> str:
         """The text that `parse_range` reads."""
         words = [f"start={n}" for n in self.starts] + [f"end={n}" for n in self.ends]
         if self.slice_mode is not None:
             words.append(f"slice-mode={str(self.slice_mode).lower()}")
+        if self.ddr_bw_limit is not None:
+            words.append(f"ddr-bw-limit={self.ddr_bw_limit!r}")
         return shlex.join(words)
 
 
 def parse_range(text: str) -> TensorRange:
     """The range that `text` writes; `UserError` otherwise."""
-    lists: dict[str, list[str]] = {"start": [], "end": [], "slice-mode": []}
+    lists: dict[str, list[str]] = {"start": [], "end": [], "slice-mode": [], "ddr-bw-limit": []}
     problems = Diagnostics()
     for word in shlex.split(text):
         key, _, value = word.partition("=")
@@ -99,13 +105,33 @@ def parse_range(text: str) -> TensorRange:
             problems.error(f"'{word}' is not part of a range", QuantPartition.name, accepted)
         lists.setdefault(key, []).append(value)
     modes = lists["slice-mode"]
-    if not lists["start"] or not lists["end"] or any(m not in ("true", "false") for m in modes):
-        problems.error(
-            f"'{text}' is not a range", QuantPartition.name, "start=.. end=.. slice-mode=true|false"
-        )
+    limits = [_limit(word) for word in lists["ddr-bw-limit"]]
+    if (
+        not lists["start"]
+        or not lists["end"]
+        or any(m not in ("true", "false") for m in modes)
+        or None in limits
+    ):
+        accepted = "start=.. end=.. slice-mode=true|false ddr-bw-limit=GB/s"
+        problems.error(f"'{text}' is not a range", QuantPartition.name, accepted)
     problems.raise_if_any()
     mode = modes[-1] == "true" if modes else None
-    return TensorRange(tuple(lists["start"]), tuple(lists["end"]), mode)
+    limit = limits[-1] if limits else None
+    return TensorRange(tuple(lists["start"]), tuple(lists["end"]), mode, limit)
+
+
+def _limit(word: str) -> float | None:
+    """The GB/s of a word, None where it is no such number."""
+    try:
+        limit = float(word)
+    except ValueError:
+        return None
+    return limit if math.isfinite(limit) and limit >= 0 else None
+
+
+def bytes_per_second(limit: float) -> int:
+    """The bytes per second of a limit in GB/s."""
+    return round(limit * 1e9)
 
 
 def device_of(func: FuncOp) -> str:
@@ -137,6 +163,9 @@ def partition(module: ModuleOp, main: FuncOp, ranges: Sequence[TensorRange] = ()
             mode = ranges[within].slice_mode
             if mode is not None:
                 func.attributes[SLICE_MODE] = BoolAttr.from_bool(mode)
+            limit = ranges[within].ddr_bw_limit
+            if limit is not None:
+                func.attributes[DDR_LIMIT] = IntegerAttr(bytes_per_second(limit), i64)
         block.insert_op_before(call, terminator)
         module.body.block.insert_op_after(func, last)
         last = func

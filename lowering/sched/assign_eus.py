@@ -51,7 +51,9 @@ def _assign(program: ProgramOp) -> None:
     jobs = [op for op in program.body.block.ops if isinstance(op, JobOp)]
     kinds = [job.eu.data for job in jobs]
     waits = wait_indices(jobs)
-    durations = [cost.duration for cost in work_costs(jobs, kinds, target)]
+    durations = [
+        cost.duration for cost in work_costs(jobs, kinds, target, program.ddr_bytes_per_second)
+    ]
     names = [kind.value for kind in kinds]
     schedule = list_schedule(names, durations, waits, units, upward_ranks(durations, waits))
     place = {job: position for position, job in enumerate(schedule.order)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
 from xdsl.rewriter import Rewriter
@@ -18,7 +18,7 @@ from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import location_name, place_of, tensor_name
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.partition import NPU, SLICE_MODE, device_of
+from pulsar2.lowering.quant.partition import DDR_LIMIT, NPU, SLICE_MODE, bytes_per_second, device_of
 from pulsar2.lowering.sched.compute import COMPUTE
 from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
 from pulsar2.lowering.sched.orders import memory_orders
@@ -41,8 +41,9 @@ class ConvertQuantToSched(AxPass):
     activation buffers lie in `any` space, uncut layers, and `ax.invoke` where these functions were
     called; subgraphs of the CPU stay as they are.
 
-    Options: `target`, `npu-mode`, and `ocm-bytes` to give less OCM than the mode has (0: all of
-    it).
+    Options: `target`, `npu-mode`, `ocm-bytes` to give less OCM than the mode has (0: all of it),
+    and `ddr-bw-limit`, a DDR bandwidth in GB/s to plan with where it is less than the target's (0:
+    none). A subgraph with the attribute `ax.ddr_limit` goes by that, in bytes per second.
 
     ```
     func.func private @subgraph_npu_0(%x: tensor<1x8x4x4x!quant..>) -> tensor<1x8x4x4x!quant..> {
@@ -60,6 +61,7 @@ class ConvertQuantToSched(AxPass):
     target: str = "AX650"
     npu_mode: str = "NPU1"
     ocm_bytes: int = 0
+    ddr_bw_limit: float = 0.0
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         target = load_target(self.target)
@@ -73,7 +75,13 @@ class ConvertQuantToSched(AxPass):
             if device_of(op) != NPU:
                 continue
             block = lower_function(op, ctx.weights)
-            program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block)
+            own = op.attributes.get(DDR_LIMIT)
+            limit = (
+                own.value.data
+                if isinstance(own, IntegerAttr)
+                else bytes_per_second(self.ddr_bw_limit)
+            )
+            program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block, limit)
             program.location = op.location
             if SLICE_MODE in op.attributes:
                 program.attributes[SLICE_MODE] = op.attributes[SLICE_MODE]

@@ -31,7 +31,7 @@ from pulsar2.lowering.quant.partition import SLICE_MODE
 from pulsar2.lowering.sched.fused_jobs import describe
 from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
 from pulsar2.targets import Target, load_target
-from pulsar2.timing import work_costs
+from pulsar2.timing import ddr_rate, work_costs
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ def machine_of(program: ProgramOp, target: Target) -> Machine:
     return Machine(
         program.ocm_bytes.value.data,
         timing["conv_launch"],
-        min(timing["ddr_bytes"], timing["sdma_bytes"] * mode.units["sdma"]),
+        min(
+            ddr_rate(timing, program.ddr_bytes_per_second),
+            timing["sdma_bytes"] * mode.units["sdma"],
+        ),
         timing["port_bytes"],
         int(timing["conv_lanes_out"]),
     )
@@ -92,7 +95,9 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
     target = load_target(program.target.data)
     mode = target.mode(program.npu_mode.data)
     layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
-    costs = work_costs(layers, [preferred_unit(layer) for layer in layers], target)
+    costs = work_costs(
+        layers, [preferred_unit(layer) for layer in layers], target, program.ddr_bytes_per_second
+    )
     index: dict[BufferOp, int] = {}
     tensors: list[Tensor] = []
     for buffer in program.buffers():

@@ -78,6 +78,7 @@ def assemble(op: ChipProgramOp, weights: WeightStore) -> Assembled:
         output_bytes=op.size(Space.OUTPUT),
         param_bytes=op.size(Space.PARAM),
         swap_bytes=op.size(Space.SWAP),
+        ddr_limit=op.ddr_limit.value.data if op.ddr_limit is not None else 0,
     )
     for port in op.ports():
         view = port.place.data.view

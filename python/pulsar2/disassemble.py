@@ -101,6 +101,8 @@ def disassemble(
     }
     op = chip.program(name, mode.name, sizes, block)
     op.location = name_location(name)
+    if program.ddr_limit:
+        op.ddr_limit = IntegerAttr(program.ddr_limit, i64)
     return op
 
 

@@ -240,7 +240,8 @@ class Program:
     """A program for one npu_mode of one target.
 
     The order of `jobs` is a legal order of execution, and within one unit the order of its queue.
-    The `*_bytes` are the sizes of the spaces.
+    The `*_bytes` are the sizes of the spaces. `ddr_limit` is the DDR bandwidth that it is planned
+    with, in bytes per second; 0 is the target's own.
     """
 
     target: str
@@ -253,6 +254,7 @@ class Program:
     param_bytes: int = 0
     swap_bytes: int = 0
     ios: list[IO] = field(default_factory=list[IO])
+    ddr_limit: int = 0
 
     def eu_name(self, eu: int) -> str:
         """Name of a unit as in trace.json: its class, and its position among all units."""

@@ -26,9 +26,9 @@ from pulsar2.program import (
 )
 
 MAGIC = b"PULSAR2\0"
-VERSION = 1
+VERSION = 2
 
-_HEADER = struct.Struct("<8sHHIQ8I5Q")
+_HEADER = struct.Struct("<8sHHIQ8I6Q")
 _EU = struct.Struct("<BxH")
 _JOB = struct.Struct("<HHHHII")
 _OPERAND = struct.Struct("<BBBxfiIQ6I6I")
@@ -131,6 +131,7 @@ def encode_program(program: Program) -> bytes:
             program.output_bytes,
             program.param_bytes,
             program.swap_bytes,
+            program.ddr_limit,
         )
     )
     crc = zlib.crc32(body, zlib.crc32(header))
@@ -190,9 +191,9 @@ def decode_program(data: bytes) -> Program:
         IO(strings[f[2]], f[0], f[1], DType(f[3]), f[6 : 6 + f[4]], bool(f[5]))
         for f in _IO.iter_unpack(raw_ios)
     ]
-    spaces, dtypes = list(Space), list(DType)
+    codes, dtypes = list(Space), list(DType)
     operands: list[Operand] = [
-        Operand(spaces[f[0]], dtypes[f[1]], f[6], f[7 : 7 + f[2]], f[13 : 13 + f[2]], f[3], f[4])
+        Operand(codes[f[0]], dtypes[f[1]], f[6], f[7 : 7 + f[2]], f[13 : 13 + f[2]], f[3], f[4])
         for f in _OPERAND.iter_unpack(raw_operands)
     ]
     jobs: list[Job] = []
@@ -213,5 +214,6 @@ def decode_program(data: bytes) -> Program:
         at_operand += ops
         at_word += params
         at_wait += waited
-    ocm, inputs, outputs, parameters, swap = header[13:18]
-    return Program(strings[0], strings[1], eus, jobs, ocm, inputs, outputs, parameters, swap, ios)
+    ocm, inputs, outputs, parameters, swap, limit = header[13:19]
+    spaces = (ocm, inputs, outputs, parameters, swap)
+    return Program(strings[0], strings[1], eus, jobs, *spaces, ios, limit)

@@ -5,7 +5,7 @@ The model is one, in C++ (`pulsar2._kernels`); this hands it layers and jobs of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pulsar2.assemble import encode_eus, encode_operand, unit_list
@@ -31,8 +31,19 @@ class Cost(NamedTuple):
     duration: float
 
 
-def work_costs(works: Sequence[Work], kinds: Sequence[EuKind], target: Target) -> list[Cost]:
-    """The costs of layers or jobs, each on a unit of the class named; addresses do not matter."""
+def ddr_rate(timing: Mapping[str, float], limit: int) -> float:
+    """Bytes of DDR per cycle, for a program of this limit in bytes per second (0: none)."""
+    own = timing["ddr_bytes"]
+    return min(own, limit / (timing["clock_mhz"] * 1e6)) if limit else own
+
+
+def work_costs(
+    works: Sequence[Work], kinds: Sequence[EuKind], target: Target, ddr_limit: int = 0
+) -> list[Cost]:
+    """The costs of layers or jobs, each on a unit of the class named; addresses do not matter.
+
+    `ddr_limit` is that of the program, in bytes per second; 0 is what the target has.
+    """
     from pulsar2 import _kernels
 
     mode = next(iter(target.modes.values()))
@@ -55,7 +66,7 @@ def work_costs(works: Sequence[Work], kinds: Sequence[EuKind], target: Target) -
         values = [value for _, value in work.params.data]
         program.jobs.append(Job(first[kind], work.spec.opcode, operands, values))
     costs = _kernels.job_costs(program.encode(), target.timing)
-    rate = target.timing["ddr_bytes"]
+    rate = ddr_rate(target.timing, ddr_limit)
     return [
         Cost(
             float(cycles), float(compute), int(nbytes), int(macs), max(float(cycles), nbytes / rate)

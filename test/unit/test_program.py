@@ -105,7 +105,7 @@ def test_encoding_names_the_job_with_a_value_out_of_range() -> None:
         (lambda code: code[:-1], "truncated"),
         (lambda code: code + b"x", "1 bytes after the end"),
         (lambda code: b"?" + code[1:], "wrong magic"),
-        (lambda code: code[:8] + b"\2" + code[9:], "version 2; this library reads version 1"),
+        (lambda code: code[:8] + b"\1" + code[9:], "version 1; this library reads version 2"),
         (lambda code: code[:200] + bytes([code[200] ^ 1]) + code[201:], "corrupt: CRC"),
     ],
 )
@@ -115,6 +115,10 @@ def test_damaged_bytes(change, message: str) -> None:
 
 
 def test_wrong_programs() -> None:
+    program = add_program()
+    program.ddr_limit = 999_999
+    with pytest.raises(_kernels.ProgramError, match="DDR limit of 999999 bytes per second"):
+        Program.decode(program.encode())
     program = add_program()
     program.jobs[1].eu = CONV0
     with pytest.raises(_kernels.ProgramError, match=r"job 1 \(ld:p\) on conv0: 'copy' does not"):

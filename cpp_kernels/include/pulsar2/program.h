@@ -83,6 +83,7 @@ struct Program {
   std::string target;
   std::string npu_mode;
   uint64_t space_bytes[kNumSpaces] = {};
+  uint64_t ddr_limit = 0;  ///< bytes per second that it was planned with; 0: the target's own
   std::vector<ExecutionUnit> eus;
   std::vector<IoTensor> ios;
   std::vector<Job> jobs;

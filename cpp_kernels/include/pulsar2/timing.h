@@ -71,6 +71,10 @@ struct ReplayInput {
 /// ProgramError when jobs wait for each other in a circle.
 void replay(const ReplayInput& input, int64_t* start, int64_t* end);
 
+/// Bytes per cycle that a program has of the DDR: the target's, or its own limit where that is
+/// less.
+double ddr_rate(const Program& program, const TargetTiming& timing);
+
 /// The replay of a program: its jobs' costs, queues and waits.
 void replay_program(const Program& program, const TargetTiming& timing, std::vector<int64_t>* start,
                     std::vector<int64_t>* end);

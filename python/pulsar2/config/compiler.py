@@ -24,7 +24,11 @@ class CompilerOptions(Message):
         ge=0,
     )
     ddr_bw_limit: float = option(
-        0.0, "DDR bandwidth to plan with, in GB/s; 0 is the target's own", built=False, ge=0
+        0.0,
+        "DDR bandwidth to plan with, in GB/s, if less than the target's; 0 is the target's own",
+        ge=0,
+        le=1e6,
+        limits="0, or 0.001 to 1000000",
     )
     disable_ir_fix: Flag = option(
         False, "with several batch sizes, leave the shapes of Reshape operators alone"

@@ -233,6 +233,12 @@ def _check_compiler(config: BuildConfig, report: Report) -> None:
             if not getattr(sub, key) and not report.covers(here) and key in sub.model_fields_set:
                 report.error(here, "names no tensor", "names of tensors")
     for path, scope in scopes:
+        if 0 < scope.ddr_bw_limit < 0.001:
+            report.error(
+                (*path, "ddr_bw_limit"),
+                f"{scope.ddr_bw_limit:g} GB/s is too little to plan with",
+                "0, or at least 0.001",
+            )
         sizes = scope.static_batch_sizes
         if sizes and scope.max_dynamic_batch_size:
             report.error(

@@ -34,12 +34,14 @@ def compile_quantized(
     npu_mode: str,
     *,
     slice_mode: bool = False,
+    ddr_bw_limit: float = 0.0,
     ranges: Sequence[TensorRange] = (),
     partitioned: Callable[[ModuleOp], None] | None = None,
 ) -> Part:
     """The stages from a quantized module to its programs.
 
-    `slice_mode` schedules fused layers by rows. `ranges` become subgraphs of their own.
+    `slice_mode` schedules fused layers by rows, `ddr_bw_limit` (GB/s, 0: none) plans with less
+    DDR. `ranges` become subgraphs of their own.
     `partitioned` is called with the module when its subgraphs are known.
     """
     macs = count_macs(stages.module)
@@ -50,6 +52,8 @@ def compile_quantized(
     chosen = {"target": quoted(target), "npu-mode": quoted(npu_mode)}
     if slice_mode:
         chosen["slice-mode"] = "true"
+    if ddr_bw_limit:
+        chosen["ddr-bw-limit"] = repr(ddr_bw_limit)
     stages.run("schedule", chosen, _show_pass)
     stages.run("emit", done=_show_pass)
     start = time.perf_counter()

@@ -40,7 +40,7 @@ def _data(timeline: Timeline) -> dict[str, Any]:
         "peak": timeline.ocm_peak,
         "kinds": KINDS,
         "totals": [timeline.traffic_by_kind[k] for k in KINDS],
-        "ddrRate": timeline.timing["ddr_bytes"],
+        "ddrRate": timeline.ddr_rate,
         "jobs": {
             "eu": [job.eu for job in program.jobs],
             "start": timeline.start.tolist(),

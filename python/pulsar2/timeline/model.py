@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pulsar2.program import OPCODES_BY_CODE, EuKind, Job, Program, Space, distinct_bytes
 from pulsar2.targets import Mode, load_target
 from pulsar2.timeline.occupancy import OcmBlock, ocm_blocks
+from pulsar2.timing import ddr_rate
 
 if TYPE_CHECKING:
     from pulsar2._kernels import JobCosts
@@ -95,6 +96,11 @@ class Timeline:
 
     def microseconds(self, cycles: float) -> float:
         return cycles / self.timing["clock_mhz"]
+
+    @property
+    def ddr_rate(self) -> float:
+        """Bytes of DDR per cycle that the program has."""
+        return ddr_rate(self.timing, self.program.ddr_limit)
 
     @property
     def mode(self) -> Mode:

@@ -144,7 +144,7 @@ class _Painter:
 
     def ddr(self, top: int) -> None:
         bottom = top + _DDR
-        rate, clock = self._timeline.timing["ddr_bytes"], self._timeline.timing["clock_mhz"]
+        rate, clock = self._timeline.ddr_rate, self._timeline.timing["clock_mhz"]
         self._text(_LEFT, top - 10, "DDR traffic, GB/s", "ls", 13, _SOFT)
         self._grid(top, bottom)
         base = np.zeros(self._width)

@@ -1,5 +1,5 @@
 // RUN: ax-opt -p 'quant-partition{ranges="start=a end=b slice-mode=true"}' --mlir-print-debuginfo %s | filecheck %s
-// RUN: ax-opt -p 'quant-partition{ranges="start=a end=b","start=b end=d slice-mode=false"}' %s | filecheck %s --check-prefix TWO
+// RUN: ax-opt -p 'quant-partition{ranges="start=a end=b","start=b end=d slice-mode=false ddr-bw-limit=1.5"}' %s | filecheck %s --check-prefix TWO
 // RUN: not ax-opt -p 'quant-partition{ranges="start=a end=bb","start=d end=a","start=x end=c"}' %s 2>&1 | filecheck %s --check-prefix BAD
 // RUN: not ax-opt -p 'quant-partition{ranges="start=a end=b","start=x end=d"}' %s 2>&1 | filecheck %s --check-prefix SHARED
 // RUN: not ax-opt -p 'quant-partition{ranges="start=a"}' %s 2>&1 | filecheck %s --check-prefix FORM
@@ -16,13 +16,13 @@
 // CHECK-NEXT: func.return
 
 // TWO: func.func private @subgraph_npu_1({{.*}}ax.range = 0 : i64} {
-// TWO: func.func private @subgraph_npu_2({{.*}}ax.range = 1 : i64, ax.slice_mode = false} {
+// TWO: func.func private @subgraph_npu_2({{.*}}ax.range = 1 : i64, ax.slice_mode = false, ax.ddr_limit = 1500000000 : i64} {
 
 // BAD: subgraph from a to bb: error: the quantized graph has no tensor 'bb' (did you mean 'b'
 // BAD: subgraph from d to a: error: no operator lies between its tensors
 // BAD: subgraph from x to c: error: the CPU runs a part of it: c
 // SHARED: subgraph from x to d: error: another one has b too
-// FORM: 'start=a' is not a range (start=.. end=.. slice-mode=true|false)
+// FORM: 'start=a' is not a range (start=.. end=.. slice-mode=true|false ddr-bw-limit=GB/s)
 func.func @main(%x: tensor<2xf32> loc("x")) -> (tensor<2xf32>) {
   %0 = quant.unary relu %x : tensor<2xf32> -> tensor<2xf32> loc("a"("a"))
   %1 = quant.unary abs %0 : tensor<2xf32> -> tensor<2xf32> loc("b"("b"))

@@ -1,4 +1,4 @@
-// RUN: ax-opt -p 'convert-quant-to-sched{target=AX650 npu-mode=NPU2 ocm-bytes=65536}' --split-input-file --verify-diagnostics %s | filecheck %s
+// RUN: ax-opt -p 'convert-quant-to-sched{target=AX650 npu-mode=NPU2 ocm-bytes=65536 ddr-bw-limit=2.5}' --split-input-file --verify-diagnostics %s | filecheck %s
 
 // A function becomes a program, its call an invocation. Inputs and outputs are row-major, inner
 // activations channels-last and nowhere yet; the kernel reads channels-last, so the input is copied.
@@ -15,6 +15,7 @@ func.func @main(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x2
 // CHECK: sched.layer "copy"([[IN]], [[X]]) [#sched.view<ui8 [1, 2, 4, 4] : [32, 16, 4, 1], 0.5:3>, #sched.view<ui8 [1, 2, 4, 4] : [32, 1, 8, 2], 0.5:3>] <>
 // CHECK-NEXT: sched.layer "conv"([[X]], [[W]], [[OUT]], {{%\w+}})
 // CHECK-SAME: bias_mode = 0, has_wzp = 0, clamp_lo = 3, clamp_hi = 255>
+// CHECK-NEXT: } {ddr_limit = 2500000000 : i64}
 func.func private @conv(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> loc("x")) -> tensor<1x2x4x4x!quant.uniform<u8:f32, 0.25:3>> {
   %w = quant.constant dense<[[[[1]], [[-1]]], [[[2]], [[-2]]]]> : tensor<2x2x1x1xi8> : tensor<2x2x1x1x!quant.uniform<i8:f32:0, {0.1, 0.2}>>
   %y = quant.conv %x, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] group 1 clamp [3, 255] : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x1x1x!quant.uniform<i8:f32:0, {0.1, 0.2}>>) -> tensor<1x2x4x4x!quant.uniform<u8:f32, 0.25:3>> loc("conv"("y"))

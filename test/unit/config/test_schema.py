@@ -157,7 +157,7 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
         ),
         ({"compiler": {"check_mode": "CheckPerlayer"}}, "did you mean 'CheckPerLayer'?"),
         ({"compiler": 3}, "compiler: 3 is not accepted (accepted: a table of keys)"),
-        ({"compiler": {"ddr_bw_limit": -1}}, "(accepted: a number; at least 0)"),
+        ({"compiler": {"ddr_bw_limit": -1}}, "(accepted: a number; 0, or 0.001 to 1000000)"),
         (
             {"op_processors": [{"op_name": "x", "attrs": 3}]},
             "a table of attribute names and values",
