@@ -58,6 +58,7 @@ PASSES: dict[str, str] = {
     "quant-partition": f"{_QUANT}.partition:QuantPartition",
     # quant -> sched
     "convert-quant-to-sched": f"{_SCHED}.convert_quant_to_sched:ConvertQuantToSched",
+    "sched-fold-columns": f"{_SCHED}.fold_columns:SchedFoldColumns",
     "sched-plan-tiles": f"{_SCHED}.plan_tiles:SchedPlanTiles",
     "sched-build-jobs": f"{_SCHED}.build_jobs:SchedBuildJobs",
     "sched-insert-swaps": f"{_SCHED}.insert_swaps:SchedInsertSwaps",
@@ -209,6 +210,7 @@ PIPELINES: dict[str, Pipeline] = {
         (
             "convert-quant-to-sched{{target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
             " ddr-bw-limit={ddr_bw_limit}}}",
+            "sched-fold-columns",
             "sched-plan-tiles{{slice-mode={slice_mode}}}",
             "sched-build-jobs",
             "sched-insert-swaps",

@@ -395,7 +395,7 @@ def _estimate(
     # Loads run ahead of compute across layers, so what is not the longer of the two here still
     # delays another layer; and nothing overlaps with the first tile's load or the last one's
     # compute.
-    time = max(compute, move) + HIDDEN * min(compute, move) + 0.1 * (compute + move) / tiles
+    time = max(compute, move) + HIDDEN * min(compute, move) + 0.5 * (compute + move) / tiles
     return _Estimate(working_set, time)
 
 
