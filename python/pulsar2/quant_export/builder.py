@@ -67,9 +67,11 @@ class ModelBuilder:
         self.initializers[made] = numpy_helper.from_array(np.asarray(array, order="C"), made)
         return made
 
-    def reserve(self, name: str) -> None:
-        """Keeps a name from all nodes until it is released."""
+    def reserve(self, name: str, value: SSAValue) -> None:
+        """Keeps a name from all nodes until it is released, but for `value` if that is its own."""
         self._taken.add(name)
+        if tensor_name(value) == name and not isinstance(value.owner, ConstantOp):
+            self.names.setdefault(value, name)
 
     def release(self, name: str) -> None:
         self._taken.discard(name)
@@ -99,7 +101,7 @@ class ModelBuilder:
 
     def result_name(self, value: SSAValue) -> str:
         """The name under which the tensor `value` is made, known from now on."""
-        name = self.unique(tensor_name(value) or "tensor")
+        name = self.names.get(value) or self.unique(tensor_name(value) or "tensor")
         self.release(name)  # the node that makes it takes it
         self.names[value] = name
         return name

@@ -94,8 +94,7 @@ def export_quant(module: ModuleOp, ctx: AxContext, form: Form) -> ExportedQuant:
     terminator = func.body.block.last_op
     assert isinstance(terminator, ReturnOp)
     for name, value in zip(outputs, terminator.operands, strict=True):
-        if tensor_name(value) != name:
-            builder.reserve(name)  # for the output; another tensor may have that name
+        builder.reserve(name, value)  # for the output; another tensor may have that name
     _export_body(func, functions, builder)
     for name, value in zip(outputs, terminator.operands, strict=True):
         if builder.stored(value) != name:

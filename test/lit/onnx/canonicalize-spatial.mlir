@@ -31,3 +31,18 @@ func.func @main(%x: tensor<1x2x8x8xf32>, %z: tensor<1x2x?xf32>) -> (tensor<1x2x4
   %b = onnx.MaxPool(%z) {kernel_shape = array<i64: 2>} : (tensor<1x2x?xf32>) -> tensor<1x2x?xf32>
   func.return %a, %b : tensor<1x2x4x4xf32>, tensor<1x2x?xf32>
 }
+
+// -----
+
+// Weights that are stored as integers stay so, their scales along the same axis.
+// CHECK-LABEL: @main
+func.func @main(%x: tensor<1x1x8xf32>) -> tensor<1x2x6xf32> {
+  // CHECK: [[Q:%\w+]] = onnx.Constant {value = dense<1> : tensor<2x1x1x3xi8>}
+  // CHECK: [[W:%\w+]] = onnx.DequantizeLinear([[Q]], {{.*}}) {axis = 0 : i64} : (tensor<2x1x1x3xi8>, tensor<2xf32>) -> tensor<2x1x1x3xf32>
+  // CHECK: onnx.Conv({{.*}}, [[W]])
+  %q = onnx.Constant {value = dense<1> : tensor<2x1x3xi8>} : tensor<2x1x3xi8>
+  %s = onnx.Constant {value = dense<0.5> : tensor<2xf32>} : tensor<2xf32>
+  %w = onnx.DequantizeLinear(%q, %s) {axis = 0 : i64} : (tensor<2x1x3xi8>, tensor<2xf32>) -> tensor<2x1x3xf32>
+  %y = onnx.Conv(%x, %w) {kernel_shape = array<i64: 3>} : (tensor<1x1x8xf32>, tensor<2x1x3xf32>) -> tensor<1x2x6xf32>
+  func.return %y : tensor<1x2x6xf32>
+}
