@@ -42,10 +42,12 @@ PASSES: dict[str, str] = {
     "onnx-fuse-activations": f"{_ONNX}.fuse_activations:FuseActivationsPass",
     "onnx-fuse-gates": f"{_ONNX}.fuse_gates:FuseGatesPass",
     "onnx-fuse-normalizations": f"{_ONNX}.fuse_normalizations:FuseNormalizationsPass",
+    "onnx-smooth-channels": f"{_ONNX}.smooth_channels:SmoothChannelsPass",
     "onnx-insert-preprocess": f"{_ONNX}.insert_preprocess:InsertPreprocessPass",
     "onnx-insert-postprocess": f"{_ONNX}.insert_postprocess:InsertPostprocessPass",
     # onnx -> quant
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
+    "quant-load-statistics": f"{_QUANT}.load_statistics:QuantLoadStatistics",
     "quant-expand-qlinear": f"{_QUANT}.expand_qlinear:QuantExpandQlinear",
     "quant-assign-precision": f"{_QUANT}.assign_precision:QuantAssignPrecision",
     "quant-place-operators": f"{_QUANT}.place_operators:QuantPlaceOperators",
@@ -161,6 +163,11 @@ PIPELINES: dict[str, Pipeline] = {
         "the operators of a float graph that go to the CPU are marked",
         ("quant-place-operators{{target={target}}}",),
         {"target": '""'},
+    ),
+    "smooth": Pipeline(
+        "the spread of activation channels moves into the weights",
+        ("onnx-smooth-channels{{threshold={threshold} strength={strength}}}",),
+        {"threshold": "0.2", "strength": "0.6"},
     ),
     "preprocess": Pipeline(
         "the inputs and outputs of a calibrated float graph become those at run time",

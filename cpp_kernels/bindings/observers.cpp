@@ -18,12 +18,35 @@ bool observe(Observer& self, const F32Array& values) {
   return self.observe(data, count);
 }
 
+pulsar2::ChannelObserver make_channel_observer(int64_t channels, int64_t inner) {
+  if (channels < 1 || inner < 1) {
+    throw py::value_error("there are at least one channel and one number of each");
+  }
+  return pulsar2::ChannelObserver(channels, inner);
+}
+
+bool observe_channels(pulsar2::ChannelObserver& self, const F32Array& values) {
+  const int64_t whole = static_cast<int64_t>(self.maxima().size()) * self.inner();
+  if (values.size() % whole != 0) {
+    throw py::value_error("the numbers are no whole number of tensors [channels, inner]");
+  }
+  return observe(self, values);
+}
+
+void merge_channels(pulsar2::ChannelObserver& self, const pulsar2::ChannelObserver& other) {
+  if (self.maxima().size() != other.maxima().size()) {
+    throw py::value_error("the other observer has another number of channels");
+  }
+  self.merge(other);
+}
+
 constexpr const char* kObserve =
     "Takes a contiguous f32 array; False, and no change, when a number is not finite.";
 
 }  // namespace
 
 void bind_observers(py::module_& m) {
+  using pulsar2::ChannelObserver;
   using pulsar2::HistogramObserver;
   using pulsar2::MinMaxObserver;
   py::class_<MinMaxObserver>(m, "MinMaxObserver",
@@ -34,6 +57,17 @@ void bind_observers(py::module_& m) {
       .def_property_readonly("count", &MinMaxObserver::count)
       .def_property_readonly("min", &MinMaxObserver::min)
       .def_property_readonly("max", &MinMaxObserver::max);
+
+  py::class_<ChannelObserver>(m, "ChannelObserver",
+                              "The greatest magnitude of each channel of a stream of f32 tensors "
+                              "[.., channels, inner]; mergeable.")
+      .def(py::init(&make_channel_observer), py::arg("channels"), py::arg("inner"))
+      .def("observe", &observe_channels, py::arg("values").noconvert(), kObserve)
+      .def("merge", &merge_channels, py::arg("other"))
+      .def_property_readonly("maxima", [](const ChannelObserver& self) {
+        return py::array_t<float>(static_cast<py::ssize_t>(self.maxima().size()),
+                                  self.maxima().data());
+      });
 
   py::class_<HistogramObserver>(m, "HistogramObserver",
                                 "Counts of f32 numbers in bins of equal width; mergeable.")

@@ -73,6 +73,20 @@ void bins_of(const float* data, int64_t count, float width, float inverse_width,
   }
 }
 
+// Raises maxima[i] to the magnitude of data[i]; whether all numbers are finite.
+PULSAR2_WIDE_CLONES
+bool raise_maxima(const float* data, int64_t count, float* maxima) {
+  int32_t special = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    int32_t bits;
+    std::memcpy(&bits, data + i, sizeof(bits));
+    special |= (bits & kExponentMask) == kExponentMask ? 1 : 0;
+    const float magnitude = std::fabs(data[i]);
+    maxima[i] = magnitude > maxima[i] ? magnitude : maxima[i];
+  }
+  return special == 0;
+}
+
 }  // namespace
 
 bool MinMaxObserver::observe(const float* data, int64_t count) {
@@ -128,6 +142,34 @@ void HistogramObserver::merge(const HistogramObserver& other) {
   grow(other.exponent_);
   extremes_.merge(other.extremes_);
   for (int32_t i = 0; i < 2 * kHalf; ++i) counts_[i] += wide.counts_[i];
+}
+
+ChannelObserver::ChannelObserver(int64_t channels, int64_t inner)
+    : inner_(inner), maxima_(static_cast<size_t>(channels)) {}
+
+bool ChannelObserver::observe(const float* data, int64_t count) {
+  const int64_t channels = static_cast<int64_t>(maxima_.size());
+  std::vector<float> seen = maxima_;
+  if (inner_ == 1) {
+    for (int64_t at = 0; at < count; at += channels) {
+      if (!raise_maxima(data + at, channels, seen.data())) return false;
+    }
+  } else {
+    for (int64_t at = 0; at < count; at += inner_) {
+      const Extremes found = extremes(data + at, inner_);
+      if (!found.finite) return false;
+      float& greatest = seen[static_cast<size_t>(at / inner_ % channels)];
+      greatest = std::max({greatest, -found.min, found.max});
+    }
+  }
+  maxima_ = std::move(seen);
+  return true;
+}
+
+void ChannelObserver::merge(const ChannelObserver& other) {
+  for (size_t i = 0; i < maxima_.size(); ++i) {
+    maxima_[i] = std::max(maxima_[i], other.maxima_[i]);
+  }
 }
 
 void HistogramObserver::forget_zeros(int64_t count) { counts_[kHalf] -= count; }

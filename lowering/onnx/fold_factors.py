@@ -18,7 +18,12 @@ from pulsar2.dialects.onnx.matmul import Gemm, MatMul
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.formula import FormulaPattern, is_f32
-from pulsar2.lowering.onnx.rewrite import joint_location, part_location, run_patterns
+from pulsar2.lowering.onnx.rewrite import (
+    changed_location,
+    joint_location,
+    part_location,
+    run_patterns,
+)
 from pulsar2.weights import AnyArray
 
 _MOVES = frozenset(("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice"))
@@ -36,7 +41,7 @@ class FoldFactorsPass(AxPass):
     Where both operands of a MatMul are multiplied by numbers that cannot vanish, one is left.
 
     Nobody else may use what lies between. It works on f32 tensors. The tensors on the way are
-    scaled, and lose their names.
+    scaled, and have new names, `<name>_scaled`.
 
     Precondition: types are inferred. Postcondition: no such product is left.
 
@@ -135,7 +140,7 @@ class _FoldFactor(_FactorPattern):
         first, *others = way.operators
         first.location = joint_location(first, op)
         for each in others:
-            each.location = part_location(each)
+            each.location = changed_location(each, "scaled")
         rewriter.replace(op, [], [value])
 
 
@@ -153,7 +158,7 @@ class _JoinFactors(_FactorPattern):
         assert product is not None
         self.scale(rewriter, kept, 1, product[1])
         for each in (kept, *left[1], *right[1]):
-            each.location = part_location(each)
+            each.location = changed_location(each, "scaled")
         rewriter.replace(gone, [], [product[0]])
 
     def _factor_before(self, value: SSAValue) -> tuple[Mul, list[OnnxOp]] | None:

@@ -113,6 +113,13 @@ def part_location(op: Operation) -> LocationAttr:
     return name_location(name) if name else op.location
 
 
+def changed_location(op: OnnxOp, suffix: str) -> LocationAttr:
+    """The location of `op` once its tensors are others: `<name>_<suffix>`."""
+    name = node_name(op)
+    outputs = [f"{output}_{suffix}" for output in output_names(op)]
+    return name_location(name, outputs) if name else op.location
+
+
 def update_signature(function: FuncOp) -> None:
     """Makes a function's type that of its arguments and of the values that it returns."""
     block = function.body.first_block

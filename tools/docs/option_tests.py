@@ -13,6 +13,7 @@ _CHECK = "e2e/test_check.py"
 _BATCHES = "e2e/test_batches.py"
 _SUB = "e2e/test_sub_configs.py"
 _RUN = "e2e/test_cli_run.py"
+_TRANSFORMERS = "e2e/test_transformer_options.py"
 _DATA = "unit/quant/test_dataset.py"
 _COLOR = "e2e/test_color.py"
 
@@ -51,6 +52,9 @@ BUILD_TESTS: dict[str, str] = {
     "quant.refine_weight_threshold": f"{_OPTIONS}::test_refine_weight_threshold",
     "quant.check": f"{_PRECISION}::test_check",
     "quant.disable_auto_refine_scale": f"{_PRECISION}::test_disable_auto_refine_scale",
+    "quant.enable_smooth_quant": f"{_TRANSFORMERS}::test_smooth_quant",
+    "quant.smooth_quant_threshold": f"{_TRANSFORMERS}::test_smooth_quant_threshold",
+    "quant.smooth_quant_strength": f"{_TRANSFORMERS}::test_smooth_quant_strength",
     "quant.disable_quant_optimization": f"{_PRECISION}::test_disable_quant_optimization",
     "input_processors[].tensor_name":
         "e2e/test_bad_input.py::test_tensor_names_that_the_model_lacks",
@@ -118,7 +122,6 @@ RUN_TESTS: dict[str, str] = {
 
 PENDING = (
     "quant.precision_analysis", "quant.precision_analysis_method", "quant.precision_analysis_mode",
-    "quant.enable_smooth_quant", "quant.smooth_quant_threshold", "quant.smooth_quant_strength",
     "quant.input_sample_dir", "quant.enable_easy_quant", "quant.enable_brecq", "quant.enable_lsq",
     "quant.enable_adaround", "quant.finetune_epochs", "quant.finetune_block_size",
     "quant.finetune_batch_size", "quant.finetune_lr", "quant.device",

@@ -59,6 +59,27 @@ class HistogramObserver {
   static constexpr int32_t kLeastExponent = -126;
 };
 
+/// The greatest magnitude of each channel of a stream of tensors [.., channels, inner]. Merging is
+/// exact in any order.
+class ChannelObserver {
+ public:
+  /// Both at least 1.
+  ChannelObserver(int64_t channels, int64_t inner);
+
+  /// Takes `count` numbers, a multiple of channels * inner. False when one of them is not finite:
+  /// the observer is then unchanged.
+  bool observe(const float* data, int64_t count);
+  /// Takes what another one, of as many channels, has seen.
+  void merge(const ChannelObserver& other);
+
+  int64_t inner() const { return inner_; }
+  const std::vector<float>& maxima() const { return maxima_; }
+
+ private:
+  int64_t inner_;
+  std::vector<float> maxima_;
+};
+
 using Range = std::pair<float, float>;
 
 /// The observed range without the least and the greatest `1 - fraction` of the numbers; holds 0.

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
-import queue
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import BlockArgument, SSAValue
 
-from pulsar2._kernels import HistogramObserver
+from pulsar2.calibration.crew import InfinityError, Worker, crew_size, observe_samples
 from pulsar2.calibration.dataset import Sample
-from pulsar2.calibration.methods import Method, chosen_range, make_observer, merge
-from pulsar2.calibration.observed_model import ObservedModel, Runner
+from pulsar2.calibration.methods import Method, Observer, chosen_range, make_observer, merge
+from pulsar2.calibration.observed_model import ObservedModel
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.onnx import OnnxOp
@@ -31,10 +27,6 @@ from pulsar2.lowering.quant.ranges import Range, write_ranges
 from pulsar2.lowering.quant.support import INFINITY, Refusal
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES
-
-_BUFFER_BYTES = 512 << 20
-"""Memory for observed tensors, all threads together, unless one thread needs more."""
-
 
 _BESIDE = 1e-3
 """How small other numbers are beside one that stands for infinity."""
@@ -87,7 +79,7 @@ def calibrate(
 
         try:
             return _calibrate(module, ctx, dataset, method, threads, fuses, once_per_sample)
-        except _InfinityError as error:
+        except InfinityError as error:
             _leave_to_cpu(module, error)
 
 
@@ -114,12 +106,14 @@ def _calibrate(
     model = ObservedModel(func, ctx.weights, computed)
     tensors = [*arguments, *computed]
     sizes = [int(np.prod(_shape(v), dtype=np.int64)) for v in tensors]
-    fitting = _BUFFER_BYTES // max(1, 4 * sum(sizes))
-    workers = min(threads or os.cpu_count() or 1, len(dataset), max(1, fitting))
-    crew = [_Worker(model.runner(), inputs, sizes, method) for _ in range(workers)]
+    workers = crew_size(threads, len(dataset), sum(sizes))
+    crew = [
+        Worker(model.runner(), inputs, sizes, [make_observer(method) for _ in sizes])
+        for _ in range(workers)
+    ]
     bits = [plan.bits(value) for value in tensors]
     with ThreadPoolExecutor(workers) as pool:
-        _observe(crew, pool, dataset, tensors, advance)
+        observe_samples(crew, pool, dataset, tensors, advance)
 
         def choose(index: int) -> Range:
             return _range(crew, index, method, bits[index])
@@ -127,7 +121,7 @@ def _calibrate(
         ranges = list(pool.map(choose, range(len(tensors))))
     masked = [v for v, r in zip(tensors, ranges, strict=True) if _is_masked(r)]
     if huge := [v for v in masked if not isinstance(v, BlockArgument)]:
-        raise _InfinityError("", huge)
+        raise InfinityError("", huge)
     write_ranges(func, dict(zip(tensors, ranges, strict=True)))
     return CalibrationResult(len(dataset), len(tensors))
 
@@ -141,112 +135,13 @@ def _is_masked(found: Range) -> bool:
     return low <= -INFINITY and high <= _BESIDE * -low
 
 
-def _observe(
-    crew: Sequence[_Worker],
-    pool: ThreadPoolExecutor,
-    dataset: Sequence[Sample],
-    tensors: Sequence[SSAValue],
-    advance: Callable[[], None],
-) -> None:
-    """Shares the samples out among the workers."""
-    free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    for worker in crew:
-        free.put(worker)
-
-    def work(index: int) -> _NotFinite | None:
-        worker = free.get()
-        try:
-            return worker.observe(dataset[index])
-        finally:
-            free.put(worker)
-
-    try:
-        for failure in pool.map(work, range(len(dataset))):
-            if failure is not None:
-                raise _failure(failure, tensors)
-            advance()
-    except BaseException:
-        pool.shutdown(cancel_futures=True)
-        raise
-
-
-@dataclass
-class _NotFinite:
-    """Which tensors of a sample are not finite, by number.
-
-    `fatal` ones hold a NaN, or are inputs; `infinite` ones are computed.
-    """
-
-    label: str
-    fatal: list[int] = field(default_factory=list[int])
-    infinite: list[int] = field(default_factory=list[int])
-
-
-class _InfinityError(Exception):
-    """Tensors that operators compute take infinite values, which cannot be quantized."""
-
-    def __init__(self, label: str, values: Sequence[SSAValue]):
-        super().__init__(label)
-        self.label = label
-        self.values = values
-
-
-class _Worker:
-    """One thread's session buffers and observers."""
-
-    def __init__(
-        self, runner: Runner, arguments: Sequence[str], sizes: Sequence[int], method: Method
-    ):
-        """`sizes` are the numbers of elements of the tensors that are observed."""
-        self._runner = runner
-        self._arguments = arguments
-        self._sizes = sizes
-        self.observers = [make_observer(method) for _ in sizes]
-
-    def observe(self, sample: Sample) -> _NotFinite | None:
-        """Runs one sample. Says which tensors are not finite, if there are such."""
-        try:
-            computed = self._runner.run(sample.inputs)
-        except Exception as error:
-            raise UserError.of(
-                f"ONNX Runtime cannot run the model: {str(error).strip()}",
-                f"sample '{sample.label}'",
-            ) from None
-        given = [_flat_f32(sample.inputs, name) for name in self._arguments]
-        wrong = _NotFinite(sample.label)
-        for index, values in enumerate((*given, *computed)):
-            observer = self.observers[index]
-            if not observer.observe(values):
-                fatal = index < len(given) or bool(np.isnan(values).any())
-                (wrong.fatal if fatal else wrong.infinite).append(index)
-            elif isinstance(observer, HistogramObserver):
-                # A blocked layout pads the channels with zeros.
-                observer.forget_zeros(values.size - self._sizes[index])
-        return wrong if wrong.fatal or wrong.infinite else None
-
-
-def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
-    return np.ascontiguousarray(inputs[name], np.float32).reshape(-1)
-
-
-def _range(crew: Sequence[_Worker], index: int, method: Method, bits: int) -> Range:
+def _range(crew: Sequence[Worker[Observer]], index: int, method: Method, bits: int) -> Range:
     """The range of one tensor from what all workers saw of it."""
     first, *others = (worker.observers[index] for worker in crew)
     return chosen_range(merge(first, others), method, bits)
 
 
-def _failure(wrong: _NotFinite, tensors: Sequence[SSAValue]) -> Exception:
-    if not wrong.fatal:
-        return _InfinityError(wrong.label, [tensors[i] for i in wrong.infinite])
-    return UserError.of(
-        f"tensor '{tensor_name(tensors[wrong.fatal[0]])}' takes a NaN or infinite value in "
-        "calibration",
-        f"sample '{wrong.label}'",
-        "check the model's weights and the data's preprocessing",
-    )
-
-
-def _leave_to_cpu(module: ModuleOp, error: _InfinityError) -> None:
+def _leave_to_cpu(module: ModuleOp, error: InfinityError) -> None:
     """Marks what computes or reads infinite tensors, and warns."""
     block = main_function(module).body.block
     for value in error.values:

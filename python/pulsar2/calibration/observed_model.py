@@ -48,8 +48,18 @@ class ObservedModel:
     one is faster, and the other ends at 2 GiB.
     """
 
-    def __init__(self, function: FuncOp, weights: WeightStore, observed: Sequence[SSAValue]):
-        """`observed` are f32 values that the operations of `function` compute."""
+    def __init__(
+        self,
+        function: FuncOp,
+        weights: WeightStore,
+        observed: Sequence[SSAValue],
+        *,
+        ordered: bool = False,
+    ):
+        """`observed` are f32 values that the operations of `function` compute.
+
+        With `ordered` all of them are given in ONNX's order.
+        """
         with tempfile.TemporaryDirectory(prefix="pulsar2-") as folder:
             path = Path(folder) / _MODEL
             with path.with_suffix(".data").open("wb") as file:
@@ -60,7 +70,7 @@ class ObservedModel:
             self._names = [exported.names[v] for v in observed]
             self._places = {name: name for name in self._names}
             level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-            marked = _markable(model, self._names)
+            marked = [] if ordered else _markable(model, self._names)
             blocked = _without_marks(model, self._names, marked, path) if marked else None
             if blocked is not None:
                 model, self._places = blocked

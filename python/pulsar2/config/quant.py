@@ -98,13 +98,17 @@ class QuantConfig(Message):
         limits="-1, 0, or less than 0.0001",
     )
     enable_smooth_quant: Flag = option(
-        False, "move the spread of activation channels into the weights (SmoothQuant)", built=False
+        False, "move the spread of activation channels into the weights (SmoothQuant)"
     )
     smooth_quant_threshold: float = option(
-        0.2, "the larger, the more operators take part in SmoothQuant", built=False, ge=0, le=1
+        0.2,
+        "the larger, the more operators take part in SmoothQuant: those whose median input channel "
+        "uses less than this share of the tensor's range",
+        ge=0,
+        le=1,
     )
     smooth_quant_strength: float = option(
-        0.6, "share of the spread that SmoothQuant moves into the weights", built=False, ge=0, le=1
+        0.6, "share of the spread that SmoothQuant moves into the weights", ge=0, le=1
     )
     transformer_opt_level: Literal[0, 1, 2] = option(
         0, "how far transformer blocks are rewritten for the NPU", not_built_values={1: "", 2: ""}

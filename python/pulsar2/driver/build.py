@@ -55,6 +55,7 @@ from pulsar2.driver.report import (
     write_traces,
 )
 from pulsar2.driver.simplify import simplified
+from pulsar2.driver.smooth import Smoothing
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.driver.subgraphs import SubgraphOptions
 from pulsar2.driver.variants import (
@@ -124,6 +125,7 @@ class _Build:
         self._seconds: dict[str, float] = {}
         self._ranges: dict[str, Range] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
+        self._smoothing = Smoothing(config.quant, self._workspace, cached=not config.no_cache)
         self._checker = Checker(config, self._ctx, crash, self._subgraphs, self._compile)
 
     def run(self) -> BuildResult:
@@ -259,6 +261,7 @@ class _Build:
                 self._optimize(stages)
                 stages.run("place", {"target": quoted(self._config.target_hardware)})
                 assign_precision(stages, self._config, before, self._where)
+                self._smoothing.repeat(stages)
                 apply_ranges(main_function(module), self._ranges)
                 if dump is not None:
                     dump.write_calibrated(module)
@@ -327,6 +330,8 @@ class _Build:
         print(f"Transformer optimize level: {config.quant.transformer_opt_level}", flush=True)
         if isinstance(dataset, CalibrationDataset):
             found = dataset
+            if self._smoothing.enabled:
+                self._timed("observe channels", lambda: self._smoothing.run(stages, found))
             self._timed("calibrate", lambda: self._calibrate(module, found))
         self._ranges = ranges_by_name(main_function(module)) or {}
         if stages.dump is not None:
@@ -426,6 +431,8 @@ class _Build:
         cache = CalibrationCache(self._workspace.cache, module, dataset, key)
         if not self._config.no_cache and cache.load():
             return
+        if not self._smoothing.enabled:
+            self._smoothing.advise(module, self._ctx, dataset)
         with calibration_bar(len(dataset)) as advance:
             calibrate(module, self._ctx, dataset, method, fuses=fuses, advance=advance)
         cache.store()

@@ -22,52 +22,68 @@ _KEPT = 16
 """Calibrations kept per work folder; the one used longest ago goes first."""
 
 
-class CalibrationCache:
-    """Ranges by the content of all that they depend on.
+class Cache:
+    """Text that was found by running a model over calibration data, by all that it depends on.
 
     That is the module with its weights (which are named by their content), the bytes of the
-    calibration files, how they become inputs, the method, and this compiler's version.
+    calibration files, how they become inputs, what was asked, and this compiler's version.
     """
 
-    def __init__(self, folder: Path, module: ModuleOp, dataset: CalibrationDataset, method: str):
-        self._module = module
-        self._path = folder / f"{_key(module, dataset, method)}.json"
+    def __init__(self, folder: Path, module: ModuleOp, dataset: CalibrationDataset, asked: str):
+        self._path = folder / f"{_key(module, dataset, asked)}.json"
 
-    def load(self) -> bool:
-        """Writes the ranges of an earlier calibration into the module, if there is one."""
+    def find(self) -> Path | None:
+        """The file that an earlier build left, if there is one."""
         if not self._path.is_file():
-            return False
-        try:
-            apply_ranges(main_function(self._module), read_ranges(str(self._path)))
-        except UserError as error:
-            logger.warning("the kept calibration is not used: {}", error)
-            return False
+            return None
         self._path.touch()
         logger.info(
-            "the ranges of an earlier build with the same model and data are used: [{}] "
+            "what an earlier build with the same model and data found is used: [{}] "
             "(--no_cache calibrates anew)",
             self._path,
         )
-        return True
+        return self._path
 
-    def store(self) -> None:
-        """Keeps the ranges of the module, where each tensor can be told by its name."""
-        ranges = ranges_by_name(main_function(self._module))
-        if ranges is None:
-            return
-        write_text(self._path, json.dumps(ranges, indent=1) + "\n")
+    def store(self, text: str) -> None:
+        write_text(self._path, text)
         files = sorted(self._path.parent.glob("*.json"), key=lambda f: f.stat().st_mtime)
         for old in files[:-_KEPT]:
             old.unlink(missing_ok=True)
 
 
-def _key(module: ModuleOp, dataset: CalibrationDataset, method: str) -> str:
+class CalibrationCache:
+    """The ranges that calibration by one method found for a module."""
+
+    def __init__(self, folder: Path, module: ModuleOp, dataset: CalibrationDataset, method: str):
+        self._module = module
+        self._cache = Cache(folder, module, dataset, method)
+
+    def load(self) -> bool:
+        """Writes the ranges of an earlier calibration into the module, if there is one."""
+        found = self._cache.find()
+        if found is None:
+            return False
+        try:
+            apply_ranges(main_function(self._module), read_ranges(str(found)))
+        except UserError as error:
+            logger.warning("the kept calibration is not used: {}", error)
+            return False
+        return True
+
+    def store(self) -> None:
+        """Keeps the ranges of the module, where each tensor can be told by its name."""
+        ranges = ranges_by_name(main_function(self._module))
+        if ranges is not None:
+            self._cache.store(json.dumps(ranges, indent=1) + "\n")
+
+
+def _key(module: ModuleOp, dataset: CalibrationDataset, asked: str) -> str:
     found = hashlib.sha256()
 
     def add(text: str) -> None:
         found.update(f"{len(text)}:{text}".encode())
 
-    for text in (version(), method, print_module(module)):
+    for text in (version(), asked, print_module(module)):
         add(text)
     for data in dataset.inputs:
         # Where the files came from does not matter, what they hold does.

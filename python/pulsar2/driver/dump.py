@@ -52,6 +52,12 @@ class Dump:
         write_text(path, json.dumps(ranges, indent=1) + "\n")
         self.write("calibrate", module, f"quant-load-ranges{{file={quote_word(str(path))}}}")
 
+    def write_observed(self, stage: str, module: ModuleOp, channels: str) -> None:
+        """As `write` after channels were observed, with these in a file that a pass can read."""
+        path = self._folder / f"{self._count + 1}_{stage}.json"
+        write_text(path, channels)
+        self.write(stage, module, f"quant-load-statistics{{file={quote_word(str(path))}}}")
+
     def _path(self, stage: str, suffix: str) -> Path:
         return self._folder / f"{self._count}_{stage}.{suffix}"
 

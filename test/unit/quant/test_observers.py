@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsar2._kernels import HistogramObserver, MinMaxObserver
+from pulsar2._kernels import ChannelObserver, HistogramObserver, MinMaxObserver
 
 HALF = 2048
 Streams = st.lists(
@@ -36,6 +36,26 @@ def test_observer_refuses_what_is_not_finite(bad: float, at: int) -> None:
     observer = MinMaxObserver()
     assert not observer.observe(values)
     assert observer.count == 0
+
+
+@pytest.mark.parametrize(("channels", "inner"), [(1, 1), (5, 1), (33, 1), (4, 7), (3, 64)])
+def test_channel_observer(channels: int, inner: int) -> None:
+    values = np.random.default_rng(inner).normal(size=(6, channels, inner)).astype(np.float32)
+    observer, other = ChannelObserver(channels, inner), ChannelObserver(channels, inner)
+    assert observer.observe(values[:2].reshape(-1))
+    assert other.observe(values[2:].reshape(-1))
+    observer.merge(other)
+    np.testing.assert_array_equal(observer.maxima, np.abs(values).max((0, 2)))
+    for bad in (np.nan, np.inf):
+        wrong = np.full(channels * inner, 1e9, np.float32)
+        wrong[-1] = bad
+        assert not observer.observe(wrong)
+    np.testing.assert_array_equal(observer.maxima, np.abs(values).max((0, 2)))
+    if channels * inner > 1:
+        with pytest.raises(ValueError, match="whole number"):
+            observer.observe(np.zeros(channels * inner + 1, np.float32))
+    with pytest.raises(ValueError, match="number of channels"):
+        observer.merge(ChannelObserver(channels + 1, inner))
 
 
 def counted(values: np.ndarray, exponent: int) -> np.ndarray:

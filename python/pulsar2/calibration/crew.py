@@ -1,0 +1,148 @@
+"""Threads that run a float model over samples, and what each observes of its tensors."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from pulsar2._kernels import HistogramObserver
+from pulsar2.calibration.dataset import Sample
+from pulsar2.calibration.observed_model import F32Array, Runner
+from pulsar2.diagnostics import UserError
+from pulsar2.locations import tensor_name
+
+_BUFFER_BYTES = 512 << 20
+"""Memory for observed tensors, all threads together, unless one thread needs more."""
+
+
+class Summary(Protocol):
+    """A mergeable summary of the tensors of a stream."""
+
+    def observe(self, values: F32Array) -> bool:
+        """Takes a flat tensor; False, and no change, when a number is not finite."""
+        ...
+
+
+S = TypeVar("S", bound=Summary)
+
+
+def crew_size(threads: int, samples: int, numbers: int) -> int:
+    """How many threads run `samples` samples, of which each observes so many numbers.
+
+    `threads` 0 is as many as there are cores.
+    """
+    fitting = _BUFFER_BYTES // max(1, 4 * numbers)
+    return min(threads or os.cpu_count() or 1, samples, max(1, fitting))
+
+
+@dataclass
+class NotFinite:
+    """Which tensors of a sample are not finite, by number.
+
+    `fatal` ones hold a NaN, or are inputs; `infinite` ones are computed.
+    """
+
+    label: str
+    fatal: list[int] = field(default_factory=list[int])
+    infinite: list[int] = field(default_factory=list[int])
+
+
+class InfinityError(Exception):
+    """Tensors that operators compute take infinite values, which cannot be quantized."""
+
+    def __init__(self, label: str, values: Sequence[SSAValue]):
+        super().__init__(label)
+        self.label = label
+        self.values = values
+
+
+class Worker(Generic[S]):
+    """One thread's session buffers and observers."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        arguments: Sequence[str],
+        sizes: Sequence[int],
+        observers: Sequence[S],
+    ):
+        """`sizes` are the numbers of elements of the tensors that are observed, each by one of
+        `observers`: the inputs `arguments`, then what `runner` gives.
+        """
+        self._runner = runner
+        self._arguments = arguments
+        self._sizes = sizes
+        self.observers = list(observers)
+
+    def observe(self, sample: Sample) -> NotFinite | None:
+        """Runs one sample. Says which tensors are not finite, if there are such."""
+        try:
+            computed = self._runner.run(sample.inputs)
+        except Exception as error:
+            raise UserError.of(
+                f"ONNX Runtime cannot run the model: {str(error).strip()}",
+                f"sample '{sample.label}'",
+            ) from None
+        given = [_flat_f32(sample.inputs, name) for name in self._arguments]
+        wrong = NotFinite(sample.label)
+        for index, values in enumerate((*given, *computed)):
+            observer = self.observers[index]
+            if not observer.observe(values):
+                fatal = index < len(given) or bool(np.isnan(values).any())
+                (wrong.fatal if fatal else wrong.infinite).append(index)
+            elif isinstance(observer, HistogramObserver):
+                # A blocked layout pads the channels with zeros.
+                observer.forget_zeros(values.size - self._sizes[index])
+        return wrong if wrong.fatal or wrong.infinite else None
+
+
+def observe_samples(
+    crew: Sequence[Worker[S]],
+    pool: ThreadPoolExecutor,
+    dataset: Sequence[Sample],
+    tensors: Sequence[SSAValue],
+    advance: Callable[[], None],
+) -> None:
+    """Shares the samples out among the workers."""
+    free: queue.SimpleQueue[Worker[S]] = queue.SimpleQueue()
+    for worker in crew:
+        free.put(worker)
+
+    def work(index: int) -> NotFinite | None:
+        worker = free.get()
+        try:
+            return worker.observe(dataset[index])
+        finally:
+            free.put(worker)
+
+    try:
+        for failure in pool.map(work, range(len(dataset))):
+            if failure is not None:
+                raise _failure(failure, tensors)
+            advance()
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+
+
+def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(inputs[name], np.float32).reshape(-1)
+
+
+def _failure(wrong: NotFinite, tensors: Sequence[SSAValue]) -> Exception:
+    if not wrong.fatal:
+        return InfinityError(wrong.label, [tensors[i] for i in wrong.infinite])
+    return UserError.of(
+        f"tensor '{tensor_name(tensors[wrong.fatal[0]])}' takes a NaN or infinite value in "
+        "calibration",
+        f"sample '{wrong.label}'",
+        "check the model's weights and the data's preprocessing",
+    )

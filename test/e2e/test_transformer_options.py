@@ -1,0 +1,108 @@
+"""Options for transformers: each has an effect that can be seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from cases import Outcome, run
+from transformers import SHAPE, configuration, encoder, samples
+
+from pulsar2.runtime import InferenceSession
+from pulsar2.tools.ax_opt import main as ax_opt
+
+
+class Encoder:
+    """The encoder and its data in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.model = encoder(folder / "model.onnx")
+        self.data = samples(folder / "data")
+        self.float = onnxruntime.InferenceSession(self.model)
+
+    def build(self, name: str, *words: str, **quant: Any) -> Outcome:
+        config = self.folder / f"{name}.json"
+        config.write_text(json.dumps(configuration(self.data, **quant)))
+        output = self.folder / name
+        outcome = run(
+            "build", "--input", self.model, "--config", config, "--output_dir", output, *words
+        )
+        assert outcome.code == 0, outcome.err
+        return outcome
+
+    def noise(self, name: str) -> float:
+        """The error of the emulated program of a build, relative to what the float model gives."""
+        session = InferenceSession(self.folder / name / "compiled.axmodel")
+        rng = np.random.default_rng(7)
+        error = signal = 0.0
+        for _ in range(4):
+            x = {"x": rng.normal(size=SHAPE).astype(np.float32)}
+            (got,), (wanted,) = session.run(None, x), self.float.run(None, x)
+            error += float(((got - wanted) ** 2).sum())
+            signal += float((wanted**2).sum())
+        return (error / signal) ** 0.5
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return Encoder(tmp_path_factory.mktemp("transformer"))
+
+
+@pytest.fixture(scope="module")
+def plain(model: Encoder) -> Outcome:
+    return model.build("plain")
+
+
+@pytest.fixture(scope="module")
+def smooth(model: Encoder) -> Outcome:
+    return model.build("smooth", enable_smooth_quant=True)
+
+
+def test_smooth_quant(model: Encoder, plain: Outcome, smooth: Outcome) -> None:
+    assert model.noise("smooth") < 0.6 * model.noise("plain")
+    assert "Ratio of outliers in tensor" in smooth.out
+    assert "2 of 2 uneven tensors" in smooth.err
+    # Without it the build tells that it would help.
+    assert "Ratio of outliers in tensor" in plain.out
+    assert "quant.enable_smooth_quant may quantize them better" in plain.err
+
+
+def test_smooth_quant_threshold(model: Encoder) -> None:
+    outcome = model.build("none", enable_smooth_quant=True, smooth_quant_threshold=0.001)
+    assert "uneven tensors" not in outcome.err
+    outcome = model.build("all", enable_smooth_quant=True, smooth_quant_threshold=1.0)
+    # What Gelu gives cannot be smoothed; what the attention gives can.
+    assert "3 of 4 uneven tensors" in outcome.err
+
+
+def test_smooth_quant_strength(model: Encoder, plain: Outcome, smooth: Outcome) -> None:
+    model.build("weak", enable_smooth_quant=True, smooth_quant_strength=0.2)
+    assert model.noise("smooth") < model.noise("weak") < model.noise("plain")
+
+
+def test_the_second_build_observes_no_channels(model: Encoder, smooth: Outcome) -> None:
+    again = model.build("smooth", enable_smooth_quant=True)
+    assert "Calibration Progress" in smooth.out
+    assert "Calibration Progress" not in again.out
+    assert again.err.count("what an earlier build with the same model and data found is used") == 2
+
+
+def test_a_smoothed_build_continues_from_every_stage(model: Encoder) -> None:
+    model.build("dumped", "--debug.dump_ir", enable_smooth_quant=True)
+    ir = model.folder / "dumped" / "ir"
+    lines = (ir / "pipelines.txt").read_text().splitlines()
+    stages = sorted(ir.glob("*.mlir"), key=lambda f: int(f.name.split("_")[0]))
+    names = [f.stem.split("_", 1)[1] for f in stages]
+    first, last = names.index("place"), names.index("quantize")
+    assert names[first + 1 : last] == ["channels", "smooth", "calibrate"]
+    made = model.folder / "continued.mlir"
+    for start in range(first, last):
+        weights = stages[start].with_suffix(".safetensors")
+        words = ["-p", ",".join(lines[start:last]), stages[start], "--weights", weights, "-o", made]
+        assert ax_opt(["--mlir-print-debuginfo", *map(str, words)]) == 0
+        assert made.read_text() == stages[last].read_text()
