@@ -4,10 +4,16 @@
 #include <numeric>
 #include <utility>
 
+#include "canonical_search.h"
+
 namespace pulsar2 {
 namespace {
 
 using Order = std::vector<int32_t>;
+
+constexpr size_t kMostSearched = 4096;   // buffers: each is one level of recursion
+constexpr int64_t kFirstTurn = 1 << 16;  // effort of the search's first turn in one ranking
+constexpr int64_t kSearchSpeed = 16;     // buffers that the search looks at while one is placed
 
 /// xorshift64*: the same numbers on every machine.
 class Random {
@@ -47,11 +53,9 @@ class Packer {
       }
       if (best_peak <= capacity_) break;
     }
-    if (best_peak > capacity_) best_peak = climb(&best, best_peak, effort);
-    if (best_peak > capacity_) return false;
+    if (best_peak > capacity_) return improve(&best, best_peak, effort, offsets);
     place(best);
-    for (size_t i = 0; i < members_.size(); ++i)
-      (*offsets)[static_cast<size_t>(members_[i])] = offset_[i];
+    write(offset_, offsets);
     return true;
   }
 
@@ -60,6 +64,40 @@ class Packer {
   int64_t end(int32_t i) const { return lives_.end[member(i)]; }
   int64_t size(int32_t i) const { return lives_.size[member(i)]; }
   size_t member(int32_t i) const { return static_cast<size_t>(members_[static_cast<size_t>(i)]); }
+
+  void write(const std::vector<int64_t>& found, std::vector<int64_t>* offsets) const {
+    for (size_t i = 0; i < members_.size(); ++i)
+      (*offsets)[static_cast<size_t>(members_[i])] = found[i];
+  }
+
+  /// The search, in each ranking, and the climbing take turns, each time for twice as long.
+  bool improve(Order* best, int64_t best_peak, int64_t* effort, std::vector<int64_t>* offsets) {
+    const size_t n = members_.size();
+    const bool searched = n <= kMostSearched;
+    CanonicalSearch search(lives_, searched ? members_ : std::vector<int32_t>(), capacity_);
+    for (int64_t turn = kFirstTurn; *effort > 0; turn *= 4) {
+      for (const Ranking ranking : kRankings) {
+        if (!searched || *effort <= 0) break;
+        const int64_t given = std::min(turn, *effort);
+        int64_t left = given * kSearchSpeed;
+        std::vector<int64_t> found;
+        const Outcome outcome = search.run(ranking, &left, &found);
+        *effort -= given - std::max<int64_t>(left, 0) / kSearchSpeed;
+        if (outcome == Outcome::Found) write(found, offsets);
+        if (outcome != Outcome::GivenUp) return outcome == Outcome::Found;
+      }
+      int64_t given = std::min(searched ? turn : *effort, *effort);
+      *effort -= given;
+      if (given < static_cast<int64_t>(n)) return false;
+      best_peak = climb(best, best_peak, &given);
+      if (best_peak <= capacity_) {
+        place(*best);
+        write(offset_, offsets);
+        return true;
+      }
+    }
+    return false;
+  }
 
   void find_neighbours() {
     const auto n = static_cast<int32_t>(members_.size());

@@ -2,7 +2,7 @@
 
 IR-free. This is the dynamic storage allocation problem: each buffer has a size, a half-open live
 range, and needs an offset such that buffers alive at the same time do not overlap. It is NP-hard;
-several greedy orders are tried, and the best is improved by hill climbing (in C++).
+several greedy orders are tried, then a search with bounds and hill climbing take turns (in C++).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def pressure_profile(begins: Ints, ends: Ints, sizes: Ints) -> Ints:
     return np.cumsum(steps)[:-1]
 
 
-EFFORT = 4_000_000
+EFFORT = 8_000_000
 """Placements of one buffer that a search may take before it gives up: some seconds."""
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.allocation import Instance, cut_rectangle, measure, read_instance
 from pulsar2.lowering.analysis.allocate import assign_offsets, peak_pressure
 
 
@@ -70,6 +74,70 @@ def test_search_is_deterministic_and_bounded() -> None:
     found = [assign_offsets(begins, ends, sizes, peak * 102 // 100, 64) for _ in range(2)]
     assert found[0] == found[1]
     assert assign_offsets(begins, ends, sizes, peak - 64, 64) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(1, 4), st.integers(1, 6)), min_size=1, max_size=6
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_not_found_is_impossible(buffers: list[tuple[int, int, int]]) -> None:
+    begins = [b for b, _, _ in buffers]
+    ends = [b + n for b, n, _ in buffers]
+    sizes = [s for _, _, s in buffers]
+    best = min(
+        _lowest_fit(begins, ends, sizes, order)
+        for order in itertools.permutations(range(len(buffers)))
+    )
+    offsets = assign_offsets(begins, ends, sizes, best)
+    assert offsets is not None
+    _check(begins, ends, sizes, offsets, best)
+    assert assign_offsets(begins, ends, sizes, best - 1) is None
+
+
+def _lowest_fit(
+    begins: list[int], ends: list[int], sizes: list[int], order: tuple[int, ...]
+) -> int:
+    """The top when each buffer, in this order, goes to the lowest place where it fits."""
+    placed: dict[int, int] = {}
+    for i in order:
+        taken = sorted(
+            (low, low + sizes[j])
+            for j, low in placed.items()
+            if begins[i] < ends[j] and begins[j] < ends[i]
+        )
+        offset = 0
+        for low, high in taken:
+            if low - offset >= sizes[i]:
+                break
+            offset = max(offset, high)
+        placed[i] = offset
+    return max(low + sizes[i] for i, low in placed.items())
+
+
+@pytest.mark.parametrize(("seed", "count"), [(0, 60), (1, 60), (2, 100), (3, 100), (4, 200)])
+def test_cut_rectangles_are_put_together_again(seed: int, count: int) -> None:
+    """Instances without a free byte, as the hard ones of public benchmarks are."""
+    begins, ends, sizes, capacity = cut_rectangle(seed, count)
+    offsets = assign_offsets(begins, ends, sizes, capacity)
+    assert offsets is not None
+    _check(begins, ends, sizes, offsets, capacity)
+
+
+def test_the_form_of_public_benchmarks_is_read(tmp_path: Path) -> None:
+    begins, ends, sizes, capacity = cut_rectangle(2, 40)
+    rows = [
+        f"b{i},{b},{e},{s}" for i, (b, e, s) in enumerate(zip(begins, ends, sizes, strict=True))
+    ]
+    (tmp_path / f"X.{capacity}.csv").write_text("\n".join(["id,lower,upper,size", *rows]) + "\n")
+    instance = read_instance(tmp_path / f"X.{capacity}.csv")
+    assert instance == Instance("X", begins, ends, sizes, capacity)
+    (row,) = measure([instance])
+    assert row.found
+    (tmp_path / "X.csv").write_text("id,size\n")
+    with pytest.raises(ValueError, match=r"X\.csv: .*capacity"):
+        read_instance(tmp_path / "X.csv")
 
 
 def _check(

@@ -14,10 +14,11 @@ struct Lives {
 
 /// Offsets within `capacity` such that buffers alive at the same time do not overlap.
 ///
-/// Several orders of lowest-fit placement are tried, then the best is improved by hill climbing:
-/// a buffer at the top changes places in the order with one that lies below it. `effort` bounds
-/// the work, in placements of one buffer; the result depends on nothing else. False when no
-/// offsets are found.
+/// Several orders of lowest-fit placement are tried. Where none fits, two methods take turns: a
+/// search over canonical packings, in several rankings of the buffers, which may also prove that
+/// nothing fits; and hill climbing on the best of the orders, in which a buffer at the top changes
+/// places with one that lies below it. `effort` bounds the work, in placements of one buffer; the
+/// result depends on nothing else. False when no offsets are found.
 bool assign_offsets(const Lives& lives, int64_t capacity, int64_t effort,
                     std::vector<int64_t>* offsets);
 
