@@ -72,9 +72,11 @@ def cut_rectangle(
         else:
             at = int(rng.integers(low + 1, high))
             pieces += [(begin, end, low, at), (begin, end, at, high)]
-    pieces = [pieces[i] for i in rng.permutation(count)]
-    begins, ends, sizes = zip(*((b, e, h - low) for b, e, low, h in pieces), strict=True)
-    return list(begins), list(ends), list(sizes), capacity
+    order: list[int] = rng.permutation(count).tolist()
+    begins = [pieces[i][0] for i in order]
+    ends = [pieces[i][1] for i in order]
+    sizes = [pieces[i][3] - pieces[i][2] for i in order]
+    return begins, ends, sizes, capacity
 
 
 def measure(instances: Iterable[Instance]) -> list[Row]:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "canonical_search.h"
+#include "random.h"
 
 namespace pulsar2 {
 namespace {
@@ -14,20 +15,6 @@ using Order = std::vector<int32_t>;
 constexpr size_t kMostSearched = 4096;   // buffers: each is one level of recursion
 constexpr int64_t kFirstTurn = 1 << 16;  // effort of the search's first turn in one ranking
 constexpr int64_t kSearchSpeed = 16;     // buffers that the search looks at while one is placed
-
-/// xorshift64*: the same numbers on every machine.
-class Random {
- public:
-  uint64_t below(uint64_t n) {
-    state_ ^= state_ >> 12;
-    state_ ^= state_ << 25;
-    state_ ^= state_ >> 27;
-    return ((state_ * 0x2545F4914F6CDD1DULL) >> 33) % n;
-  }
-
- private:
-  uint64_t state_ = 0x9E3779B97F4A7C15ULL;
-};
 
 /// Buffers that share no step with any other group of buffers, and so are placed by themselves.
 class Packer {
@@ -263,6 +250,7 @@ std::vector<std::vector<int32_t>> components(const Lives& lives) {
   std::vector<std::vector<int32_t>> groups;
   int64_t reach = INT64_MIN;
   for (const int32_t i : order) {
+    if (lives.size[static_cast<size_t>(i)] == 0) continue;  // fits anywhere
     if (groups.empty() || lives.begin[static_cast<size_t>(i)] >= reach) groups.emplace_back();
     groups.back().push_back(i);
     reach = std::max(reach, lives.end[static_cast<size_t>(i)]);

@@ -1,18 +1,18 @@
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
+#include "flights.h"
 #include "pulsar2/timing.h"
 
 namespace pulsar2 {
 namespace {
 
-/// Event simulation. Time moves from one end of a job to the next; between two of them every job in
-/// flight advances at a constant speed of at most one cycle per cycle.
+/// Event simulation of queues in order.
 class Replay {
  public:
-  Replay(const ReplayInput& in, int64_t* start, int64_t* end) : in_(in), start_(start), end_(end) {}
+  Replay(const ReplayInput& in, int64_t* start, int64_t* end)
+      : in_(in), start_(start), end_(end), flights_(in.ddr_rate) {}
 
   void run() {
     prepare();
@@ -20,22 +20,8 @@ class Replay {
     int64_t done = 0;
     for (size_t u = 0; u < queues_.size(); ++u) try_start(u, now);
     while (done < in_.num_jobs) {
-      if (flight_.empty()) fail_stuck();
-      share_ddr();
-      int64_t next = INT64_MAX;
-      for (const Flight& f : flight_) next = std::min(next, finish(f, now));
-      ended_.clear();
-      size_t kept = 0;
-      for (Flight& f : flight_) {
-        if (finish(f, now) <= next) {
-          ended_.push_back(f.job);
-        } else {
-          f.remaining -= static_cast<double>(next - now) * f.speed;
-          flight_[kept++] = f;
-        }
-      }
-      flight_.resize(kept);
-      now = next;
+      if (flights_.empty()) fail_stuck();
+      flights_.advance(&now, &ended_);
       for (const int64_t job : ended_) {
         end_[job] = now;
         busy_[static_cast<size_t>(in_.eu[job])] = false;
@@ -53,13 +39,6 @@ class Replay {
   }
 
  private:
-  struct Flight {
-    int64_t job;
-    double remaining;  ///< cycles, at full speed
-    double need;       ///< DDR bytes per cycle at full speed
-    double speed;
-  };
-
   void prepare() {
     int32_t units = 0;
     for (int64_t i = 0; i < in_.num_jobs; ++i) {
@@ -101,39 +80,7 @@ class Replay {
     ++heads_[unit];
     busy_[unit] = true;
     start_[job] = now;
-    const auto cycles = static_cast<double>(in_.cycles[job]);
-    const auto bytes = static_cast<double>(in_.ddr_bytes[job]);
-    flight_.push_back({job, cycles, cycles > 0 ? bytes / cycles : 0.0, 1.0});
-  }
-
-  static int64_t finish(const Flight& f, int64_t now) {
-    // Rounding errors of a few units in the last place must not cost a cycle.
-    return now + static_cast<int64_t>(std::ceil(f.remaining / f.speed - 1e-6));
-  }
-
-  /// Max-min fair: who needs less than an equal share gets all of it, the others share the rest.
-  void share_ddr() {
-    order_.clear();
-    double need = 0;
-    for (size_t i = 0; i < flight_.size(); ++i) {
-      flight_[i].speed = 1.0;
-      if (flight_[i].need > 0) {
-        order_.push_back(i);
-        need += flight_[i].need;
-      }
-    }
-    if (need <= in_.ddr_rate) return;
-    std::sort(order_.begin(), order_.end(), [&](size_t a, size_t b) {
-      return flight_[a].need != flight_[b].need ? flight_[a].need < flight_[b].need
-                                                : flight_[a].job < flight_[b].job;
-    });
-    double left = in_.ddr_rate;
-    for (size_t k = 0; k < order_.size(); ++k) {
-      Flight& f = flight_[order_[k]];
-      const double rate = std::min(f.need, left / static_cast<double>(order_.size() - k));
-      f.speed = rate / f.need;
-      left -= rate;
-    }
+    flights_.start(job, in_.cycles[job], in_.ddr_bytes[job]);
   }
 
   [[noreturn]] void fail_stuck() const {
@@ -155,8 +102,7 @@ class Replay {
   std::vector<int64_t> missing_;
   std::vector<int64_t> first_follower_;
   std::vector<int64_t> followers_;
-  std::vector<Flight> flight_;
-  std::vector<size_t> order_;
+  Flights flights_;
   std::vector<int64_t> ended_;
 };
 

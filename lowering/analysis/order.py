@@ -1,81 +1,66 @@
-"""Which unit runs a job, and in what order: list scheduling.
+"""Which unit runs a job, and in what order.
 
-IR-free. Jobs have a class of units, a duration, and earlier jobs to wait for. Scheduling respects
-the waits, gives every job a unit of its class, and orders the queues so that the end comes early.
+IR-free. Jobs have a class of units, a duration, bytes of DDR, and earlier jobs to wait for. Several
+stages of list scheduling and an improvement of the best of them respect the waits, give every job a
+unit of its class, and order the queues so that the end comes early (in C++).
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+EFFORT = 400_000
+"""Jobs that the improvement may simulate: some tenths of a second."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Schedule:
-    """Unit of each job within its class, job order by start, start and end in cycles."""
+    """Unit of each job within its class, job order by start, start and end in cycles.
+
+    `stages` are the stages by name, with the cycles that each came to.
+    """
 
     units: list[int]
     order: list[int]
-    start: list[float]
-    end: list[float]
+    start: list[int]
+    end: list[int]
+    stages: list[tuple[str, int]]
 
     @property
-    def makespan(self) -> float:
-        return max(self.end, default=0.0)
+    def makespan(self) -> int:
+        return max(self.end, default=0)
 
 
-def upward_ranks(durations: Sequence[float], waits: Sequence[Sequence[int]]) -> list[float]:
-    """Length of the longest chain of waits from each job's start to the end of the program."""
-    ranks = list(durations)
-    for job in range(len(durations) - 1, -1, -1):
-        for other in waits[job]:
-            ranks[other] = max(ranks[other], durations[other] + ranks[job])
-    return ranks
-
-
-def list_schedule(
+def assign_units(
     kinds: Sequence[str],
-    durations: Sequence[float],
+    cycles: Sequence[int],
+    ddr_bytes: Sequence[int],
     waits: Sequence[Sequence[int]],
     units: Mapping[str, int],
-    priorities: Sequence[float],
+    ddr_rate: float,
+    effort: int = EFFORT,
 ) -> Schedule:
-    """Starts, whenever a unit is free, the ready job of its class with the highest priority.
+    """The best schedule found of jobs on `units` of each class, by the timing replay.
 
-    `waits` refer to earlier jobs. Ties go to the earlier job, so the result is deterministic.
+    `waits` refer to earlier jobs; `ddr_rate` is in bytes per cycle, shared by the jobs under way.
+    `effort` bounds the improvement, in simulated jobs. Deterministic. Raises ValueError for a class
+    without units, and for waits that are not for earlier jobs.
     """
-    count = len(durations)
-    missing = [len(w) for w in waits]
-    followers: list[list[int]] = [[] for _ in range(count)]
-    for job, others in enumerate(waits):
-        for other in others:
-            followers[other].append(job)
-    ready: dict[str, list[tuple[float, int]]] = {kind: [] for kind in units}
-    free: dict[str, list[int]] = {kind: list(range(n)) for kind, n in units.items()}
-    for job in range(count):
-        if not missing[job]:
-            heapq.heappush(ready[kinds[job]], (-priorities[job], job))
-    unit_of, start, end = [0] * count, [0.0] * count, [0.0] * count
-    order: list[int] = []
-    running: list[tuple[float, int]] = []
-    now = 0.0
-    while len(order) < count or running:
-        for kind, queue in ready.items():
-            while queue and free[kind]:
-                _, job = heapq.heappop(queue)
-                unit_of[job] = heapq.heappop(free[kind])
-                start[job], end[job] = now, now + durations[job]
-                order.append(job)
-                heapq.heappush(running, (end[job], job))
-        if not running:
-            break
-        now = running[0][0]
-        while running and running[0][0] <= now:
-            _, job = heapq.heappop(running)
-            heapq.heappush(free[kinds[job]], unit_of[job])
-            for follower in followers[job]:
-                missing[follower] -= 1
-                if not missing[follower]:
-                    heapq.heappush(ready[kinds[follower]], (-priorities[follower], follower))
-    return Schedule(unit_of, order, start, end)
+    from pulsar2 import _kernels
+
+    number = {kind: index for index, kind in enumerate(units)}
+    unit, order, start, end, stages = _kernels.assign_units(
+        np.array([number[kind] for kind in kinds], np.int32),
+        np.array(cycles, np.int64),
+        np.array(ddr_bytes, np.int64),
+        np.array([0, *accumulate(len(w) for w in waits)], np.int64),
+        np.array([other for w in waits for other in w], np.int32),
+        np.array(list(units.values()), np.int32),
+        ddr_rate,
+        effort,
+    )
+    return Schedule(unit.tolist(), order.tolist(), start.tolist(), end.tolist(), stages)

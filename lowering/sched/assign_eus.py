@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loguru import logger
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 
 from pulsar2.context import AxContext
 from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.lowering.analysis.conflicts import prune_waits
-from pulsar2.lowering.analysis.order import list_schedule, upward_ranks
+from pulsar2.lowering.analysis.order import assign_units
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.insert_waits import set_waits, wait_indices
 from pulsar2.targets import load_target
-from pulsar2.timing import work_costs
+from pulsar2.timing import ddr_rate, work_costs
 
 
 @dataclass(frozen=True)
 class SchedAssignEus(AxPass):
     """Assigns each job a unit of its class, and puts the jobs in the order in which they start.
 
-    List scheduling: whenever a unit is free, it takes the ready job of its class with the longest
-    chain of waits behind it. The cost of a job is the timing model's. Waits that the order of a
-    queue, or another wait, implies are dropped.
+    The best of several stages, by the timing model's replay: list scheduling by the longest chain
+    of waits (`heuristic`) and by the order of the program (`onepass`), filling of gaps (`greedy`),
+    and changes to the best of these (`improved`); see `pulsar2.lowering.analysis.order`. The log
+    tells what each came to. Waits that the order of a queue, or another wait, implies are dropped.
 
     Needs: waits that order every conflict. Leaves: a `unit` on every job, queues in block order, no
     useless wait.
@@ -51,11 +53,19 @@ def _assign(program: ProgramOp) -> None:
     jobs = [op for op in program.body.block.ops if isinstance(op, JobOp)]
     kinds = [job.eu.data for job in jobs]
     waits = wait_indices(jobs)
-    durations = [
-        cost.duration for cost in work_costs(jobs, kinds, target, program.ddr_bytes_per_second)
-    ]
+    limit = program.ddr_bytes_per_second
+    costs = work_costs(jobs, kinds, target)
     names = [kind.value for kind in kinds]
-    schedule = list_schedule(names, durations, waits, units, upward_ranks(durations, waits))
+    schedule = assign_units(
+        names,
+        [int(cost.cycles) for cost in costs],
+        [cost.ddr_bytes for cost in costs],
+        waits,
+        units,
+        ddr_rate(target.timing, limit),
+    )
+    for stage, cycles in schedule.stages:
+        logger.info("assign eu {}: {:,} cycles", stage, cycles)
     place = {job: position for position, job in enumerate(schedule.order)}
     ordered = [jobs[j] for j in schedule.order]
     moved = [sorted(place[o] for o in waits[j]) for j in schedule.order]

@@ -95,9 +95,7 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
     target = load_target(program.target.data)
     mode = target.mode(program.npu_mode.data)
     layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
-    costs = work_costs(
-        layers, [preferred_unit(layer) for layer in layers], target, program.ddr_bytes_per_second
-    )
+    costs = work_costs(layers, [preferred_unit(layer) for layer in layers], target)
     index: dict[BufferOp, int] = {}
     tensors: list[Tensor] = []
     for buffer in program.buffers():

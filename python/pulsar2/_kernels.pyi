@@ -124,6 +124,16 @@ def job_costs(program: Buffer, timing: Mapping[str, float]) -> JobCosts: ...
 def assign_offsets(
     begins: _I64, ends: _I64, sizes: _I64, capacity: int, effort: int
 ) -> _I64 | None: ...
+def assign_units(
+    kinds: _I32,
+    cycles: _I64,
+    ddr_bytes: _I64,
+    wait_offsets: _I64,
+    waits: _I32,
+    units: _I32,
+    ddr_rate: float,
+    effort: int,
+) -> tuple[_I32, _I32, _I64, _I64, list[tuple[str, int]]]: ...
 def replay(
     eu: _I32,
     cycles: _I64,

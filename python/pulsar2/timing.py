@@ -19,16 +19,12 @@ _ENDLESS = 1 << 39
 
 
 class Cost(NamedTuple):
-    """What one job costs: cycles in all and of its arithmetic alone, bytes to or from DDR, MACs.
-
-    `duration` is its cycles with the whole DDR to itself.
-    """
+    """What one job costs: cycles in all and of its arithmetic alone, bytes to or from DDR, MACs."""
 
     cycles: float
     compute: float
     ddr_bytes: int
     macs: int
-    duration: float
 
 
 def ddr_rate(timing: Mapping[str, float], limit: int) -> float:
@@ -37,13 +33,8 @@ def ddr_rate(timing: Mapping[str, float], limit: int) -> float:
     return min(own, limit / (timing["clock_mhz"] * 1e6)) if limit else own
 
 
-def work_costs(
-    works: Sequence[Work], kinds: Sequence[EuKind], target: Target, ddr_limit: int = 0
-) -> list[Cost]:
-    """The costs of layers or jobs, each on a unit of the class named; addresses do not matter.
-
-    `ddr_limit` is that of the program, in bytes per second; 0 is what the target has.
-    """
+def work_costs(works: Sequence[Work], kinds: Sequence[EuKind], target: Target) -> list[Cost]:
+    """The costs of layers or jobs, each on a unit of the class named; addresses do not matter."""
     from pulsar2 import _kernels
 
     mode = next(iter(target.modes.values()))
@@ -66,11 +57,8 @@ def work_costs(
         values = [value for _, value in work.params.data]
         program.jobs.append(Job(first[kind], work.spec.opcode, operands, values))
     costs = _kernels.job_costs(program.encode(), target.timing)
-    rate = ddr_rate(target.timing, ddr_limit)
     return [
-        Cost(
-            float(cycles), float(compute), int(nbytes), int(macs), max(float(cycles), nbytes / rate)
-        )
+        Cost(float(cycles), float(compute), int(nbytes), int(macs))
         for cycles, compute, nbytes, macs in zip(
             costs["cycles"],
             costs["compute_cycles"],
