@@ -1,8 +1,7 @@
 """From the four outputs of CenterFace to faces.
 
 The network looks at the picture on a grid of every fourth pixel. For each point it says how likely
-a face
-is centred there (537), the face's size (538) and where in the cell its centre is (539).
+a face is centred there (537), the face's size (538) and where in the cell its centre is (539).
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -30,22 +32,39 @@ from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.emulator import Emulator
 from pulsar2.weights import AnyArray
 
+axengine_provider_name = "AxEngineExecutionProvider"
+axclrt_provider_name = "AXCLRTExecutionProvider"
+"""The providers of pyaxengine: a chip of this machine, and one on a card. Here: the emulator."""
+
 _PROVIDER = "EmulatorExecutionProvider"
-_ACCEPTED_PROVIDERS = (_PROVIDER, "AxEngineExecutionProvider", "AXCLRTExecutionProvider")
-
 _RUNTIME_NAMES = {"float32": "float", "float64": "double", "object": "string"}
-
 
 Provider = str | tuple[str, Mapping[str, object]]
 
 
+class SessionOptions:
+    """How a session runs.
+
+    `intra_op_num_threads` is how many threads compute; 0 is one for each core that there is. Other
+    attributes of ONNX Runtime's class may be set, and mean nothing here.
+    """
+
+    def __init__(self) -> None:
+        self.intra_op_num_threads = 0
+
+
 @dataclass(frozen=True)
 class NodeArg:
-    """An input or output: name, shape, and element type as numpy calls it."""
+    """An input or output: name, element type as numpy calls it, and shape.
+
+    An output of integers stands for `scale * (integer - zero_point)`, where these are given.
+    """
 
     name: str
-    shape: list[int]
     dtype: str
+    shape: tuple[int, ...]
+    scale: float | None = None
+    zero_point: int | None = None
 
     @property
     def type(self) -> str:
@@ -53,9 +72,14 @@ class NodeArg:
         return f"tensor({_RUNTIME_NAMES.get(self.dtype, self.dtype)})"
 
 
+def get_all_providers() -> list[str]:
+    """The providers that a session takes: the emulator, and pyaxengine's names, which mean it."""
+    return [_PROVIDER, axengine_provider_name, axclrt_provider_name]
+
+
 def get_available_providers() -> list[str]:
-    """What can run a model here: the emulator."""
-    return [_PROVIDER]
+    """As `get_all_providers`: the emulator is there always."""
+    return get_all_providers()
 
 
 def split_batches(count: int, sizes: Sequence[int]) -> list[int]:
@@ -77,33 +101,37 @@ class InferenceSession:
     """A compiled model, ready to run.
 
     `path_or_bytes` is the file or its bytes. The arguments are pyaxengine's, in its order: each of
-    its `providers` is the emulator here, with ONNX Runtime for CPU subgraphs, and `sess_options`
-    and `provider_options`, which are about the device, mean nothing. `threads` does not change a
-    result. Raises `UserError` when the model cannot be read.
+    its `providers` is the emulator here, with ONNX Runtime for CPU subgraphs, and
+    `provider_options`, which are about the device, mean nothing. `threads` goes before what
+    `sess_options` says of them; neither changes a result. Several threads may call `run` at a time.
+    Raises `UserError` when the model cannot be read.
     """
 
     def __init__(
         self,
         path_or_bytes: str | os.PathLike[str] | bytes,
-        sess_options: object = None,
+        sess_options: SessionOptions | None = None,
         providers: Sequence[Provider] | str | None = None,
         provider_options: object = None,
         *,
         threads: int | None = None,
     ):
+        problems = Diagnostics()
         for given in [providers] if isinstance(providers, str) else providers or []:
             provider = given if isinstance(given, str) else given[0]
-            if provider not in _ACCEPTED_PROVIDERS:
-                raise UserError.of(
-                    f"unknown provider '{provider}'",
-                    accepted=f"one of {', '.join(_ACCEPTED_PROVIDERS)}",
-                )
+            if provider not in get_all_providers():
+                accepted = f"one of {', '.join(get_all_providers())}"
+                problems.error(f"unknown provider '{provider}'", accepted=accepted)
+        problems.raise_if_any()
+        self._options = sess_options
         if isinstance(path_or_bytes, bytes):
             self._model = decode_axmodel(path_or_bytes)
         else:
             self._model = read_axmodel(path_or_bytes)
-        self._threads = threads or len(os.sched_getaffinity(0))
+        asked = int(getattr(sess_options, "intra_op_num_threads", 0))
+        self._threads = threads or asked or len(os.sched_getaffinity(0))
         self._loaded: dict[tuple[str, int], Emulator | CpuRunner] = {}
+        self._loading = Lock()
 
     def __enter__(self) -> InferenceSession:
         return self
@@ -115,6 +143,10 @@ class InferenceSession:
     def model(self) -> CompiledModel:
         """The compiled model as it was read."""
         return self._model
+
+    def get_session_options(self) -> SessionOptions | None:
+        """The options that the session was made with."""
+        return self._options
 
     def get_providers(self) -> list[str]:
         """What runs the model."""
@@ -134,27 +166,29 @@ class InferenceSession:
     def run(
         self,
         output_names: Sequence[str] | None,
-        input_feed: Mapping[str, AnyArray],
+        input_feed: Mapping[str, Any],
         run_options: object = None,
         shape_group: int = 0,
     ) -> list[AnyArray]:
         """The outputs of that name, in that order; all when `output_names` is None or empty.
 
-        Arrays have the inputs' type and shape; their first dimension may be any number of samples,
-        which are run in the batch sizes that the model has (see `split_batches`). `run_options` is
-        taken as ONNX Runtime takes it, and means nothing here. Raises `UserError` for an unknown
-        name, a missing input, a wrong type or shape, and a group that the model has not.
+        Arrays (or what numpy makes arrays of) have the inputs' type and shape; their first
+        dimension may be any number of samples, which are run in the batch sizes that the model has
+        (see `split_batches`). `run_options` is taken as ONNX Runtime takes it, and means nothing
+        here. Raises `UserError` for an unknown name, a missing input, a wrong type or shape, all at
+        once, and for a group that the model has not.
         """
         group = self._group(shape_group)
         names = list(output_names or [t.name for t in group.outputs])
-        count = self._check(group, names, input_feed)
+        arrays: dict[str, AnyArray] = {name: np.asarray(v) for name, v in input_feed.items()}
+        count = self._check(group, names, arrays)
         units = {t.name: self._unit(t) for t in (*group.inputs, *group.outputs)}
         parts: dict[str, list[AnyArray]] = {name: [] for name in names}
         done = 0
         for batch in split_batches(count, group.batches):
             taken = min(batch, count - done)
             feeds: dict[str, AnyArray] = {}
-            for name, array in input_feed.items():
+            for name, array in arrays.items():
                 unit = units[name]
                 whole = count == batch or not array.ndim
                 part = array if whole else array[done * unit : (done + taken) * unit]
@@ -229,12 +263,13 @@ class InferenceSession:
                 continue
             if array.ndim:
                 counts.add(array.shape[0] // unit)
+        if len(counts) > 1 or 0 in counts:
+            held = ", ".join(map(str, sorted(counts)))
+            problems.error(
+                f"the inputs hold {held} samples", accepted="the same number, at least 1, in each"
+            )
         problems.raise_if_any()
-        if not counts:
-            return group.batches[-1]
-        if len(counts) != 1 or 0 in counts:
-            raise UserError.of("the inputs do not all hold the same number of samples")
-        return counts.pop()
+        return counts.pop() if counts else group.batches[-1]
 
     def _run_batch(
         self, group: Group, batch: int, feeds: Mapping[str, AnyArray]
@@ -248,13 +283,14 @@ class InferenceSession:
     def _runner(self, subgraph: NpuSubgraph | CpuSubgraph, batch: int) -> Emulator | CpuRunner:
         """What runs a subgraph for a batch size, loaded once."""
         key = subgraph.name, batch
-        if key not in self._loaded:
-            if isinstance(subgraph, NpuSubgraph):
-                made = load_program(self._model, subgraph, batch, self._threads)
-            else:
-                made = CpuRunner(subgraph, batch, self._model.cpu_params, self._threads)
-            self._loaded[key] = made
-        return self._loaded[key]
+        with self._loading:
+            if key not in self._loaded:
+                if isinstance(subgraph, NpuSubgraph):
+                    made = load_program(self._model, subgraph, batch, self._threads)
+                else:
+                    made = CpuRunner(subgraph, batch, self._model.cpu_params, self._threads)
+                self._loaded[key] = made
+            return self._loaded[key]
 
 
 def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, threads: int) -> Emulator:
@@ -275,7 +311,9 @@ def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, thread
 
 
 def _node_arg(tensor: TensorInfo) -> NodeArg:
-    return NodeArg(tensor.name, list(tensor.shape), tensor.dtype.name)
+    stored = tensor.quantization
+    numbers = (stored.scale, stored.zero_point) if stored is not None else ()
+    return NodeArg(tensor.name, tensor.dtype.name, tensor.shape, *numbers)
 
 
 def _are_texts(array: AnyArray, tensor: TensorInfo) -> bool:

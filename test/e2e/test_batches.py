@@ -110,7 +110,7 @@ def test_groups_of_sizes(build: Any, built: Path, tmp_path: Path) -> None:
     alone = read_axmodel(built / "out" / "compiled.axmodel")
     assert len(model.params) < 1.3 * len(alone.params)
     session = InferenceSession(path)
-    assert session.get_inputs(1)[0].shape == [2, 24, 24, 3]
+    assert session.get_inputs(1)[0].shape == (2, 24, 24, 3)
     (first,) = session.run(None, {"input": images(3)})
     np.testing.assert_array_equal(first, singles(built / "out" / "compiled.axmodel", images(3)))
     (second,) = session.run(None, {"input": images(3, 24)}, shape_group=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_session_refuses_what_does_not_fit(built: Path) -> None:
     session = InferenceSession(built / "out" / "compiled.axmodel")
     picture = np.zeros((1, 16, 16, 3), np.uint8)
     assert [(i.name, i.shape, i.dtype, i.type) for i in session.get_inputs()] == [
-        ("input", [1, 16, 16, 3], "uint8", "tensor(uint8)")
+        ("input", (1, 16, 16, 3), "uint8", "tensor(uint8)")
     ]
     assert session.get_outputs()[0].type == "tensor(float)"
     for names, feeds, message in (
@@ -108,11 +109,52 @@ def test_session_refuses_what_does_not_fit(built: Path) -> None:
         (None, {}, "input 'input' is missing"),
         (None, {"input": picture.astype(np.float32)}, "expected uint8[n, 16, 16, 3], n samples"),
         (None, {"input": picture[:, :8]}, "input 'input' is uint8[1, 8, 16, 3]"),
-        (None, {"input": picture[:0]}, "the same number of samples"),
+        (
+            None,
+            {"input": picture[:0]},
+            "hold 0 samples (the same number, at least 1, in each)",
+        ),
+        (None, {"input": [1, 2]}, "input 'input' is int64[2]"),
     ):
         with pytest.raises(UserError) as caught:
             session.run(names, feeds)
         assert message in str(caught.value)
+    with pytest.raises(UserError) as caught:
+        session.run(["a", "b"], {"c": picture})
+    assert len(caught.value.diagnostics) == 4  # all at once
+    with pytest.raises(UserError, match="unknown provider 'CUDA"):
+        InferenceSession(built / "out" / "compiled.axmodel", providers=["CUDAExecutionProvider"])
+
+
+def test_a_script_for_pyaxengine_runs(built: Path) -> None:
+    """What pyaxengine's own examples use, with only the import changed."""
+    import pulsar2.runtime as axe
+
+    options = axe.SessionOptions()
+    options.intra_op_num_threads = 1
+    assert axe.axengine_provider_name in axe.get_available_providers()
+    for providers in (None, axe.axclrt_provider_name, [(axe.axengine_provider_name, {"id": 0})]):
+        path = str(built / "out" / "compiled.axmodel")
+        with axe.InferenceSession(path, options, providers=providers) as session:
+            assert session.get_session_options() is options
+            (given,) = session.get_inputs()
+            image = np.zeros((given.shape[1], given.shape[2], 3), np.uint8)[None]
+            assert image.shape == given.shape
+            assert image.dtype == given.dtype
+            (scores,) = session.run(["output"], {given.name: image}, None, shape_group=0)
+            assert scores.shape == session.get_outputs(shape_group=0)[0].shape
+            assert (scores == session.run(None, {given.name: image})[0]).all()
+
+
+def test_threads_share_a_session(built: Path) -> None:
+    """Threads that run one session at once get what they would get alone."""
+    session = InferenceSession(built / "out" / "compiled.axmodel")
+    rng = np.random.default_rng(8)
+    pictures = [rng.integers(0, 256, (1, 16, 16, 3), dtype=np.uint8) for _ in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda p: session.run(None, {"input": p})[0], pictures))
+    for picture, got in zip(pictures, together, strict=True):
+        np.testing.assert_array_equal(got, session.run(None, {"input": picture})[0])
 
 
 def test_split_batches() -> None:

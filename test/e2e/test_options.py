@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -325,11 +324,19 @@ def test_output_dtype(built: Path, tmp_path: Path, data_type: str) -> None:
         assert outcome.code == 0, outcome.err
         session = InferenceSession(tmp_path / dtype / "compiled.axmodel")
         (results[dtype],) = session.run(None, {"input": images})
-    line = next(x for x in outcome.err.splitlines() if "output [output] is U8" in x)
-    scale, zero_point = (float(w) for w in re.findall(r"(?:scale|point) ([-\d.e]+)", line))
+    (told,) = session.get_outputs()
+    assert told.scale is not None
+    assert told.zero_point is not None
+    line = f"scale {told.scale}, zero point {told.zero_point}"
+    assert f"output [output] is U8: {line}" in outcome.err
+    outcome = run(
+        "run", "--model", tmp_path / "U8" / "compiled.axmodel", "--input_dir", tmp_path / "in",
+        "--output_dir", tmp_path / "o", "--random_input",
+    )  # fmt: skip
+    assert f"output [output] is uint8: {line}" in outcome.out
     assert results["U8"].dtype == np.uint8
-    real = (results["U8"].astype(np.float32) - zero_point) * scale
-    atol = 1e-6 if data_type == "U8" else 0.51 * scale
+    real = (results["U8"].astype(np.float32) - told.zero_point) * told.scale
+    atol = 1e-6 if data_type == "U8" else 0.51 * told.scale
     np.testing.assert_allclose(real, results["FP32"], rtol=1e-5, atol=atol)
     again = run(
         "build", "--input", tmp_path / "U8" / "quant" / "quant_axmodel.onnx", "--model_type",

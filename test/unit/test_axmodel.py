@@ -16,6 +16,7 @@ from pulsar2.axmodel import (
     CompiledModel,
     Group,
     NpuSubgraph,
+    Quantization,
     TensorInfo,
     decode_axmodel,
     encode_axmodel,
@@ -125,7 +126,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_another_version_is_named() -> None:
-    data = encode_axmodel(model()).replace(b'"format_version": 3', b'"format_version": 9')
+    data = encode_axmodel(model()).replace(b'"format_version": 4', b'"format_version": 9')
     with pytest.raises(UserError, match="version 9 of the compiled model's format is not known"):
         decode_axmodel(data)
 
@@ -150,6 +151,15 @@ def test_another_version_is_named() -> None:
 def test_contradictions_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(UserError, match="contradicts itself"):
         decode_axmodel(encode_axmodel(model(**changes)))
+
+
+def test_what_outputs_of_integers_stand_for() -> None:
+    stored = Quantization(0.1, 128)
+    output = TensorInfo("output", np.dtype(np.uint8), (2, 1000), stored)
+    assert decode_axmodel(encode_axmodel(model(outputs=(output,)))).outputs == (output,)
+    wrong = replace(output, dtype=np.dtype(np.float32))
+    with pytest.raises(UserError, match="names what is no output of integers"):
+        decode_axmodel(encode_axmodel(model(outputs=(wrong,))))
 
 
 def test_groups_share_parameters_and_names() -> None:

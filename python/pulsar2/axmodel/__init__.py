@@ -16,6 +16,7 @@ from pulsar2.axmodel.model import (
     CpuSubgraph,
     Group,
     NpuSubgraph,
+    Quantization,
     Subgraph,
     TensorInfo,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "CpuSubgraph",
     "Group",
     "NpuSubgraph",
+    "Quantization",
     "Subgraph",
     "TensorInfo",
     "decode_axmodel",

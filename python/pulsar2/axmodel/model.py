@@ -15,12 +15,24 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """What stored integers stand for: `scale * (integer - zero_point)`."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
 class TensorInfo:
-    """An input or output at run time; a dimension of an output may be `UNKNOWN`."""
+    """An input or output at run time; a dimension of an output may be `UNKNOWN`.
+
+    `quantization` is that of an output that leaves the model as integers.
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pulsar2.axmodel.model import (
     CpuSubgraph,
     Group,
     NpuSubgraph,
+    Quantization,
     Subgraph,
     TensorInfo,
 )
@@ -132,8 +134,9 @@ def _decode(proto: onnx.ModelProto, extra: ExtraData) -> CompiledModel:
         packed = [n for s in extra.subgraphs if isinstance(s, NpuRecord) for n in _part_names(s)]
         stored |= {n: _unpacked(stored[n]) for n in (PARAMS, DYN_PARAMS, *packed)}
     params = stored[PARAMS]
-    if {s.group for s in extra.subgraphs} - set(range(extra.groups)):
-        raise ValueError("a subgraph is of a group that there is not")
+    told = {s.group for s in (*extra.subgraphs, *extra.quantized_outputs)}
+    if told - set(range(extra.groups)):
+        raise ValueError("a subgraph or an output is of a group that there is not")
     groups = tuple(_group(n, proto, extra, nodes, aliases, stored) for n in range(extra.groups))
     _check_groups(groups, extra.batch, len(aliases))
     for group in groups:
@@ -176,6 +179,7 @@ def _group(
     """One group; inputs, outputs and aliases stand in the order of the groups."""
     told = [_part(list(v), number, extra.groups) for v in (proto.graph.input, proto.graph.output)]
     inputs, outputs = (tuple(_tensor_info(v, number) for v in part) for part in told)
+    outputs = _with_quantization(outputs, number, extra)
     names = {stored_name(t.name, number) for t in outputs}
     renamed = tuple(
         (plain_name(n.output[0], number), plain_name(n.input[0], number))
@@ -281,6 +285,18 @@ def _tensor_info(value: onnx.ValueInfoProto, group: int) -> TensorInfo:
         raise ValueError(f"the tensor {value.name} has a negative dimension")
     name = plain_name(value.name, group)
     return TensorInfo(name, helper.tensor_dtype_to_np_dtype(type_.elem_type), shape)
+
+
+def _with_quantization(
+    outputs: Sequence[TensorInfo], group: int, extra: ExtraData
+) -> tuple[TensorInfo, ...]:
+    """The outputs of a group, those that are integers with what their integers stand for."""
+    records = [r for r in extra.quantized_outputs if r.group == group]
+    told = {r.tensor: Quantization(r.scale, r.zero_point) for r in records}
+    integers = {t.name for t in outputs if t.dtype.kind in "iu"}
+    if len(told) != len(records) or set(told) - integers:
+        raise ValueError("quantized_outputs names what is no output of integers, or names it twice")
+    return tuple(replace(t, quantization=told.get(t.name)) for t in outputs)
 
 
 def _check_tensors(group: Group) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Gt, Len
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = "pulsar2.axmodel"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 DOMAIN = "pulsar2"
 NODE_TYPE = "neu mode"
 CPU_NODE_TYPE = "cpu mode"
@@ -91,6 +91,13 @@ class CpuRecord(_Record):
 SubgraphRecord = Annotated[NpuRecord | CpuRecord, Field(discriminator="type")]
 
 
+class QuantizationRecord(_Record):
+    tensor: str
+    group: Count
+    scale: Annotated[float, Gt(0)]
+    zero_point: int
+
+
 class ExtraData(_Record):
     format: Literal["pulsar2.axmodel"]
     format_version: int
@@ -101,4 +108,5 @@ class ExtraData(_Record):
     groups: Batch
     compression: Literal["none", "zlib"]
     subgraphs: list[SubgraphRecord]
+    quantized_outputs: list[QuantizationRecord]
     figures: dict[str, float]

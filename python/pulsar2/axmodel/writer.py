@@ -27,6 +27,7 @@ from pulsar2.axmodel.schema import (
     ModelRecord,
     NpuRecord,
     ProgramRecord,
+    QuantizationRecord,
     digest,
     model_name,
     program_name,
@@ -143,6 +144,17 @@ def _extra_data(model: CompiledModel) -> str:
         groups=len(model.groups),
         compression="zlib" if model.compressed else "none",
         subgraphs=[_record(s, n) for n, group in enumerate(model.groups) for s in group.subgraphs],
+        quantized_outputs=[
+            QuantizationRecord(
+                tensor=t.name,
+                group=n,
+                scale=t.quantization.scale,
+                zero_point=t.quantization.zero_point,
+            )
+            for n, group in enumerate(model.groups)
+            for t in group.outputs
+            if t.quantization is not None
+        ],
         figures=dict(sorted(model.figures.items())),
     )
     return json.dumps(record.model_dump(), indent=1)

@@ -12,7 +12,7 @@ from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import Attribute, SSAValue
 
 from pulsar2.assemble import Assembled, assemble
-from pulsar2.axmodel import UNKNOWN, TensorInfo
+from pulsar2.axmodel import UNKNOWN, Quantization, TensorInfo
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.ax import InvokeOp
@@ -122,9 +122,11 @@ class _PartMaker:
             npu_mode,
             tuple(self.tensors[n] for n in inputs),
             tuple(
-                _interface("output", name, value.type)
-                if source not in self.tensors
-                else replace(self.tensors[source], name=name)
+                replace(
+                    self.tensors.get(source) or _interface("output", name, value.type),
+                    name=name,
+                    quantization=_quantization(value.type),
+                )
                 for source, name, value in zip(sources, outputs, returned, strict=True)
             ),
             tuple(self.subgraphs),
@@ -186,3 +188,11 @@ def _interface(kind: str, name: str, type_: Attribute) -> TensorInfo:
     stored = element.storage if isinstance(element, UniformType) else element
     sizes = tuple(UNKNOWN if d == DYNAMIC_INDEX else d for d in shape)
     return TensorInfo(name, dtype_of(stored), sizes)
+
+
+def _quantization(type_: Attribute) -> Quantization | None:
+    """What the integers of a tensor stand for, where its type says so for all alike."""
+    element = element_of(type_)
+    if not isinstance(element, UniformType):
+        return None
+    return Quantization(float(element.scale), element.zero_point)

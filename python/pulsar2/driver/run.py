@@ -26,6 +26,12 @@ def run(config: RunConfig) -> None:
     inputs = simulator.inputs
     check_file_names([t.name for t in inputs])
     check_file_names([t.name for t in simulator.outputs])
+    for tensor in simulator.outputs:
+        if tensor.quantization is not None:
+            scale, zero_point = tensor.quantization.scale, tensor.quantization.zero_point
+            print(
+                f"output [{tensor.name}] is {tensor.dtype}: scale {scale}, zero point {zero_point}"
+            )
     for index, (_, source, _) in enumerate(simulations):
         if config.random_input:
             write_tensors(source, random_tensors(inputs, index))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -104,7 +105,7 @@ def for_batch(tensor: TensorInfo, batch: int, of: int) -> TensorInfo:
     """A tensor that holds `of` samples, for another number of samples."""
     if batch == of or not tensor.shape:
         return tensor
-    return TensorInfo(tensor.name, tensor.dtype, (tensor.shape[0] // of * batch, *tensor.shape[1:]))
+    return replace(tensor, shape=(tensor.shape[0] // of * batch, *tensor.shape[1:]))
 
 
 def _real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
