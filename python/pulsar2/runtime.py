@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -311,9 +311,11 @@ def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, thread
 
 
 def _node_arg(tensor: TensorInfo) -> NodeArg:
+    known = NodeArg(tensor.name, tensor.dtype.name, tensor.shape)
     stored = tensor.quantization
-    numbers = (stored.scale, stored.zero_point) if stored is not None else ()
-    return NodeArg(tensor.name, tensor.dtype.name, tensor.shape, *numbers)
+    if stored is None:
+        return known
+    return replace(known, scale=stored.scale, zero_point=stored.zero_point)
 
 
 def _are_texts(array: AnyArray, tensor: TensorInfo) -> bool:

@@ -18,14 +18,16 @@ from pulsar2.lowering.quant.partition import TensorRange
 from pulsar2.pipeline import PassTiming
 
 _LABELS = {
-    "sched-plan-tiles": "tiling op...",
-    "sched-build-jobs": "build op...",
-    "sched-insert-swaps": "add ddr swap...",
-    "sched-insert-waits": "calc input dependencies...",
-    "sched-assign-eus": "assign eu...",
-    "convert-sched-to-chip": "build jobs",
+    "sched-plan-tiles": ("tiling op...",),
+    "sched-build-jobs": ("build op serially...", "build op..."),
+    "sched-insert-swaps": ("add ddr swap...",),
+    "sched-insert-waits": ("calc input dependencies...", "calc output dependencies..."),
+    "sched-assign-eus": ("assign eu heuristic", "assign eu onepass", "assign eu greedy"),
+    "convert-sched-to-chip": ("build jobs",),
 }
-"""What the bar of a pass is called."""
+"""What the bars of a pass are called. Users search their logs for these steps, several of which one
+pass of ours takes at a time: its last bar has the time.
+"""
 
 
 def compile_quantized(
@@ -64,10 +66,11 @@ def compile_quantized(
 
 
 def _show_pass(timing: PassTiming, module: ModuleOp) -> None:
-    """Draws the bar of a pass that has one."""
-    if timing.name in _LABELS:
-        count = sum(1 for op in module.walk() if op.name.endswith((".job", ".layer")))
-        full_bar(_LABELS[timing.name], count, timing.seconds)
+    """Draws the bars of a pass that has some."""
+    labels = _LABELS.get(timing.name, ())
+    count = sum(1 for op in module.walk() if op.name.endswith((".job", ".layer"))) if labels else 0
+    for label in labels:
+        full_bar(label, count, timing.seconds if label == labels[-1] else 0.0)
 
 
 def tell_programs(compiled: Compiled) -> None:
