@@ -68,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as temporary:
         folder = Path(temporary)
-        show(measure_startup(arguments.repeats))
+        startup_section, help_seconds = measure_startup(arguments.repeats)
+        show(startup_section)
         show(measure_frontend(arguments.repeats, (500, 2000, 5000)))
         others = [name for name in arguments.networks if name != TRAINED]
         builds = [build_network(name, folder) for name in (TRAINED, *others)]
@@ -94,6 +95,7 @@ def main(words: Sequence[str] | None = None) -> int:
             seconds[trained.name, 1],
             findings,
             oracle_tests(),
+            help_seconds,
             same,
             (equal, stages),
         )

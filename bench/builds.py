@@ -38,6 +38,8 @@ class Build:
     seconds: float = 0.0
     peak_bytes: int = 0
     stages: dict[str, float] = field(default_factory=dict[str, float])
+    driver: float = 0.0
+    """Seconds of the build that no stage has: configuration, folders, tables, the container."""
     error: str = ""
 
     @property
@@ -106,6 +108,7 @@ def build_network(name: str, folder: Path, npu_mode: str = "NPU1") -> Build:
     except ValueError:
         answer = {"error": last or f"exit code {process.code}"}
     build.stages = answer.get("seconds", {})
+    build.driver = answer.get("whole", 0.0) - sum(build.stages.values())
     build.error = answer.get("error", "")
     return build
 
@@ -118,6 +121,7 @@ def build_section(builds: Sequence[Build]) -> Section:
     section.add("whole process", *(build.seconds for build in done))
     for stage in dict.fromkeys(stage for build in done for stage in build.stages):
         section.add(f"- {stage}", *(build.stages.get(stage) for build in done))
+    section.add("- outside of the stages", *(build.driver for build in done))
     section.add("peak memory, MiB", *(round(build.peak_bytes / _MIB) for build in done))
     for build in builds:
         if build.error:

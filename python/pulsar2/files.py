@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -34,11 +35,8 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
         if target.is_symlink() and not device:
             target = Path(os.path.realpath(target))
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=None if device else target.parent, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp"
-        )
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _temporary(Path(tempfile.gettempdir()) if device else target.parent)
+        temporary.touch(0o600, exist_ok=False)
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         _put(temporary, target)
@@ -58,11 +56,9 @@ def publishing(folder: str | os.PathLike[str]) -> Generator[Path]:
     moves. `UserError` when the system refuses to write.
     """
     target = make_folder(folder)
-    temporary: Path | None = None
+    temporary = _temporary(target)
     try:
-        temporary = Path(
-            tempfile.mkdtemp(dir=target, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp")
-        )
+        temporary.mkdir(0o700)
         yield temporary
         for file in sorted(temporary.iterdir(), key=lambda f: (f.suffix == ".onnx", f.name)):
             _put(file, target / file.name)
@@ -70,17 +66,20 @@ def publishing(folder: str | os.PathLike[str]) -> Generator[Path]:
         where = error.filename or str(target)
         raise UserError.of(f"cannot write: {error.strerror or error}", str(where)) from None
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
 def scratch_folder(folder: str | os.PathLike[str]) -> Generator[Path]:
     """A temporary folder in `folder`, which is gone at the end with all that is in it."""
-    parent = make_folder(folder)
-    temporary = tempfile.mkdtemp(dir=parent, prefix=f".pulsar2-{os.getpid()}-", suffix=".tmp")
+    temporary = _temporary(make_folder(folder))
     try:
-        yield Path(temporary)
+        temporary.mkdir(0o700)
+        yield temporary
+    except OSError as error:
+        if error.filename != str(temporary):
+            raise
+        raise UserError.of(f"cannot write: {error.strerror or error}", str(folder)) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -105,15 +104,27 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files under `folder` whose process was killed while it wrote them."""
+def remove_leftovers(folder: Path, *, own: bool = False) -> None:
+    """Removes temporary files under `folder` whose process was killed while it wrote them.
+
+    With `own` those of this process go too: it writes none any more.
+    """
     for entry in list(folder.rglob(".pulsar2-*.tmp")):
         match = _TEMPORARY.fullmatch(entry.name)
-        if match and not _is_alive(int(match[1])):
+        if match and (not _is_alive(int(match[1])) or (own and int(match[1]) == os.getpid())):
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 _remove(entry)
+
+
+def _temporary(folder: Path) -> Path:
+    """A path in `folder` for what is not whole yet.
+
+    It is known before anything lies there, so that what cleans up can find it, whenever the process
+    is told to end.
+    """
+    return folder / f".pulsar2-{os.getpid()}-{secrets.token_hex(8)}.tmp"
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,7 +1,8 @@
 """Builds in children of a process that has everything loaded; each child meets with something bad.
 
 Usage: interrupted_builds.py CONTEXT FOLDER EXPECTED signals|limits COUNT. Prints a line of JSON per
-child: what happened to it, its exit code, what it printed, and which files are damaged.
+child: what happened to it, its exit code, what it printed, which files are damaged, and which
+temporary ones it left behind.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def run(context: str, folder: Path, expected: bytes, kind: str, count: int) -> N
             os.kill(pid, what)
         code, said = ended(pid, source)
         wrong = damaged(folder, expected)
-        line = {"what": int(what), "code": code, "said": said, "damaged": wrong}
+        left = [str(p) for p in folder.rglob(f".pulsar2-{pid}-*")]
+        line = {"what": int(what), "code": code, "said": said, "damaged": wrong, "left": left}
         print(json.dumps(line), flush=True)
 
 

@@ -108,6 +108,8 @@ def test_signals_at_random_moments_do_no_harm(built: Path) -> None:
     for each in found:
         assert each["damaged"] == [], each
         assert each["code"] in accepted[signal.Signals(each["what"])], each
+        # A killed process cannot clean up, and the next build does; any other leaves nothing.
+        assert each["code"] < 0 or each["left"] == [], each
         assert "Traceback" not in each["said"], each
     assert len({each["code"] for each in found}) > 2
 
@@ -133,6 +135,7 @@ def test_a_disk_that_is_full_at_some_size(built: Path) -> None:
     found = interrupted(built, "limited", "limits", 12)
     for each in found:
         assert each["damaged"] == [], each
+        assert each["left"] == [], each
         assert "Traceback" not in each["said"], each
         assert "Logging error" not in each["said"], each
         assert each["code"] in (0, 1), each

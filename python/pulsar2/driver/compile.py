@@ -17,7 +17,7 @@ from pulsar2.driver.stages import Stages, quoted
 from pulsar2.lowering.quant.partition import TensorRange
 from pulsar2.pipeline import PassTiming
 
-_LABELS = {
+_LABELS: dict[str, tuple[str, ...]] = {
     "sched-plan-tiles": ("tiling op...",),
     "sched-build-jobs": ("build op serially...", "build op..."),
     "sched-insert-swaps": ("add ddr swap...",),

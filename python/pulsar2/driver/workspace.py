@@ -79,7 +79,13 @@ class Workspace:
             for folder in folders:
                 stack.enter_context(_locked(folder))
                 remove_leftovers(folder)
-            yield
+            try:
+                yield
+            except BaseException:
+                # A signal may have come while a temporary file was about to be removed.
+                for folder in folders:
+                    remove_leftovers(folder, own=True)
+                raise
 
 
 @contextmanager
