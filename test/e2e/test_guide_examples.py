@@ -32,15 +32,25 @@ def model_for(name: str, folder: Path) -> Path:
             return reshaped(path)
         case "two_inputs":
             return two_inputs(path)
-        case "quantized_onnx":
-            onnx.save(
-                quantized_by_runtime(QuantFormat.QDQ, QuantType.QUInt8, QuantType.QInt8, True), path
-            )
+        case "quantized_onnx" | "quantized_classifier":
+            kinds = QuantType.QUInt8, QuantType.QInt8
+            model = quantized_by_runtime(QuantFormat.QDQ, *kinds, per_channel=True)
+            if name == "quantized_classifier":
+                rename(model.graph, model.graph.input[0].name, "data")
+            onnx.save(model, path)
             return path
         case "input_shapes":
             return backbone(path, "data")
         case _:
             return backbone(path)
+
+
+def rename(graph: onnx.GraphProto, tensor: str, name: str) -> None:
+    """Gives an input of a graph another name."""
+    for value in graph.input:
+        value.name = name if value.name == tensor else value.name
+    for node in graph.node:
+        node.input[:] = [name if n == tensor else n for n in node.input]
 
 
 def localized(value: dict[str, Any], model: Path, folder: Path) -> dict[str, Any]:
