@@ -178,20 +178,18 @@ class SpatialTransformer(DomainOp):
 
     def compute(self, operands: Sequence[Array]) -> Array:
         x, theta = (np.asarray(a, np.float32) for a in operands)
-        height, width = self.output_size
-        rows, columns = (_grid_line(n, bool(self.align_corners)) for n in (height, width))
-        base = np.stack(
-            [
-                np.broadcast_to(columns, (height, width)),
-                np.broadcast_to(rows[:, None], (height, width)),
-                np.ones((height, width), np.float32),
-            ],
-            axis=-1,
-        )
+        base = base_grid(*self.output_size, bool(self.align_corners))
         grid = np.einsum("hwk,nck->nhwc", base, theta)
         return _sample(
             x, grid, self.interpolation, float(self.border_value), bool(self.align_corners)
         )
+
+
+def base_grid(height: int, width: int, align_corners: bool) -> Array:
+    """The places [height, width, (column, row, 1)] that theta maps to those of the picture."""
+    rows, columns = (_grid_line(n, align_corners) for n in (height, width))
+    parts = np.broadcast_arrays(columns, rows[:, None], np.float32(1))
+    return np.stack(parts, axis=-1)
 
 
 def _grid_line(count: int, align_corners: bool) -> Array:

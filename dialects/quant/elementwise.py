@@ -170,6 +170,7 @@ class UnaryFn(StrEnum):
     NOT = "not"
     RECIPROCAL = "reciprocal"
     POW = "pow"  # alpha: exponent
+    INVERSE_SIGMOID = "inverse_sigmoid"  # alpha: least of x and of 1 - x
 
 
 @irdl_attr_definition
@@ -251,6 +252,7 @@ _PARAMETERS = {
     UnaryFn.LEAKY_RELU: 1,
     UnaryFn.ELU: 1,
     UnaryFn.POW: 1,
+    UnaryFn.INVERSE_SIGMOID: 1,
 }
 
 

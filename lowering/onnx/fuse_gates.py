@@ -12,11 +12,12 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.pattern_rewriter import PatternRewriter
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.onnx.elementwise import Div, Mul, Sigmoid
+from pulsar2.dialects.onnx.domain import InverseSigmoid
+from pulsar2.dialects.onnx.elementwise import Clip, Div, Mul, Sigmoid, Sub
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.onnx.formula import FormulaPattern, equals, is_f32
-from pulsar2.lowering.onnx.rewrite import Replacement, run_patterns
+from pulsar2.lowering.onnx.rewrite import Replacement, part_location, run_patterns
 
 _TOLERANCE = 2e-5
 """How far the numbers of a formula may be off: exporters round sqrt(2) to 1.4142135 or 1.41421."""
@@ -28,10 +29,11 @@ _TANH = np.array([0.0, 1.0, 0.0, 0.044715]) * 2 * sqrt(2 / pi)
 
 @dataclass(frozen=True)
 class FuseGatesPass(AxPass):
-    """Recognizes Sigmoid and Softplus that are spelled out, and what x times a gate of x is.
+    """Recognizes Sigmoid, its inverse, Softplus, and what x times a gate of x is, spelled out.
 
     - 1 / (1 + exp(-x)) becomes Sigmoid, log(1 + exp(x)) Softplus (which, other than the formula,
       does not overflow);
+    - log(max(t, eps) / max(1 - t, eps)) with t = clip(x, 0, 1) becomes InverseSigmoid;
     - x * sigmoid(x) becomes Swish;
     - x * (1 + erf(x / sqrt(2))) / 2 becomes Gelu;
     - x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2 becomes Gelu with approximate = tanh,
@@ -57,7 +59,7 @@ class FuseGatesPass(AxPass):
     name = "onnx-fuse-gates"
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
-        patterns = (_SpelledSigmoid, _SpelledSoftplus, _Gated)
+        patterns = (_SpelledSigmoid, _SpelledSoftplus, _SpelledInverse, _Gated)
         run_patterns(module, [pattern(ctx.weights) for pattern in patterns])
 
 
@@ -110,6 +112,44 @@ class _SpelledSoftplus(_ExpPattern):
         if x is not None:
             new = Replacement(self, rewriter, op)
             new.finish([new.builder.op("Softplus", [x]).result])
+
+
+class _SpelledInverse(FormulaPattern):
+    """log(max(t, eps) / max(1 - t, eps)), t = clip(x, 0, 1), as detectors refine their boxes."""
+
+    def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
+        if not isinstance(op, OnnxOp) or op.op_type != "Log" or not is_f32(op):
+            return
+        ratio = op.operands[0].owner
+        if not isinstance(ratio, Div) or not op.operands[0].has_one_use():
+            return
+        upper, lower = self.at_least(ratio.a), self.at_least(ratio.b)
+        if upper is None or lower is None or upper[1] != lower[1] or not 0 < upper[1] < 0.5:
+            return
+        rest, held = lower[0].owner, upper[0].owner
+        if not isinstance(rest, Sub) or self.scalar(rest.a) != 1 or rest.b is not upper[0]:
+            return
+        if not isinstance(held, Clip) or [self.scalar(v) for v in (held.min, held.max)] != [0, 1]:
+            return
+        new = Replacement(self, rewriter, op)
+        made = InverseSigmoid([held.x], [op.result.type], {"eps": upper[1]})
+        made.location = part_location(op)
+        new.finish([new.builder.add(made).result])
+
+    def at_least(self, value: SSAValue) -> tuple[SSAValue, float] | None:
+        """x and c of max(x, c), nobody else using it."""
+        op = value.owner
+        if not value.has_one_use():
+            return None
+        if isinstance(op, Clip) and op.max is None:
+            bound = self.scalar(op.min)
+            return None if bound is None else (op.x, bound)
+        if isinstance(op, OnnxOp) and op.op_type == "Max" and len(op.operands) == 2:
+            for x, other in (op.operands, op.operands[::-1]):
+                bound = self.scalar(other)
+                if bound is not None and x.type == op.result.type:
+                    return x, bound
+        return None
 
 
 class _Gated(FormulaPattern):

@@ -24,7 +24,7 @@ UNARY_FUNCTIONS = {
             "identity", "relu", "clip", "sigmoid", "hard_sigmoid", "hard_swish", "tanh", "exp",
             "log", "sqrt", "erf", "gelu", "leaky_relu", "elu", "softplus", "mish", "silu", "abs",
             "neg", "floor", "ceil", "round", "sin", "cos", "rsqrt", "gelu_tanh", "not",
-            "reciprocal", "normalize", "pow",
+            "reciprocal", "normalize", "pow", "inverse_sigmoid",
         )
     )
 }  # fmt: skip

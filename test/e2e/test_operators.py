@@ -9,7 +9,10 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from road import evaluate_reference, quantize, random_inputs
+
+from pulsar2.dialects.onnx.domain import DOMAIN, reference_operators
 
 FORMATS = ("activation=U8", "activation=S8", "activation=U16", "activation=S16")
 
@@ -30,7 +33,8 @@ def _model(
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(DOMAIN, 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 def _signal_to_noise(expected: np.ndarray, got: np.ndarray) -> float:
@@ -48,6 +52,46 @@ def _check(model: onnx.ModelProto, options: str, least: float) -> None:
     reference = evaluate_reference(quantized.reference(), inputs[1])["y"]
     np.testing.assert_array_equal(got, reference, strict=True)
     (real,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, inputs[1])
+    assert _signal_to_noise(np.asarray(real), got) > least
+
+
+@pytest.mark.parametrize("options", FORMATS)
+@pytest.mark.parametrize("eps", [1e-5, 0.01])
+def test_inverse_sigmoid(options: str, eps: float) -> None:
+    model = _model("InverseSigmoid", {"x": (2, 3, 50)}, (2, 3, 50), {}, domain=DOMAIN, eps=eps)
+    inputs = [{"x": np.abs(v["x"]) * np.float32(0.4)} for v in random_inputs(model, 2)]
+    _check_near(model, inputs, options, 20, 1.001)
+
+
+@pytest.mark.parametrize("options", FORMATS)
+@pytest.mark.parametrize("corners", [0, 1])
+def test_spatial_transformer(options: str, corners: int) -> None:
+    shapes = {"x": (2, 3, 9, 7), "theta": (2, 2, 3)}
+    model = _model(
+        "SpatialTransformer", shapes, (2, 3, 5, 6), {}, domain=DOMAIN,
+        output_size=[5, 6], align_corners=corners,
+    )  # fmt: skip
+    inputs = [
+        {**each, "theta": each["theta"] * np.float32(0.3) + np.eye(2, 3, dtype=np.float32)}
+        for each in random_inputs(model, 2)
+    ]
+    _check_near(model, inputs, options, 15, 1.001)
+
+
+def _check_near(
+    model: onnx.ModelProto, inputs: list[dict[str, Any]], options: str, least: float, steps: float
+) -> None:
+    """Within so many steps of ``onnx.reference``, and at least so many dB near the definition."""
+    quantized = quantize(model, inputs, options)
+    program = quantized.compile()
+    assert not program.compiled.model.cpu_subgraphs
+    got = program.run(inputs[1])["y"]
+    reference = evaluate_reference(quantized.reference(), inputs[1])["y"]
+    bits = 16 if "16" in options else 8
+    step = float(np.ptp(got)) / (2**bits - 1)
+    assert np.abs(got - reference).max() <= steps * step
+    evaluator = ReferenceEvaluator(model, new_ops=reference_operators())
+    (real,) = evaluator.run(None, inputs[1])  # type: ignore[misc]
     assert _signal_to_noise(np.asarray(real), got) > least
 
 

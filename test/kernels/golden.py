@@ -219,6 +219,10 @@ def _elu(v: Array, alpha: np.float32) -> Array:
     return np.where(wide < 0, np.float64(alpha) * functions.expm1(wide), wide).astype(F32)
 
 
+def _inverse_sigmoid(v: Array, eps: np.float32) -> Array:
+    return functions.inverse_sigmoid(v.astype(np.float64), np.float64(eps)).astype(F32)
+
+
 def _function(name: str) -> Callable[[Array, Any, Any], Array]:
     f = functions.UNARY[name]
     return lambda v, alpha, beta: f(v.astype(np.float64)).astype(F32)
@@ -255,6 +259,7 @@ UNARY: list[tuple[str, Callable[[Array, Any, Any], Array]]] = [
     ("reciprocal", lambda v, alpha, beta: F32(1) / v),
     ("normalize", lambda v, alpha, beta: (v - alpha) / beta),
     ("pow", lambda v, alpha, beta: _pow(v, alpha)),
+    ("inverse_sigmoid", lambda v, alpha, beta: _inverse_sigmoid(v, alpha)),
 ]
 
 

@@ -126,6 +126,14 @@ def _log1p_unit(u: F64) -> F64:
     return _log_of(np.where(halve, (u - 1.0) * 0.5, u), np.where(halve, 1.0, 0.0))
 
 
+def inverse_sigmoid(x: F64, eps: F64) -> F64:
+    t = _clamp(x, 0.0, 1.0)
+    u = np.where(t < eps, eps, t)
+    w = np.where(1.0 - t < eps, eps, 1.0 - t)
+    m, e = _split_exponent(u / w)
+    return _log_of(np.where(e == 0, (u - w) / w, m - 1.0), e)
+
+
 def sigmoid(x: F64) -> F64:
     return 1.0 / (1.0 + exp(-x))
 

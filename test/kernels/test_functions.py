@@ -102,6 +102,27 @@ def test_relative_error_of_pow():
     assert compared > 1500
 
 
+def test_relative_error_of_inverse_sigmoid():
+    rng = np.random.default_rng(0)
+    near = 0.5 + np.concatenate(
+        [2.0 ** -rng.uniform(2, 25, 300), -(2.0 ** -rng.uniform(2, 25, 300))]
+    )
+    x = np.concatenate([near, rng.uniform(-0.1, 1.1, 500), 2.0 ** -rng.uniform(1, 20, 100)])
+    x, eps = x.astype(np.float32), np.float32(1e-5)
+    computed = _kernels.evaluate_function("inverse_sigmoid", x, np.full_like(x, eps))
+    np.testing.assert_array_equal(
+        golden_functions.inverse_sigmoid(x.astype(np.float64), np.float64(eps)), computed
+    )
+    with mpmath.workprec(300):
+        for value, result in zip(x.tolist(), computed.tolist(), strict=True):
+            t = min(max(mpmath.mpf(value), 0), 1)
+            truth = mpmath.log(max(t, float(eps)) / max(1 - t, float(eps)))
+            if truth == 0:
+                assert result == 0
+            else:
+                assert abs((mpmath.mpf(result) - truth) / truth) < BOUND, repr(value)
+
+
 @pytest.mark.parametrize("name", TRUTH)
 def test_numpy_port_is_identical(name):
     x = arguments(name)

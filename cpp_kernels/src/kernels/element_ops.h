@@ -39,8 +39,9 @@ enum class UnaryFn : int32_t {
   Reciprocal,
   Normalize,
   Pow,
+  InverseSigmoid,
 };
-constexpr int kNumUnaryFns = 30;
+constexpr int kNumUnaryFns = 31;
 
 /// Functions of two variables, as numbered in the job table.
 enum class BinaryFn : int32_t {

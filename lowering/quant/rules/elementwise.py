@@ -236,6 +236,20 @@ def _bound(value: SSAValue | None, weights: WeightStore, default: float) -> floa
     return float(default) if array is None else float(array.reshape(-1)[0])
 
 
+class InverseSigmoidRule(Rule):
+    """The dialect's own function of each element, a logarithm between bounds."""
+
+    op_types = ("InverseSigmoid",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        return _not_float(op)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        x, eps = to.operand(op.operands[0]), op.value_of("eps")
+        made = quant.UnaryOp(UnaryFn.INVERSE_SIGMOID, x, to.type_of(op.result), alpha=eps)
+        to.finish(op, made)
+
+
 def _not_float(op: OnnxOp) -> str:
     return "" if all(is_float(v) for v in (*op.operands, op.result)) else "only f32 is supported"
 
@@ -248,4 +262,5 @@ ELEMENTWISE_RULES: tuple[Rule, ...] = (
     ClipRule(),
     PReluRule(),
     PowRule(),
+    InverseSigmoidRule(),
 )

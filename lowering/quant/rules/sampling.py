@@ -1,16 +1,18 @@
-"""GridSample and RoiAlign: elements of an image at computed places."""
+"""GridSample, SpatialTransformer and RoiAlign: elements of an image at computed places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xdsl.dialects.builtin import f32
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import TensorType, f32
+from xdsl.ir import Operation, SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.domain import base_grid
 from pulsar2.dialects.quant.sampling import MOST_SAMPLES
+from pulsar2.locations import node_name
 from pulsar2.lowering.quant.rules.base import Rule, int_list, is_constant, is_float, shape_of
 from pulsar2.weights import WeightStore
 
@@ -90,4 +92,41 @@ class RoiAlignRule(Rule):
         to.finish(op, made)
 
 
-SAMPLING_RULES: tuple[Rule, ...] = (GridSampleRule(), RoiAlignRule())
+class SpatialTransformerRule(Rule):
+    """A linear sampling on a grid that stays f32: the product of theta and the output's places."""
+
+    op_types = ("SpatialTransformer",)
+
+    def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        if not all(is_float(v) for v in op.operands):
+            return "only f32 is supported"
+        if op.value_of("border_value") or op.value_of("interpolation") != "bilinear":
+            return "only bilinear interpolation with 0 outside of the picture is supported"
+        return ""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        image, theta = to.operand(op.operands[0]), to.operand_as(op.operands[1], f32)
+        height, width = op.value_of("output_size")
+        corners, batch = bool(op.value_of("align_corners")), shape_of(theta)[0]
+        places = base_grid(height, width, corners).reshape(1, -1, 3)
+        base = to.constant(places, f32, f"{node_name(op)}/places")
+
+        def part(made: Operation, what: str) -> SSAValue:
+            return to.emit(made, to.part_location(op, what))
+
+        turned = quant.TransposeOp(theta, (0, 2, 1), TensorType(f32, (batch, 3, 2)))
+        mapped = TensorType(f32, (batch, height * width, 2))
+        grid = quant.MatMulOp(base, part(turned, "theta"), None, mapped)
+        shaped = TensorType(f32, (batch, height, width, 2))
+        made = quant.GridSampleOp(
+            image,
+            part(quant.ReshapeOp(part(grid, "mapped"), shaped), "grid"),
+            quant.SampleMode.LINEAR,
+            quant.SamplePadding.ZEROS,
+            corners,
+            to.type_of(op.result),
+        )
+        to.finish(op, made)
+
+
+SAMPLING_RULES: tuple[Rule, ...] = (GridSampleRule(), RoiAlignRule(), SpatialTransformerRule())

@@ -80,6 +80,7 @@ _UNBOUNDED = frozenset(
         UnaryFn.RSQRT,
         UnaryFn.ELU,
         UnaryFn.POW,
+        UnaryFn.INVERSE_SIGMOID,
     }
 )
 
@@ -105,6 +106,8 @@ def _export_unary(op: UnaryOp, builder: ModelBuilder) -> None:
     elif op.fn is UnaryFn.POW:
         op_type = "Pow"
         inputs = [x, builder.constant(np.asarray(op.alpha, np.float32), f"{name}/exponent")]
+    elif op.fn is UnaryFn.INVERSE_SIGMOID:
+        op_type, inputs = "Log", [_bounded_ratio(x, op.alpha, name, builder)]
     elif op.fn is UnaryFn.NOT:
         zero = builder.constant(np.zeros((), np.float32), f"{name}/zero")
         op_type, inputs = "Cast", [builder.node("Equal", [x, zero], f"{name}/equal")]
@@ -118,6 +121,18 @@ def _export_unary(op: UnaryOp, builder: ModelBuilder) -> None:
     real = builder.node(op_type, inputs, name, **attributes)
     limit = float("inf") if op.fn in _UNBOUNDED else builder.magnitude(op.x) + 1
     builder.finish_real(op.y, real, limit=limit)
+
+
+def _bounded_ratio(x: str, eps: float, name: str, builder: ModelBuilder) -> str:
+    """max(t, eps) / max(1 - t, eps), t being x within 0 and 1."""
+    zero, one, least = (
+        builder.constant(np.asarray(v, np.float32), f"{name}/{what}")
+        for v, what in ((0, "zero"), (1, "one"), (eps, "least"))
+    )
+    held = builder.node("Clip", [x, zero, one], f"{name}/held")
+    rest = builder.node("Sub", [one, held], f"{name}/rest")
+    parts = [builder.node("Max", [v, least], f"{v}/bounded") for v in (held, rest)]
+    return builder.node("Div", parts, f"{name}/ratio")
 
 
 def _export_normalize(op: NormalizeOp, builder: ModelBuilder) -> None:

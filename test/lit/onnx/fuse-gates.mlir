@@ -57,3 +57,28 @@ func.func @main(%x: tensor<4xf32>, %y: tensor<4xf32>, %z: tensor<4xf64>) -> (ten
   %i = onnx.Mul(%z, %h) : (tensor<4xf64>, tensor<4xf64>) -> tensor<4xf64>
   func.return %c, %e, %f, %g, %i : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf64>
 }
+
+// -----
+
+// CHECK-LABEL: @inverse_sigmoid
+func.func @inverse_sigmoid(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %zero = onnx.Constant {value = dense<0.0> : tensor<f32>} : tensor<f32>
+  %one = onnx.Constant {value = dense<1.0> : tensor<f32>} : tensor<f32>
+  %eps = onnx.Constant {value = dense<0.01> : tensor<f32>} : tensor<f32>
+  // CHECK: [[Y:%\w+]] = onnx.InverseSigmoid(%x) {eps = 1.000000e-02 : f32}
+  %t = onnx.Clip(%x, %zero, %one) : (tensor<4xf32>, tensor<f32>, tensor<f32>) -> tensor<4xf32>
+  %r = onnx.Sub(%one, %t) : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %u = onnx.Clip(%t, %eps) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %w = onnx.Max(%r, %eps) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %q = onnx.Div(%u, %w) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = onnx.Log(%q) : (tensor<4xf32>) -> tensor<4xf32>
+  // Of x that is not within 0 and 1 it is another function.
+  // CHECK: [[Z:%\w+]] = onnx.Log
+  %s = onnx.Sub(%one, %x) : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %v = onnx.Clip(%x, %eps) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %k = onnx.Clip(%s, %eps) : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %d = onnx.Div(%v, %k) : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %z = onnx.Log(%d) : (tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: func.return [[Y]], [[Z]]
+  func.return %y, %z : tensor<4xf32>, tensor<4xf32>
+}

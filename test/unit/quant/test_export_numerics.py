@@ -247,7 +247,7 @@ def test_unary(data: st.DataObject, name: str) -> None:
     check(maker, maker.add(quant.UnaryOp(quant.UnaryFn(name), x, y)), steps=int(name not in EXACT))
 
 
-_PARAMETRIC = ("clip", "hard_sigmoid", "leaky_relu", "elu", "pow")
+_PARAMETRIC = ("clip", "hard_sigmoid", "leaky_relu", "elu", "pow", "inverse_sigmoid")
 
 
 @given(st.data(), st.sampled_from(_PARAMETRIC))
@@ -262,7 +262,7 @@ def test_unary_with_parameters(data: st.DataObject, name: str) -> None:
         parameters["beta"] = float(np.float32(maker.rng.uniform(0.5, 1.0)))
     y = maker.output((4, 20))
     made = maker.add(quant.UnaryOp(quant.UnaryFn(name), x, y, **parameters))
-    check(maker, made, steps=int(name in ("elu", "pow")))
+    check(maker, made, steps=int(name in ("elu", "pow", "inverse_sigmoid")))
 
 
 @given(st.data(), st.booleans())

@@ -21,11 +21,13 @@ namespace pulsar2 {
 ///   pow      exp(y log x) with the logarithm in two doubles; special values as in IEEE 754
 ///   gelu     x / 2 erfc(-x / sqrt 2); gelu_tanh = x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3))
 ///   silu     x sigmoid(x); softplus = max(x, 0) + log(1 + exp(-|x|)); mish = x tanh(softplus(x))
+///   inverse_sigmoid  log(u / w), u = max(t, eps), w = max(1 - t, eps), t = x within [0, 1], as log
+///            but with m - 1 = (u - w) / w where e = 0; eps is the second argument
 ///   expm1    Taylor series of degree 12 for |x| < 0.35, else exp(x) - 1 (elu = alpha expm1(x))
 struct FunctionEntry {
   const char* name;
-  double (*unary)(double x);             ///< nullptr for pow
-  double (*binary)(double x, double y);  ///< nullptr but for pow
+  double (*unary)(double x);             ///< nullptr for those of two
+  double (*binary)(double x, double y);  ///< nullptr for those of one
 };
 
 /// All functions, for tests and documentation.
