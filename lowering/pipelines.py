@@ -56,6 +56,7 @@ PASSES: dict[str, str] = {
     "quant-fold-requantize": f"{_QUANT}.fold_requantize:QuantFoldRequantize",
     "quant-verify-types": f"{_QUANT}.verify_types:QuantVerifyTypes",
     "quant-expose-tensors": f"{_QUANT}.expose_tensors:QuantExposeTensors",
+    "quant-cut-tensors": f"{_QUANT}.cut_tensors:QuantCutTensors",
     "quant-store-outputs": f"{_QUANT}.store_outputs:QuantStoreOutputs",
     "quant-partition": f"{_QUANT}.partition:QuantPartition",
     # quant -> sched

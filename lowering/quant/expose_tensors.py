@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, TensorType, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import BlockArgument, OpResult, SSAValue
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from pulsar2.context import AxContext
@@ -69,7 +69,7 @@ def _expose(function: FuncOp) -> None:
             if name and name not in taken and result not in returned:
                 taken.add(name)
                 names.append(name)
-                returned.append(_as_float(op, result, name))
+                returned.append(as_float(result, name))
     extended = ReturnOp(*returned)
     extended.location = last.location
     Rewriter.replace_op(last, extended)
@@ -77,12 +77,16 @@ def _expose(function: FuncOp) -> None:
     update_signature(function)
 
 
-def _as_float(op: Operation, value: SSAValue, name: str) -> SSAValue:
-    """The result `value` of `op` in f32, right behind `op`."""
+def as_float(value: SSAValue, name: str) -> SSAValue:
+    """A tensor in f32: itself, or where it is quantized a cast `<name>_exposed` right behind it."""
     if uniform_of(value) is None:
         return value
     label = f"{name}_exposed"
     cast = DCastOp(value, TensorType(f32, shape_of(value)))
     cast.location = name_location(label, [label])
-    Rewriter.insert_op(cast, InsertPoint.after(op))
+    if isinstance(value, OpResult):
+        Rewriter.insert_op(cast, InsertPoint.after(value.op))
+    else:
+        assert isinstance(value, BlockArgument)
+        Rewriter.insert_op(cast, InsertPoint.at_start(value.block))
     return cast.y
