@@ -16,6 +16,7 @@ _RUN = "e2e/test_cli_run.py"
 _TRANSFORMERS = "e2e/test_transformer_options.py"
 _DATA = "unit/quant/test_dataset.py"
 _COLOR = "e2e/test_color.py"
+_ANALYSIS = "e2e/test_precision_analysis.py"
 
 BUILD_TESTS: dict[str, str] = {
     "input": f"{_CLI}::test_messages",
@@ -47,6 +48,11 @@ BUILD_TESTS: dict[str, str] = {
     "quant.layer_configs[].data_type": f"{_PRECISION}::test_layer_configs",
     "quant.layer_configs[].output_data_type": f"{_PRECISION}::test_output_data_type",
     "quant.calibration_method": "unit/quant/test_calibrate.py::test_methods_clip_outliers",
+    "quant.precision_analysis": f"{_ANALYSIS}::test_per_layer_reference",
+    "quant.precision_analysis_method": f"{_ANALYSIS}::test_errors_add_up_end_to_end",
+    "quant.precision_analysis_mode":
+        f"{_ANALYSIS}::test_the_program_gives_the_figures_of_the_reference",
+    "quant.input_sample_dir": f"{_ANALYSIS}::test_samples_of_the_users_own",
     "quant.highest_mix_precision": f"{_PRECISION}::test_highest_mix_precision",
     "quant.conv_bias_data_type": f"{_OPTIONS}::test_conv_bias_data_type",
     "quant.refine_weight_threshold": f"{_OPTIONS}::test_refine_weight_threshold",
@@ -121,8 +127,7 @@ RUN_TESTS: dict[str, str] = {
 }
 
 PENDING = (
-    "quant.precision_analysis", "quant.precision_analysis_method", "quant.precision_analysis_mode",
-    "quant.input_sample_dir", "quant.enable_easy_quant", "quant.enable_brecq", "quant.enable_lsq",
+    "quant.enable_easy_quant", "quant.enable_brecq", "quant.enable_lsq",
     "quant.enable_adaround", "quant.finetune_epochs", "quant.finetune_block_size",
     "quant.finetune_batch_size", "quant.finetune_lr", "quant.device",
     "quant_op_processors[].op_name", "quant_op_processors[].attrs",

@@ -76,17 +76,15 @@ class QuantConfig(Message):
         "how a range is chosen from what calibration observed",
     )
     precision_analysis: Flag = option(
-        False, "compare every quantized tensor with the float model's", built=False
+        False, "compare every quantized tensor with the float model's"
     )
     precision_analysis_method: Literal["PerLayer", "EndToEnd"] = option(
         "PerLayer",
         "feed each layer the float model's input, or let errors add up through the model",
-        built=False,
     )
     precision_analysis_mode: Literal["Reference", "NPUBackend"] = option(
         "Reference",
         "what runs the quantized model: ONNX Runtime, or the compiled program, bit for bit",
-        built=False,
     )
     highest_mix_precision: Flag = option(False, "quantize as precisely as the target can")
     conv_bias_data_type: Literal["S32", "FP32"] = option(
@@ -116,7 +114,6 @@ class QuantConfig(Message):
     input_sample_dir: str = option(
         "",
         "folder of inputs for precision analysis, in the original model's format",
-        built=False,
         default_text="the calibration data",
     )
     ln_scale_data_type: Literal["FP32", "S32", "U32"] = option(

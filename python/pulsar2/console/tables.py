@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import StringIO
 
 from rich.console import Console
 from rich.table import Table
 
 _PLAIN_WIDTH = 160
 """Columns of a table that does not go to a terminal, where COLUMNS does not say."""
+_FILE_WIDTH = 1 << 16
+"""Columns that a table in a file may have."""
 
 
 def make_console() -> Console:
@@ -22,6 +25,18 @@ def make_console() -> Console:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints a table with a line between rows; text is shown as it is, without markup."""
+    make_console().print(_table(title, columns, rows))
+    sys.stdout.flush()
+
+
+def table_text(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same table as text, for a file: as wide as its longest cells."""
+    text = StringIO()
+    Console(file=text, width=_FILE_WIDTH, color_system=None).print(_table(title, columns, rows))
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.text import Text
 
     table = Table(title=title, show_lines=True)
@@ -29,8 +44,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         table.add_column(column)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    make_console().print(table)
-    sys.stdout.flush()
+    return table
 
 
 def print_summary(title: str, rows: Sequence[tuple[str, str]]) -> None:

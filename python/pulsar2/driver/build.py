@@ -35,19 +35,14 @@ from pulsar2.driver.inputs import (
     InputPlan,
     Interface,
     model_patch,
-    output_options,
     plan_inputs,
     stays_float,
-    stored_outputs,
 )
 from pulsar2.driver.part import Part
 from pulsar2.driver.placement import check_runtime, tell_placement, write_placement
-from pulsar2.driver.precision import (
-    assign_precision,
-    graph_names,
-    quantize_options,
-    quantize_pipeline,
-)
+from pulsar2.driver.precision import assign_precision, graph_names
+from pulsar2.driver.precision_analysis import PrecisionAnalysis
+from pulsar2.driver.quantize import lower_numbers, prepare_runtime, requantized
 from pulsar2.driver.report import (
     print_layer_config,
     print_quant_config,
@@ -265,7 +260,8 @@ class _Build:
                 apply_ranges(main_function(module), self._ranges)
                 if dump is not None:
                     dump.write_calibrated(module)
-                self._lower_numbers(stages, plans)
+                prepare_runtime(stages, self._config, plans)
+                lower_numbers(stages, self._config)
             except UserError as error:
                 raise in_variant(error, variant) from None
         return stages
@@ -310,6 +306,7 @@ class _Build:
         config, workspace, module = self._config, self._workspace, stages.module
         data = [p.data for p in plans]
         calibrated = not stays_float(config)
+        analysis = self._analysis(plans)
         dataset: CalibrationDataset | tuple[()] = ()
         if calibrated:
             dataset = self._timed("data", lambda: load_dataset(data, workspace.dataset))
@@ -322,6 +319,8 @@ class _Build:
         stages.run("place", {"target": quoted(config.target_hardware)})
         tell_placement(module, config.target_hardware)
         check_runtime(module, self._ctx)
+        if analysis is not None:
+            analysis.check(module)
         self._check_optimized(stages, original, pipeline, dataset)
         if calibrated:
             print_quant_config(plans, workspace)
@@ -336,10 +335,31 @@ class _Build:
         self._ranges = ranges_by_name(main_function(module)) or {}
         if stages.dump is not None:
             stages.dump.write_calibrated(module)
-        pipeline = self._lower_numbers(stages, plans)
+        if analysis is not None:
+            analysis.check(module)  # calibration sends operators to the CPU too
+        floating = module.clone()
+        prepare_runtime(stages, config, plans)
+        prepared = module.clone()
+        pipeline = lower_numbers(stages, config)
         _show_stage("Building native", stages, pipeline)
         self._timed("save quantized", lambda: self._save_quantized(module))
+        if analysis is not None:
+            chosen, requantize = analysis, partial(requantized, prepared, self._ctx, config)
+            self._timed(
+                "precision analysis",
+                lambda: chosen.run(floating, prepared, module, dataset, requantize),
+            )
         return dataset
+
+    def _analysis(self, plans: Sequence[InputPlan]) -> PrecisionAnalysis | None:
+        """The precision analysis, where it is asked for."""
+        if not self._config.quant.precision_analysis:
+            return None
+
+        def compile(module: ModuleOp) -> Part:
+            return self._compile(Stages(module, self._ctx, self._crash, None, {}))
+
+        return PrecisionAnalysis(self._config, self._ctx, self._workspace, plans, compile)
 
     def _import_quantized(self, stages: Stages) -> None:
         if self._config.model_type == "QuantONNX":
@@ -381,25 +401,6 @@ class _Build:
         else:
             original = FloatModel(self._config.input)
         check_model(original, module, self._ctx, samples)
-
-    def _lower_numbers(self, stages: Stages, plans: Sequence[InputPlan]) -> str:
-        """From a float model with ranges to a quantized one; the name of the last pipeline."""
-        config = self._config
-        outputs = Interface.of(stages.module).outputs
-        inserted = {
-            "inputs": quoted(*filter(None, (p.preprocess_option() for p in plans))),
-            "outputs": quoted(*output_options(config, outputs)),
-        }
-        if any(inserted.values()):
-            stages.run("preprocess", {k: v for k, v in inserted.items() if v})
-        pipeline = quantize_pipeline(config)
-        stages.run(pipeline, quantize_options(config.quant))
-        stored = stored_outputs(config, outputs)
-        if stored:
-            stages.run("store-outputs", {"outputs": quoted(*stored)})
-        if config.quant.check:
-            stages.run("check-types", {"target": config.target_hardware})
-        return pipeline
 
     def _save_optimized(self, module: ModuleOp) -> None:
         path = self._workspace.frontend / "optimized.onnx"

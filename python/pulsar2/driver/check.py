@@ -20,7 +20,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics
 from pulsar2.driver.inputs import InputPlan
 from pulsar2.driver.simulators import for_batch
-from pulsar2.driver.tensors import random_tensors, read_tensors
+from pulsar2.driver.tensors import random_tensors, read_tensors, sample_folders
 from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.quant_export import export_qlinear
 from pulsar2.runtime import InferenceSession
@@ -122,10 +122,9 @@ def sample_feeds(
     """
     batch = model.batch
     if config.input_sample_dir:
-        root = Path(config.input_sample_dir)
-        folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        folders = sample_folders(Path(config.input_sample_dir))
         whole = [for_batch(t, largest, batch) for t in model.inputs]
-        feeds = [read_tensors(folder, whole) for folder in folders or [root]]
+        feeds = [read_tensors(folder, whole) for folder in folders]
         sizes = {t.name: t.shape[0] for t in model.inputs if t.shape}
         return [{n: a[: sizes[n]] if n in sizes else a for n, a in f.items()} for f in feeds]
     feed = random_tensors(model.inputs)

@@ -41,6 +41,8 @@ class FloatModel:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        # Its own integer kernels, in a model with QuantizeLinear, saturate on some CPUs.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = ort.InferenceSession(
                 os.fspath(path), options, providers=["CPUExecutionProvider"]

@@ -62,6 +62,12 @@ def read_tensors(folder: Path, tensors: Sequence[TensorInfo]) -> dict[str, AnyAr
     return values
 
 
+def sample_folders(root: Path) -> list[Path]:
+    """The folders in `root`, each a sample; `root` itself where it has none."""
+    folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+    return folders or [root]
+
+
 def random_tensors(tensors: Sequence[TensorInfo], seed: int = _SEED) -> dict[str, AnyArray]:
     """Random values, the same for the same `seed`: bytes over their whole range, normal floats."""
     generator = np.random.default_rng(seed)
