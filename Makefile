@@ -44,6 +44,10 @@ $(STAMPS)/test: $(STAMPS)/wheel
 	$(PIP) install "$$(echo build/wheel/*.whl)[test]"
 	@touch $@
 
+$(STAMPS)/docs: $(STAMPS)/wheel
+	$(PIP) install "$$(echo build/wheel/*.whl)[docs]"
+	@touch $@
+
 $(STAMPS)/lint: $(STAMPS)/wheel
 	$(PIP) install "$$(echo build/wheel/*.whl)[test,lint]"
 	@touch $@
@@ -114,8 +118,10 @@ bench: $(STAMPS)/test ## measure, and compare with the targets
 	$(BIN)/python -m bench
 
 .PHONY: docs
-docs: $(STAMPS)/wheel ## write the generated pages of docs/
+docs: $(STAMPS)/docs ## write the generated pages of docs/, and the site of all in build/site
 	$(BIN)/python -m pulsar2.tools.gen_docs docs
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open build/site/index.html; for the search: $(BIN)/python -m mkdocs serve"
 
 .PHONY: clean
 clean: ## remove what was built
