@@ -48,6 +48,8 @@ PASSES: dict[str, str] = {
     # onnx -> quant
     "quant-load-ranges": f"{_QUANT}.load_ranges:QuantLoadRanges",
     "quant-load-statistics": f"{_QUANT}.load_statistics:QuantLoadStatistics",
+    "quant-load-noise": f"{_QUANT}.load_noise:QuantLoadNoise",
+    "quant-choose-precision": f"{_QUANT}.choose_precision:QuantChoosePrecision",
     "quant-expand-qlinear": f"{_QUANT}.expand_qlinear:QuantExpandQlinear",
     "quant-assign-precision": f"{_QUANT}.assign_precision:QuantAssignPrecision",
     "quant-place-operators": f"{_QUANT}.place_operators:QuantPlaceOperators",
@@ -169,6 +171,11 @@ PIPELINES: dict[str, Pipeline] = {
         "the spread of activation channels moves into the weights",
         ("onnx-smooth-channels{{threshold={threshold} strength={strength}}}",),
         {"threshold": "0.2", "strength": "0.6"},
+    ),
+    "transformer": Pipeline(
+        "tensors of a transformer get 16 bits where 8 were measured to cost too much",
+        ("quant-choose-precision{{level={level} fuse={fuse}}}",),
+        {"level": "1", "fuse": "true"},
     ),
     "preprocess": Pipeline(
         "the inputs and outputs of a calibrated float graph become those at run time",

@@ -120,6 +120,10 @@ class QuantPlan:
     def fusion(self, op: OnnxOp) -> Fusion:
         return self.fusions.get(op) or Fusion()
 
+    def carrier(self, op: OnnxOp) -> OnnxOp:
+        """The operator that carries out `op`: an earlier one, or itself."""
+        return self._absorbed.get(op, op)  # pyright: ignore
+
     def result(self, op: OnnxOp) -> SSAValue:
         """The first tensor that `op` and what is fused into it compute."""
         return self.fusion(op).tail(op).results[0]
@@ -300,10 +304,10 @@ class QuantPlan:
                 elif isinstance(reader, OnnxOp) and reader.op_type == "QuantizeLinear":
                     # The graph's own rounding is to be the only one.
                     yield "FP32"
-                elif isinstance(reader, OnnxOp) and not self._moves(reader, member):
+                elif isinstance(reader, OnnxOp) and not self.moves(reader, member):
                     yield self.op_data_type(reader)
 
-    def _moves(self, op: OnnxOp, value: SSAValue) -> bool:
+    def moves(self, op: OnnxOp, value: SSAValue) -> bool:
         """Whether `op` hands `value` on with the quantization that it has."""
         return not is_on_cpu(op) and value in self.rule(op).shared(op)
 
@@ -457,7 +461,7 @@ class QuantPlan:
         found: set[UniformType | None] = set()
         for member in group.members:
             for reader in self._users(member):
-                if not isinstance(reader, OnnxOp) or not self._moves(reader, member):
+                if not isinstance(reader, OnnxOp) or not self.moves(reader, member):
                     kind = ""
                     if isinstance(reader, OnnxOp) and not is_on_cpu(reader):
                         kind = reader.op_type

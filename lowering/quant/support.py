@@ -59,6 +59,9 @@ def refusal(op: OnnxOp, target: Target | None, weights: WeightStore) -> Refusal 
     beyond = None if target is None else _beyond_limits(op, target, weights)
     if beyond is not None:
         return beyond
+    table = "" if target is None else _large_table(op, target)
+    if table:
+        return Refusal("shape", table)
     infinite = "" if rule.has_weights or not rule.needs_finite else _infinite_constant(op, weights)
     if infinite:
         return Refusal("value", infinite)
@@ -67,6 +70,20 @@ def refusal(op: OnnxOp, target: Target | None, weights: WeightStore) -> Refusal 
         is_type = "is supported" in reason and reason.startswith("only ")
         return Refusal("type" if is_type else "rule", reason + (_types(op) if is_type else ""))
     return None
+
+
+def _large_table(op: OnnxOp, target: Target) -> str:
+    """Why a table of constants (of words, say) is not looked up on the NPU, or ''.
+
+    All of it would have to be loaded for the few rows that are wanted.
+    """
+    if op.op_type != "Gather" or not is_constant(op.operands[0]):
+        return ""
+    shape = static_shape_of(op.operands[0].type) or ()
+    room = min(mode.ocm_bytes for mode in target.modes.values())
+    if int(np.prod(shape, dtype=np.int64)) <= room:
+        return ""
+    return f"the table {list(shape)} does not fit into the {room:,} bytes of OCM of {target.name}"
 
 
 def _infinite_constant(op: OnnxOp, weights: WeightStore) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import pytest
 from cases import Outcome, run
 from transformers import SHAPE, configuration, encoder, samples
 
+from pulsar2.context import make_context
+from pulsar2.dialects.quant.types import UniformType, element_type
+from pulsar2.locations import node_name
+from pulsar2.quant_axmodel import read_quant_axmodel
 from pulsar2.runtime import InferenceSession
 from pulsar2.tools.ax_opt import main as ax_opt
 
@@ -92,14 +97,52 @@ def test_the_second_build_observes_no_channels(model: Encoder, smooth: Outcome) 
     assert again.err.count("what an earlier build with the same model and data found is used") == 2
 
 
+def sixteen_bits(model: Encoder, name: str) -> set[str]:
+    """The nodes whose results have 16 bits in the quantized model of a build."""
+    path = model.folder / name / "quant" / "quant_axmodel.onnx"
+    found: set[str] = set()
+    for op in read_quant_axmodel(path, make_context()).walk():
+        if op.name.startswith("quant.") and op.results:
+            type_ = element_type(op.results[0])
+            if isinstance(type_, UniformType) and type_.storage.width.data == 16:
+                found.add(node_name(op))
+    return found
+
+
+def told(outcome: Outcome, words: str) -> list[float]:
+    """The numbers of a line of the log."""
+    (line,) = (line for line in outcome.err.splitlines() if words in line)
+    text = line.partition("transformer_opt_level")[2].replace(",", "")
+    return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def test_transformer_opt_level(model: Encoder, smooth: Outcome) -> None:
+    first = model.build("level1", enable_smooth_quant=True, transformer_opt_level=1)
+    second = model.build("level2", enable_smooth_quant=True, transformer_opt_level=2)
+    assert "Transformer optimize level: 1" in first.out
+    wide, fewer = sixteen_bits(model, "level1"), sixteen_bits(model, "level2")
+    assert not sixteen_bits(model, "smooth")
+    assert len(wide) == told(first, "tensors of Softmax")[2] > len(fewer)
+    assert fewer < wide
+    assert model.noise("level1") < model.noise("smooth")
+    now, before = told(second, "takes an estimated")[1:4:2]
+    assert 0 < before < 1.2 * now
+    # The user's word wins.
+    configs = [{"op_types": ["Add", "Softmax", "LayerNormalization"], "data_type": "U8"}]
+    model.build("word", layer_configs=configs, transformer_opt_level=1)
+    assert not sixteen_bits(model, "word")
+
+
 def test_a_smoothed_build_continues_from_every_stage(model: Encoder) -> None:
-    model.build("dumped", "--debug.dump_ir", enable_smooth_quant=True)
+    model.build("dumped", "--debug.dump_ir", enable_smooth_quant=True, transformer_opt_level=1)
     ir = model.folder / "dumped" / "ir"
     lines = (ir / "pipelines.txt").read_text().splitlines()
     stages = sorted(ir.glob("*.mlir"), key=lambda f: int(f.name.split("_")[0]))
     names = [f.stem.split("_", 1)[1] for f in stages]
     first, last = names.index("place"), names.index("quantize")
-    assert names[first + 1 : last] == ["channels", "smooth", "calibrate"]
+    assert names[first + 1 : last] == [
+        "channels", "smooth", "calibrate", "noise", "transformer", "calibrate",
+    ]  # fmt: skip
     made = model.folder / "continued.mlir"
     for start in range(first, last):
         weights = stages[start].with_suffix(".safetensors")

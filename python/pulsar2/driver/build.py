@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +54,7 @@ from pulsar2.driver.simplify import simplified
 from pulsar2.driver.smooth import Smoothing
 from pulsar2.driver.stages import Stages, quoted
 from pulsar2.driver.subgraphs import SubgraphOptions
+from pulsar2.driver.transformer import TransformerLevel
 from pulsar2.driver.variants import (
     Shapes,
     Sources,
@@ -121,6 +123,7 @@ class _Build:
         self._ranges: dict[str, Range] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
         self._smoothing = Smoothing(config.quant, self._workspace, cached=not config.no_cache)
+        self._level = TransformerLevel(config.quant, self._workspace, cached=not config.no_cache)
         self._checker = Checker(config, self._ctx, crash, self._subgraphs, self._compile)
 
     def run(self) -> BuildResult:
@@ -150,6 +153,9 @@ class _Build:
             else:
                 dataset = self._quantize(stages, plans)
             groups = self._compile_groups(stages, sources, plans, dataset)
+            if 1 in groups[0]:
+                plain = partial(self._compile_plain, plans)
+                self._timed("compare level", lambda: self._level.tell_cost(groups[0][1], plain))
             compiled = link(
                 groups,
                 largest_batch(config),
@@ -257,6 +263,7 @@ class _Build:
                 stages.run("place", {"target": quoted(self._config.target_hardware)})
                 assign_precision(stages, self._config, before, self._where)
                 self._smoothing.repeat(stages)
+                self._level.repeat(stages)
                 apply_ranges(main_function(module), self._ranges)
                 if dump is not None:
                     dump.write_calibrated(module)
@@ -301,6 +308,13 @@ class _Build:
             partitioned=subgraphs.take if subgraphs is not None else None,
         )
 
+    def _compile_plain(self, plans: Sequence[InputPlan], module: ModuleOp) -> Part:
+        """The programs of a calibrated model, to compare with."""
+        stages = Stages(module, self._ctx, self._crash, None, {})
+        with silent("pulsar2"), redirect_stdout(StringIO()):
+            self._lower_numbers(stages, plans)
+            return self._compile(stages)
+
     def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset | tuple[()]:
         """Every stage between the imported float model and the quantized one; the data used."""
         config, workspace, module = self._config, self._workspace, stages.module
@@ -332,6 +346,11 @@ class _Build:
             if self._smoothing.enabled:
                 self._timed("observe channels", lambda: self._smoothing.run(stages, found))
             self._timed("calibrate", lambda: self._calibrate(module, found))
+            if self._level.enabled:
+                if stages.dump is not None:
+                    stages.dump.write_calibrated(module)
+                self._timed("measure noise", lambda: self._level.run(stages, found))
+                self._timed("calibrate", lambda: self._calibrate(module, found))
         self._ranges = ranges_by_name(main_function(module)) or {}
         if stages.dump is not None:
             stages.dump.write_calibrated(module)

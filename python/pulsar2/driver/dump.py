@@ -58,6 +58,12 @@ class Dump:
         write_text(path, channels)
         self.write(stage, module, f"quant-load-statistics{{file={quote_word(str(path))}}}")
 
+    def write_noise(self, module: ModuleOp, noise: str) -> None:
+        """As `write` after noise was measured, with it in a file that a pass can read."""
+        path = self._folder / f"{self._count + 1}_noise.json"
+        write_text(path, noise)
+        self.write("noise", module, f"quant-load-noise{{file={quote_word(str(path))}}}")
+
     def _path(self, stage: str, suffix: str) -> Path:
         return self._folder / f"{self._count}_{stage}.{suffix}"
 

@@ -1,0 +1,91 @@
+"""The transformer levels in a build: measure, decide, and tell what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from loguru import logger
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.calibration.dataset import CalibrationDataset
+from pulsar2.calibration.noise import measure_noise
+from pulsar2.config.quant import QuantConfig
+from pulsar2.diagnostics import UserError
+from pulsar2.driver.cache import Cache
+from pulsar2.driver.part import Part
+from pulsar2.driver.stages import Stages
+from pulsar2.driver.workspace import Workspace
+from pulsar2.lowering.quant.load_noise import noise_text, read_noise
+from pulsar2.lowering.quant.wide_tensors import apply_noise
+from pulsar2.onnx_export import main_function
+
+
+class TransformerLevel:
+    """`quant.transformer_opt_level` on the models of one build, which all have the same weights."""
+
+    def __init__(self, quant: QuantConfig, folder: Workspace, *, cached: bool):
+        self._quant = quant
+        self._cache = folder.cache
+        self._cached = cached
+        self._noise: Mapping[str, float] = {}
+        self._plain: ModuleOp | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return self._quant.transformer_opt_level > 0
+
+    def run(self, stages: Stages, dataset: CalibrationDataset) -> None:
+        """Measures what 8 bits cost in the calibrated model, and gives operators their types.
+
+        Their tensors have to be calibrated again.
+        """
+        self._noise = self._measured(stages, dataset)
+        if not self._noise:
+            words = "transformer_opt_level {} changes nothing: the model has no Softmax, "
+            words += "normalization, GELU or residual sum that 8 bits are chosen for"
+            logger.info(words, self._quant.transformer_opt_level)
+            return
+        self._plain = stages.module.clone()
+        self.repeat(stages)
+
+    def repeat(self, stages: Stages) -> None:
+        """Gives a model for other sizes the types of the first, if there are such."""
+        if not self._noise:
+            return
+        apply_noise(main_function(stages.module), self._noise)
+        if stages.dump is not None:
+            stages.dump.write_noise(stages.module, noise_text(self._noise))
+        options = {"level": str(self._quant.transformer_opt_level)}
+        if self._quant.disable_quant_optimization:
+            options["fuse"] = "false"
+        stages.run("transformer", options)
+
+    def tell_cost(self, part: Part, compiled: Callable[[ModuleOp], Part]) -> None:
+        """Says how many cycles `part` takes, and how many the model would take at level 0."""
+        plain = self._plain
+        if plain is None:
+            return
+        self._plain = None
+        before = compiled(plain)
+        now, then = part.estimate.cycles, before.estimate.cycles
+        logger.info(
+            "transformer_opt_level {} takes an estimated {:,} cycles, level 0 {:,} ({:+.1%})",
+            self._quant.transformer_opt_level,
+            now,
+            then,
+            now / max(then, 1) - 1,
+        )
+
+    def _measured(self, stages: Stages, dataset: CalibrationDataset) -> Mapping[str, float]:
+        fuses = not self._quant.disable_quant_optimization
+        asked = "noise" if fuses else "noise, plainly"
+        cache = Cache(self._cache, stages.module, dataset, asked)
+        kept = cache.find() if self._cached else None
+        if kept is not None:
+            try:
+                return read_noise(str(kept))
+            except UserError as error:
+                logger.warning("the kept measurement of noise is not used: {}", error)
+        noise = measure_noise(stages.module, stages.ctx, dataset, fuses=fuses)
+        cache.store(noise_text(noise))
+        return noise
