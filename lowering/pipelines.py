@@ -226,7 +226,7 @@ PIPELINES: dict[str, Pipeline] = {
             "convert-quant-to-sched{{target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
             " ddr-bw-limit={ddr_bw_limit}}}",
             "sched-fold-columns",
-            "sched-plan-tiles{{slice-mode={slice_mode}}}",
+            "sched-plan-tiles{{slice-mode={slice_mode} tile-mode={tile_mode}}}",
             "sched-build-jobs",
             "sched-insert-swaps",
             "sched-hoist-loads",
@@ -240,6 +240,7 @@ PIPELINES: dict[str, Pipeline] = {
             "ocm_bytes": "0",
             "ddr_bw_limit": "0",
             "slice_mode": "false",
+            "tile_mode": "false",
         },
     ),
     "emit": Pipeline(

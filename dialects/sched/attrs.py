@@ -359,18 +359,25 @@ class TilingAttr(Data[Tiling]):
 
 
 class Fusion(NamedTuple):
-    """A group of neighbouring layers that run tile by tile: its number, and into how many tiles."""
+    """A group of neighbouring layers that run tile by tile.
+
+    Its number, into how many slices of rows and into how many strips of columns it is cut.
+    """
 
     group: int
     tiles: int
+    columns: int = 1
 
 
 @irdl_attr_definition
 class FusionAttr(Data[Fusion]):
     """Layers with equal `group` run together, in `tiles` slices of rows.
 
+    With `columns`, the image is cut into so many strips of columns, and these into slices.
+
     ```
     #sched.fusion<group 2 tiles 14>
+    #sched.fusion<group 3 tiles 14 columns 2>
     ```
     """
 
@@ -383,10 +390,15 @@ class FusionAttr(Data[Fusion]):
             group = parser.parse_integer()
             parser.parse_keyword("tiles")
             tiles = parser.parse_integer()
-            if group < 0 or tiles < 1:
+            columns = 1
+            if parser.parse_optional_keyword("columns") is not None:
+                columns = parser.parse_integer()
+            if group < 0 or min(tiles, columns) < 1:
                 parser.raise_error("a group has a number from 0 and at least one tile")
-        return Fusion(group, tiles)
+        return Fusion(group, tiles, columns)
 
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string(f"group {self.data.group} tiles {self.data.tiles}")
+            if self.data.columns > 1:
+                printer.print_string(f" columns {self.data.columns}")

@@ -20,8 +20,8 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.lowering.quant.span import operations_between
 
-SLICE_MODE = "ax.slice_mode"
-"""Attribute of a subgraph that says how it is scheduled, whatever the others are."""
+SLICE_MODE, TILE_MODE = "ax.slice_mode", "ax.tile_mode"
+"""Attributes of a subgraph that say how it is scheduled, whatever the others are."""
 DDR_LIMIT = "ax.ddr_limit"
 """Attribute of a subgraph: the DDR bandwidth to plan with, in bytes per second; 0: none."""
 RANGE_INDEX = "ax.range"
@@ -41,9 +41,9 @@ class QuantPartition(AxPass):
     on itself through another. A constant goes to every subgraph that uses it.
 
     Options: `ranges`, subgraphs of the NPU that are to be for themselves: words `start=TENSOR` and
-    `end=TENSOR`, each as often as need be, and `slice-mode=true|false` and `ddr-bw-limit=GB/s`
-    for how it is scheduled. They become the attributes `ax.range` (which range it is),
-    `ax.slice_mode` and `ax.ddr_limit`. Names with blanks stand in quotes.
+    `end=TENSOR`, each as often as need be, and `slice-mode=true|false`, `tile-mode=true|false` and
+    `ddr-bw-limit=GB/s` for how it is scheduled. They become the attributes `ax.range` (which range
+    it is), `ax.slice_mode`, `ax.tile_mode` and `ax.ddr_limit`. Names with blanks stand in quotes.
 
     Needs: a function `@main` of one block. Leaves: calls of `@subgraph_npu_0`, `@subgraph_cpu_0`
     and so on in `@main`, in the order in which they run; these functions carry the names of their
@@ -83,12 +83,14 @@ class TensorRange:
     ends: tuple[str, ...]
     slice_mode: bool | None = None
     ddr_bw_limit: float | None = None
+    tile_mode: bool | None = None
 
     def __str__(self) -> str:
         """The text that `parse_range` reads."""
         words = [f"start={n}" for n in self.starts] + [f"end={n}" for n in self.ends]
-        if self.slice_mode is not None:
-            words.append(f"slice-mode={str(self.slice_mode).lower()}")
+        for word, mode in (("slice-mode", self.slice_mode), ("tile-mode", self.tile_mode)):
+            if mode is not None:
+                words.append(f"{word}={str(mode).lower()}")
         if self.ddr_bw_limit is not None:
             words.append(f"ddr-bw-limit={self.ddr_bw_limit!r}")
         return shlex.join(words)
@@ -96,7 +98,9 @@ class TensorRange:
 
 def parse_range(text: str) -> TensorRange:
     """The range that `text` writes; `UserError` otherwise."""
-    lists: dict[str, list[str]] = {"start": [], "end": [], "slice-mode": [], "ddr-bw-limit": []}
+    lists: dict[str, list[str]] = {
+        key: [] for key in ("start", "end", "slice-mode", "tile-mode", "ddr-bw-limit")
+    }
     problems = Diagnostics()
     for word in shlex.split(text):
         key, _, value = word.partition("=")
@@ -104,20 +108,21 @@ def parse_range(text: str) -> TensorRange:
             accepted = f"{', '.join(f'{k}=..' for k in lists)}"
             problems.error(f"'{word}' is not part of a range", QuantPartition.name, accepted)
         lists.setdefault(key, []).append(value)
-    modes = lists["slice-mode"]
     limits = [_limit(word) for word in lists["ddr-bw-limit"]]
     if (
         not lists["start"]
         or not lists["end"]
-        or any(m not in ("true", "false") for m in modes)
+        or any(m not in ("true", "false") for m in (*lists["slice-mode"], *lists["tile-mode"]))
         or None in limits
     ):
-        accepted = "start=.. end=.. slice-mode=true|false ddr-bw-limit=GB/s"
+        accepted = "start=.. end=.. slice-mode=true|false tile-mode=true|false ddr-bw-limit=GB/s"
         problems.error(f"'{text}' is not a range", QuantPartition.name, accepted)
     problems.raise_if_any()
-    mode = modes[-1] == "true" if modes else None
+    slices, tiles = (
+        lists[key][-1] == "true" if lists[key] else None for key in ("slice-mode", "tile-mode")
+    )
     limit = limits[-1] if limits else None
-    return TensorRange(tuple(lists["start"]), tuple(lists["end"]), mode, limit)
+    return TensorRange(tuple(lists["start"]), tuple(lists["end"]), slices, limit, tiles)
 
 
 def _limit(word: str) -> float | None:
@@ -160,9 +165,12 @@ def partition(module: ModuleOp, main: FuncOp, ranges: Sequence[TensorRange] = ()
         within = chosen.get(ops[0])
         if within is not None:
             func.attributes[RANGE_INDEX] = IntegerAttr(within, i64)
-            mode = ranges[within].slice_mode
-            if mode is not None:
-                func.attributes[SLICE_MODE] = BoolAttr.from_bool(mode)
+            for name, mode in (
+                (SLICE_MODE, ranges[within].slice_mode),
+                (TILE_MODE, ranges[within].tile_mode),
+            ):
+                if mode is not None:
+                    func.attributes[name] = BoolAttr.from_bool(mode)
             limit = ranges[within].ddr_bw_limit
             if limit is not None:
                 func.attributes[DDR_LIMIT] = IntegerAttr(bytes_per_second(limit), i64)

@@ -66,7 +66,7 @@ def _build_program(program: ProgramOp, weights: WeightStore) -> None:
     for group, members in itertools.groupby(layers, key=_group):
         fused = list(members)
         if group is not None:
-            build_group(builder, fused, group.tiles)
+            build_group(builder, fused, group, program)
             continue
         for layer in fused:
             jobs = LayerJobs(builder, layer)

@@ -18,7 +18,14 @@ from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import location_name, place_of, tensor_name
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.partition import DDR_LIMIT, NPU, SLICE_MODE, bytes_per_second, device_of
+from pulsar2.lowering.quant.partition import (
+    DDR_LIMIT,
+    NPU,
+    SLICE_MODE,
+    TILE_MODE,
+    bytes_per_second,
+    device_of,
+)
 from pulsar2.lowering.sched.compute import COMPUTE
 from pulsar2.lowering.sched.movement import MOVEMENT, concat_parts
 from pulsar2.lowering.sched.orders import memory_orders
@@ -83,8 +90,9 @@ class ConvertQuantToSched(AxPass):
             )
             program = ProgramOp(op.sym_name.data, target.name, mode.name, ocm_bytes, block, limit)
             program.location = op.location
-            if SLICE_MODE in op.attributes:
-                program.attributes[SLICE_MODE] = op.attributes[SLICE_MODE]
+            for name in (SLICE_MODE, TILE_MODE):
+                if name in op.attributes:
+                    program.attributes[name] = op.attributes[name]
             module.body.block.insert_op_before(program, op)
             _invoke(module, op.sym_name.data)
             op.detach()

@@ -15,6 +15,7 @@ from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.lowering.analysis.fold import folded_weights, folded_width, foldings
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.plan_tiles import machine_of
 from pulsar2.targets import Target, load_target
 from pulsar2.timing import work_costs
 from pulsar2.weights import AnyArray, WeightStore
@@ -132,8 +133,7 @@ def _folded_views(layer: LayerOp, columns: int) -> list[View]:
 def _cycles(layers: list[LayerOp], program: ProgramOp, target: Target) -> list[float]:
     """Cycles of each convolution on all conv units, and of the way of its weights from DDR."""
     units = target.mode(program.npu_mode.data).units
-    timing = target.timing
-    rate = min(timing["ddr_bytes"], timing["sdma_bytes"] * units["sdma"])
+    rate = machine_of(program, target).ddr_rate
     costs = work_costs(layers, [EuKind.CONV] * len(layers), target)
     return [
         cost.compute / units["conv"] + layer.view(1).nbytes / rate

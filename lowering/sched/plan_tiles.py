@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from loguru import logger
@@ -10,25 +9,17 @@ from xdsl.dialects.builtin import BoolAttr, ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.dialects.sched.attrs import Fusion, FusionAttr, Space, Tiling, TilingAttr
+from pulsar2.dialects.sched.attrs import Fusion, FusionAttr, Space, Tiling, TilingAttr, View
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.locations import place_of
-from pulsar2.lowering.analysis.fuse_plan import FusionTensor, Group, choose_groups
-from pulsar2.lowering.analysis.plan import (
-    ON_PARAM,
-    Layer,
-    Machine,
-    Operand,
-    OutOfMemory,
-    Plan,
-    Tensor,
-    plan_layers,
-)
-from pulsar2.lowering.analysis.strategy import layered_time, sliced_time
+from pulsar2.lowering.analysis.fuse_plan import Group
+from pulsar2.lowering.analysis.grids import ON_PARAM, Layer, Machine, Operand
+from pulsar2.lowering.analysis.plan import Fusing, OutOfMemory, Tensor, plan_layers
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.partition import SLICE_MODE
-from pulsar2.lowering.sched.fused_jobs import describe
+from pulsar2.lowering.quant.partition import SLICE_MODE, TILE_MODE
+from pulsar2.lowering.sched.fused_jobs import describe, inner_columns
+from pulsar2.lowering.sched.same_rows import see_alike
 from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
 from pulsar2.targets import Target, load_target
 from pulsar2.timing import ddr_rate, work_costs
@@ -43,12 +34,14 @@ class SchedPlanTiles(AxPass):
     order of the loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A
     tiling that is there already stays, so a hand-written one is kept.
 
-    With `slice-mode`, runs of layers whose tensors would go to DDR between them are fused instead,
-    where that fits and is estimated to be faster: they run slice by slice of rows and hand those
-    tensors on in OCM, which then lie in `tile` space (see `pulsar2.lowering.analysis.fuse` and
-    `strategy`). The log tells the segments.
+    With `slice-mode`, runs of layers whose tensors would go to DDR between them may be fused: they
+    run slice by slice of rows and hand those tensors on in OCM, which then lie in `tile` space.
+    With `tile-mode`, by tiles of rows and columns (`pulsar2.lowering.analysis.fuse_plan`). The
+    cheapest by an estimate of the time is taken, segment by segment, a layer at a time being
+    one of the choices. The log tells the segments.
 
-    Options: `slice-mode`; a program with the attribute `ax.slice_mode` goes by that.
+    Options: `slice-mode` and `tile-mode`; a program with the attribute `ax.slice_mode` or
+    `ax.tile_mode` goes by that.
 
     Needs: a program of layers. Leaves: no buffer in `any` space, a tiling on every layer.
 
@@ -65,14 +58,19 @@ class SchedPlanTiles(AxPass):
     name = "sched-plan-tiles"
 
     slice_mode: bool = False
+    tile_mode: bool = False
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
         for op in module.ops:
             if isinstance(op, ProgramOp):
-                own = op.attributes.get(SLICE_MODE)
-                _plan_program(
-                    op, self.slice_mode if own is None else own == BoolAttr.from_bool(True)
-                )
+                slices = _in_force(op, SLICE_MODE, self.slice_mode)
+                _plan_program(op, slices, _in_force(op, TILE_MODE, self.tile_mode))
+
+
+def _in_force(program: ProgramOp, name: str, option: bool) -> bool:
+    """What the program says of itself, or the option."""
+    own = program.attributes.get(name)
+    return option if own is None else own == BoolAttr.from_bool(True)
 
 
 def machine_of(program: ProgramOp, target: Target) -> Machine:
@@ -91,10 +89,12 @@ def machine_of(program: ProgramOp, target: Target) -> Machine:
     )
 
 
-def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
+def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
     target = load_target(program.target.data)
     mode = target.mode(program.npu_mode.data)
     layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
+    if slices or tiles:
+        see_alike(layers)
     costs = work_costs(layers, [preferred_unit(layer) for layer in layers], target)
     index: dict[BufferOp, int] = {}
     tensors: list[Tensor] = []
@@ -129,8 +129,15 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
                 writes_to_ddr(unit),
             )
         )
+    fusing = Fusing(
+        [describe(layer, index, inner_columns(layers, index)) for layer in layers],
+        {tensor for buffer, tensor in index.items() if _is_sliceable(buffer)},
+        {tensor for buffer, tensor in index.items() if not _has_rows(buffer)},
+        slices,
+        tiles,
+    )
     try:
-        plan = plan_layers(described, tensors, machine_of(program, target))
+        plan = plan_layers(described, tensors, machine_of(program, target), fusing)
     except OutOfMemory as error:
         raise UserError.of(
             f"the smallest tile needs {error.need} bytes of OCM, there are {error.have}",
@@ -138,92 +145,75 @@ def _plan_program(program: ProgramOp, slice_mode: bool) -> None:
             "give more OCM (a larger npu_mode), or a smaller operator",
             layers[error.layer],
         ) from None
+    inner = {tensor for group in plan.groups for tensor in group.inner}
     for buffer, tensor in index.items():
-        if buffer.where is Space.ANY:
+        if tensor in inner:
+            buffer.move(Space.TILE)
+        elif buffer.where is Space.ANY:
             buffer.move(Space.SWAP if tensor in plan.spilled else Space.OCM)
     for layer, chosen in zip(layers, plan.layers, strict=True):
         if layer.tiling is None:
             layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
-    if slice_mode:
-        machine = machine_of(program, target)
-
-        def compare(group: Group) -> tuple[float, float]:
-            """Cycles of the group in slices, and a layer at a time."""
-            run = described[group.first : group.last + 1]
-            sliced = sliced_time(run, group.inner, plan.spilled, group.tiles, machine)
-            return sliced, layered_time(plan, group.first, group.last)
-
-        _fuse(layers, index, plan, compare)
-
-
-def _fuse(
-    layers: list[LayerOp],
-    index: dict[BufferOp, int],
-    plan: Plan,
-    compare: Callable[[Group], tuple[float, float]],
-) -> None:
-    """Marks the groups of layers that run slice by slice, and what they hand on.
-
-    `compare` estimates the cycles of a group in slices, and a layer at a time.
-    """
-    described = [describe(layer, index) for layer in layers]
-    users: dict[int, list[int]] = {}
-    for number, each in enumerate(described):
-        for tensor in each.tensors:
-            users.setdefault(tensor, []).append(number)
-    tensors = {
-        tensor: FusionTensor(
-            buffer.nbytes,
-            buffer.where is Space.SWAP and _seen_whole(buffer),
-            tuple(users.get(tensor, ())),
-        )
-        for buffer, tensor in index.items()
-    }
-    itemsizes = [[v.element.itemsize for v in layer.view_list] for layer in layers]
-    buffers = {tensor: buffer for buffer, tensor in index.items()}
-
-    def gain(group: Group) -> float:
-        sliced, layered = compare(group)
-        return layered - sliced
-
-    groups = choose_groups(described, tensors, plan.spilled, itemsizes, plan.room, gain)
-    _tell(layers, groups, compare)
-    for number, group in enumerate(groups):
+    for number, group in enumerate(plan.groups):
         for layer in layers[group.first : group.last + 1]:
-            layer.fusion = FusionAttr(Fusion(number, group.tiles))
-        for tensor in group.inner:
-            buffers[tensor].move(Space.TILE)
+            layer.fusion = FusionAttr(Fusion(number, group.tiles, group.columns))
+    if slices or tiles:
+        _tell(layers, plan.groups)
 
 
-def _tell(
-    layers: list[LayerOp],
-    groups: list[Group],
-    compare: Callable[[Group], tuple[float, float]],
-) -> None:
+def _tell(layers: list[LayerOp], groups: list[Group]) -> None:
     """Logs the strategy of each segment."""
     for group in groups:
-        sliced, layered = compare(group)
+        cut = f"{group.tiles} slices of rows"
+        if group.columns > 1:
+            cut = f"{group.columns} strips of {group.tiles} tiles"
         logger.info(
-            "segment [{}] to [{}]: {} slices of rows, {:,.0f} cycles estimated ({:,.0f} layer by "
-            "layer)",
+            "segment [{}] to [{}]: {}, {:,.0f} cycles estimated ({:,.0f} layer by layer)",
             place_of(layers[group.first]),
             place_of(layers[group.last]),
-            group.tiles,
-            sliced,
-            layered,
+            cut,
+            group.time,
+            group.alone,
         )
     alone = len(layers) - sum(group.last - group.first + 1 for group in groups)
     logger.info("{} of {} layers run one at a time", alone, len(layers))
 
 
-def _seen_whole(buffer: BufferOp) -> bool:
-    """Whether every layer sees the buffer as one and the same tensor that fills it."""
-    views: set[tuple[object, ...]] = set()
-    for use in buffer.result.uses:
-        layer = use.operation
-        if isinstance(layer, LayerOp):
-            view = layer.view(use.index)
-            views.add((view.offset, view.shape, view.strides))
-            if view.offset or view.nbytes != buffer.nbytes:
-                return False
-    return len(views) == 1
+def _views(buffer: BufferOp) -> list[View]:
+    return [
+        use.operation.view(use.index)
+        for use in buffer.result.uses
+        if isinstance(use.operation, LayerOp)
+    ]
+
+
+def _has_rows(buffer: BufferOp) -> bool:
+    """Whether every layer sees the buffer as an image of the same rows, or a part of one."""
+    views = _views(buffer)
+    return (
+        all(len(v.shape) == 4 for v in views)
+        and len({v.shape[2] for v in views}) <= 1
+        and (len({v.strides[2] for v in views}) <= 1)
+    )
+
+
+def _is_sliceable(buffer: BufferOp) -> bool:
+    """Whether rows and columns of the buffer can be handed on in a buffer of their own.
+
+    Views may take several neighbouring pixels for one, or see a part of the channels.
+    """
+    views = _views(buffer)
+    if buffer.where is not Space.ANY or not _has_rows(buffer):
+        return False
+    height, row = views[0].shape[2], views[0].strides[2]
+    columns = min(v.shape[3] for v in views)
+    if height * row != buffer.nbytes or row % columns:
+        return False
+    pixel = row // columns
+    for view in views:
+        in_pixel = view.offset + (view.shape[1] - 1) * view.strides[1] + view.element.itemsize
+        if view.shape[0] != 1 or view.strides[1] <= 0 or view.shape[3] % columns:
+            return False
+        if view.strides[3] * view.shape[3] != row or in_pixel > min(pixel, view.strides[3]):
+            return False
+    return True

@@ -39,10 +39,19 @@ class Quantized:
         """The integer model that this module stands for, in ONNX's operators."""
         return export_qlinear(self.module, self.context)
 
-    def compile(self, npu_mode: str = "NPU1", ocm_bytes: int = 0, target: str = "AX650") -> Program:
-        """The compiled model; ``ocm_bytes`` 0 is what the target's mode gives."""
+    def compile(
+        self,
+        npu_mode: str = "NPU1",
+        ocm_bytes: int = 0,
+        target: str = "AX650",
+        options: str = "",
+    ) -> Program:
+        """The compiled model; ``ocm_bytes`` 0 is what the target's mode gives.
+
+        ``options`` are further ones of the pipeline ``schedule``.
+        """
         module = self.module.clone()
-        options = f"target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
+        options = f"target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes} {options}"
         run(f"partition,schedule{{{options}}},emit", module, self.context)
         return Program(compile_container(module, self.context, macs=0))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pulsar2.lowering.analysis.plan import ON_PARAM, Layer, Machine, Operand, Tensor, plan_layers
+from pulsar2.lowering.analysis.grids import ON_PARAM, Layer, Machine, Operand
+from pulsar2.lowering.analysis.plan import Tensor, plan_layers
 
 _OUT = (1, 56, 56, 96)
 

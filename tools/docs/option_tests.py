@@ -104,6 +104,8 @@ BUILD_TESTS: dict[str, str] = {
         "e2e/test_ddr_limit.py::test_a_limit_of_bandwidth_changes_the_schedule",
     "compiler.enable_slice_mode":
         "e2e/test_slice_mode.py::test_slices_move_less_and_compute_the_same",
+    "compiler.enable_tile_mode":
+        "e2e/test_slice_mode.py::test_slices_move_less_and_compute_the_same",
     "compiler.enable_data_soft_compression": f"{_BATCHES}::test_soft_compression",
     "compiler.input_sample_dir": f"{_CHECK}::test_samples_of_the_users_own",
     "compiler.sub_configs[].start_tensor_names":
@@ -132,6 +134,6 @@ PENDING = (
     "quant.enable_adaround", "quant.finetune_epochs", "quant.finetune_block_size",
     "quant.finetune_batch_size", "quant.finetune_lr", "quant.device",
     "quant_op_processors[].op_name", "quant_op_processors[].attrs",
-    "compiler.enable_tile_mode", "target_hardware",
+    "target_hardware",
     "quant.ln_scale_data_type", "quant.layer_configs[].weight_data_type",
 )  # fmt: skip

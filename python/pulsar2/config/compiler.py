@@ -56,7 +56,8 @@ class CompilerOptions(Message):
         False, "run chains of operators slice by slice of rows, where that saves DDR traffic"
     )
     enable_tile_mode: Flag = option(
-        False, "schedule whole chains of operators tile by tile", built=False
+        False,
+        "run chains of operators tile by tile, of rows and columns, where that saves DDR traffic",
     )
     enable_data_soft_compression: Flag = option(
         False,

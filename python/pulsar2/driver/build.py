@@ -303,6 +303,7 @@ class _Build:
             config.target_hardware,
             config.npu_mode,
             slice_mode=config.compiler.enable_slice_mode,
+            tile_mode=config.compiler.enable_tile_mode,
             ddr_bw_limit=config.compiler.ddr_bw_limit,
             ranges=subgraphs.ranges if subgraphs is not None else (),
             partitioned=subgraphs.take if subgraphs is not None else None,

@@ -36,14 +36,16 @@ def compile_quantized(
     npu_mode: str,
     *,
     slice_mode: bool = False,
+    tile_mode: bool = False,
     ddr_bw_limit: float = 0.0,
     ranges: Sequence[TensorRange] = (),
     partitioned: Callable[[ModuleOp], None] | None = None,
 ) -> Part:
     """The stages from a quantized module to its programs.
 
-    `slice_mode` schedules fused layers by rows, `ddr_bw_limit` (GB/s, 0: none) plans with less
-    DDR. `ranges` become subgraphs of their own.
+    `slice_mode` and `tile_mode` allow layers to be fused by slices of rows, or by tiles in two
+    dimensions; `ddr_bw_limit` (GB/s, 0: none) plans with less DDR. `ranges` become subgraphs of
+    their own.
     `partitioned` is called with the module when its subgraphs are known.
     """
     macs = count_macs(stages.module)
@@ -54,6 +56,8 @@ def compile_quantized(
     chosen = {"target": quoted(target), "npu-mode": quoted(npu_mode)}
     if slice_mode:
         chosen["slice-mode"] = "true"
+    if tile_mode:
+        chosen["tile-mode"] = "true"
     if ddr_bw_limit:
         chosen["ddr-bw-limit"] = repr(ddr_bw_limit)
     stages.run("schedule", chosen, _show_pass)

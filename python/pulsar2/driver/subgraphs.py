@@ -36,6 +36,7 @@ class SubgraphOptions:
                 tuple(sub.end_tensor_names),
                 sub.enable_slice_mode if "enable_slice_mode" in sub.model_fields_set else None,
                 sub.ddr_bw_limit if "ddr_bw_limit" in sub.model_fields_set else None,
+                sub.enable_tile_mode if "enable_tile_mode" in sub.model_fields_set else None,
             )
             for sub in self.config.sub_configs
         ]

@@ -1,4 +1,4 @@
-// RUN: ax-opt -p 'quant-partition{ranges="start=a end=b slice-mode=true"}' --mlir-print-debuginfo %s | filecheck %s
+// RUN: ax-opt -p 'quant-partition{ranges="start=a end=b slice-mode=true tile-mode=true"}' --mlir-print-debuginfo %s | filecheck %s
 // RUN: ax-opt -p 'quant-partition{ranges="start=a end=b","start=b end=d slice-mode=false ddr-bw-limit=1.5"}' %s | filecheck %s --check-prefix TWO
 // RUN: not ax-opt -p 'quant-partition{ranges="start=a end=bb","start=d end=a","start=x end=c"}' %s 2>&1 | filecheck %s --check-prefix BAD
 // RUN: not ax-opt -p 'quant-partition{ranges="start=a end=b","start=x end=d"}' %s 2>&1 | filecheck %s --check-prefix SHARED
@@ -11,7 +11,7 @@
 // CHECK-NEXT: [[S:%\w+]] = func.call @subgraph_cpu_0([[C]])
 // CHECK-NEXT: [[D:%\w+]] = func.call @subgraph_npu_2([[B]], [[S]])
 // CHECK-NEXT: func.return [[D]]
-// CHECK: func.func private @subgraph_npu_1(%{{\w+}}: tensor<2xf32> loc("a")) -> tensor<2xf32> attributes {ax.device = "NPU", ax.input_names = ["a"], ax.output_names = ["b"], ax.range = 0 : i64, ax.slice_mode = true}
+// CHECK: func.func private @subgraph_npu_1(%{{\w+}}: tensor<2xf32> loc("a")) -> tensor<2xf32> attributes {ax.device = "NPU", ax.input_names = ["a"], ax.output_names = ["b"], ax.range = 0 : i64, ax.slice_mode = true, ax.tile_mode = true}
 // CHECK-NEXT: quant.unary abs
 // CHECK-NEXT: func.return
 
@@ -22,7 +22,7 @@
 // BAD: subgraph from d to a: error: no operator lies between its tensors
 // BAD: subgraph from x to c: error: the CPU runs a part of it: c
 // SHARED: subgraph from x to d: error: another one has b too
-// FORM: 'start=a' is not a range (start=.. end=.. slice-mode=true|false ddr-bw-limit=GB/s)
+// FORM: 'start=a' is not a range (start=.. end=.. slice-mode=true|false tile-mode=true|false ddr-bw-limit=GB/s)
 func.func @main(%x: tensor<2xf32> loc("x")) -> (tensor<2xf32>) {
   %0 = quant.unary relu %x : tensor<2xf32> -> tensor<2xf32> loc("a"("a"))
   %1 = quant.unary abs %0 : tensor<2xf32> -> tensor<2xf32> loc("b"("b"))

@@ -1,4 +1,5 @@
 // RUN: ax-opt -p 'sched-plan-tiles{slice-mode=true}' %s | filecheck %s
+// RUN: ax-opt -p 'sched-plan-tiles{tile-mode=true}' %s | filecheck %s
 // RUN: ax-opt -p sched-plan-tiles %s | filecheck %s --check-prefix=PLAIN
 // RUN: ax-opt -p 'sched-plan-tiles{slice-mode=true},sched-build-jobs' %s | filecheck %s --check-prefix=JOBS
 

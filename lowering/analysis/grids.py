@@ -1,0 +1,266 @@
+"""Tile grids: how one layer is cut, and what that takes.
+
+IR-free. A layer is cut into tiles along its output's dimensions, so that the units of its class
+share it, loads overlap with compute, and its working set fits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from pulsar2.lowering.analysis.regions import (
+    ParamDict,
+    Region,
+    Shape,
+    cut_steps,
+    region_shape,
+    split,
+    tile_of,
+)
+
+ON_PARAM = -1
+"""`Operand.tensor` of a constant: its bytes are loaded from the parameter segment."""
+IN_OCM, IN_DDR = 0, 1
+HIDDEN = 0.75
+"""What a cycle counts that is hidden behind the other of compute and transfer."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One operand of a layer: which tensor it is, its shape and bytes per element."""
+
+    tensor: int
+    shape: Shape
+    itemsize: int
+    broadcast: tuple[int, ...] = ()
+    """Dimensions along which every element is the same one in memory."""
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes in memory of a part of the operand."""
+        distinct = (1 if d in self.broadcast else n for d, n in enumerate(shape))
+        return math.prod(distinct) * self.itemsize
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer to plan: a kernel over operands, and what its arithmetic takes."""
+
+    kernel: str
+    operands: tuple[Operand, ...]
+    params: ParamDict = field(hash=False)
+    output: int
+    memory_order: tuple[int, ...]
+    """Output dimensions from the outermost in memory to the innermost."""
+    compute: float
+    """Cycles of the arithmetic on one unit, uncut."""
+    unit: str
+    """The class of units that runs the layer, and how many there are of it."""
+    units: int
+    writes_ddr: bool
+    """Whether the layer's units may write to DDR without a copy by the sdma."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the plan has to respect: bytes of OCM, cycles to launch a job, bytes per cycle."""
+
+    ocm_bytes: int
+    launch: float
+    ddr_rate: float
+    """Bytes per cycle between DDR and OCM, all sdmas together."""
+    port_rate: float
+    """Bytes per cycle between a unit and OCM."""
+    lanes_out: int
+    alignment: int = 64
+
+
+@dataclass
+class LayerPlan:
+    grid: tuple[int, ...]
+    order: tuple[int, ...]
+    working_set: int
+    time: float
+
+
+def anonymous(layer: Layer, spilled: Collection[int]) -> Layer:
+    """The layer with its tensors told apart only by where they lie."""
+
+    def place(tensor: int) -> int:
+        if tensor == ON_PARAM:
+            return tensor
+        return IN_DDR if tensor in spilled else IN_OCM
+
+    operands = tuple(replace(o, tensor=place(o.tensor)) for o in layer.operands)
+    return replace(layer, operands=operands)
+
+
+def align(nbytes: int, alignment: int) -> int:
+    return -(-nbytes // alignment) * alignment
+
+
+def _cuts(layer: Layer) -> tuple[Shape, Shape, list[int]]:
+    """Output shape, cut granularity, and the dimensions that may be cut, outermost first."""
+    shapes = [o.shape for o in layer.operands]
+    out = shapes[layer.output]
+    steps = cut_steps(layer.kernel, shapes, layer.params, layer.output)
+    return out, steps, [d for d in layer.memory_order if steps[d]]
+
+
+def _finest(layer: Layer, machine: Machine) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Grids of the smallest tiles: the outer dimensions cut first, then the inner ones too."""
+    out, steps, cuttable = _cuts(layer)
+    grid = [1] * len(out)
+    found = [(tuple(grid), layer.memory_order)]
+    for dim in cuttable:
+        grid[dim] = -(-out[dim] // steps[dim])
+        found.append((tuple(grid), _stationary(layer, grid)))
+    return found
+
+
+def _is_channel(layer: Layer, dim: int) -> bool:
+    """Whether `dim` is the dimension along which a contraction's constants are cut."""
+    if layer.kernel == "conv":
+        return dim == 1
+    return layer.kernel == "matmul" and dim == len(layer.operands[layer.output].shape) - 1
+
+
+def _stationary(layer: Layer, grid: Sequence[int]) -> tuple[int, ...]:
+    """Loop order with the channel dimension outermost, so that each slice of weights loads once."""
+    order = list(layer.memory_order)
+    channel = next((d for d in order if _is_channel(layer, d)), None)
+    if channel is not None and grid[channel] > 1:
+        order.remove(channel)
+        order.insert(0, channel)
+    return tuple(order)
+
+
+def _candidates(
+    layer: Layer, machine: Machine
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    out, steps, cuttable = _cuts(layer)
+    choices: list[list[int]] = []
+    for dim in range(len(out)):
+        if dim not in cuttable:
+            choices.append([1])
+            continue
+        if not _is_channel(layer, dim):
+            choices.append(_counts(-(-out[dim] // steps[dim])))
+            continue
+        counts = set(_counts(-(-out[dim] // math.lcm(steps[dim], machine.lanes_out))))
+        # Slices that leave lanes idle, for where memory is short.
+        for idle in (4, 16):
+            counts.add(-(-out[dim] // max(steps[dim], machine.lanes_out // idle)))
+        choices.append(sorted(counts))
+    channel_last = layer.memory_order
+    inner = [d for d in cuttable if d != cuttable[0] and not _is_channel(layer, d)]
+    seen: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
+    for grid in itertools.product(*choices):
+        # Inner dimensions are cut only when the outermost one is cut finely already.
+        if any(grid[d] > 1 for d in inner) and grid[cuttable[0]] * 2 < out[cuttable[0]]:
+            continue
+        if math.prod(grid) > 4096:
+            continue
+        for order in (channel_last, _stationary(layer, grid)):
+            if (grid, order) not in seen:
+                seen.add((grid, order))
+                yield grid, order
+
+
+def _counts(most: int) -> list[int]:
+    """1, 2, 3, 4, 6, 8, 12, 16, ... up to `most`, and `most` itself."""
+    counts = {1, most}
+    power = 2
+    while power <= most:
+        counts.add(power)
+        if power * 3 // 2 <= most:
+            counts.add(power * 3 // 2)
+        power *= 2
+    return sorted(counts)
+
+
+def _largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
+    out, steps, _ = _cuts(layer)
+    region: list[tuple[int, int]] = []
+    for dim, parts in enumerate(grid):
+        ranges = split(out[dim], parts, max(1, steps[dim]))
+        middle = ranges[len(ranges) // 2]
+        region.append(max(ranges, key=lambda r: (r[1] - r[0], r == middle)))
+    return tuple(region)
+
+
+class _Estimate(NamedTuple):
+    """OCM bytes beside resident tensors, with the next tile's loads in flight; cycles."""
+
+    working_set: int
+    time: float
+
+
+def _estimate(
+    layer: Layer,
+    spilled: Collection[int],
+    grid: Sequence[int],
+    order: Sequence[int],
+    machine: Machine,
+) -> _Estimate:
+    """What the layer takes with this grid, loads and compute overlapped."""
+    tile = tile_of(
+        layer.kernel,
+        [o.shape for o in layer.operands],
+        layer.params,
+        _largest_tile(layer, grid),
+    )
+    tiles = math.prod(grid)
+    channel_outer = bool(order) and _is_channel(layer, order[0])
+    channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
+    working_set, traffic, transfers, touched = 0, 0.0, channel_parts, 0
+    for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
+        nbytes = operand.nbytes(region_shape(region))
+        touched += nbytes
+        if operand.tensor != ON_PARAM and operand.tensor not in spilled:
+            continue
+        held = align(nbytes, machine.alignment)
+        if operand.tensor == ON_PARAM:
+            # Weight slices come one after another when channels are the outer loop; otherwise all
+            # of them stay until the last tile.
+            total = operand.nbytes(operand.shape)
+            slices = min(2, tiles) if channel_outer else tiles
+            working_set += min(align(total, machine.alignment), held * slices)
+            traffic += total
+            continue
+        loads = tiles
+        if index != layer.output and not channel_outer:
+            # Neighbouring channel slices of one tile share what was loaded for the first.
+            loads = tiles // channel_parts
+        traffic += nbytes * loads
+        transfers += loads
+        if index != layer.output or not layer.writes_ddr:
+            working_set += held * min(2, tiles)
+    share = 1.0
+    for dim, ((begin, end), n) in enumerate(
+        zip(tile.regions[layer.output], layer.operands[layer.output].shape, strict=True)
+    ):
+        # Channels fill the array by whole steps of its lanes.
+        step = machine.lanes_out if _is_channel(layer, dim) else 1
+        share *= -(-(end - begin) // step) / -(-n // step)
+    rounds = -(-tiles // layer.units)
+    one = max(layer.compute * share, touched / machine.port_rate)
+    compute = rounds * (one + machine.launch)
+    move = traffic / machine.ddr_rate + transfers * machine.launch
+    # Loads run ahead of compute across layers, so what is not the longer of the two here still
+    # delays another layer; and nothing overlaps with the first tile's load or the last one's
+    # compute.
+    time = max(compute, move) + HIDDEN * min(compute, move) + 0.5 * (compute + move) / tiles
+    return _Estimate(working_set, time)
+
+
+def grid_options(layer: Layer, machine: Machine) -> list[LayerPlan]:
+    """Every grid worth a thought, with what it takes; tensors are `IN_OCM` or `IN_DDR`."""
+    grids = dict.fromkeys(itertools.chain(_candidates(layer, machine), _finest(layer, machine)))
+    return [
+        LayerPlan(grid, order, *_estimate(layer, {IN_DDR}, grid, order, machine))
+        for grid, order in grids
+    ]

@@ -1,0 +1,148 @@
+"""Fused layers: random networks on images compute the same bits fused and layer by layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+from random_graphs import Draw, Sketch, conv
+from road import Quantized, quantize, random_inputs
+from xdsl.dialects.builtin import ModuleOp
+
+from pulsar2.diagnostics import UserError
+from pulsar2.dialects.sched.job import LayerOp
+from pulsar2.pipeline import parse_passes, run_passes
+
+_OPTIONS = ("slice-mode=true", "tile-mode=true")
+_OCM_BYTES = (1 << 11, 1 << 12, 1 << 13, 1 << 14)
+
+
+def _same(sketch: Sketch) -> None:
+    """A convolution of size 1 or 3, or a depthwise one, that keeps the image's size."""
+    x = sketch.image()
+    assert x is not None
+    _, channels, height, width = sketch.live[x]
+    kernel = sketch.pick({1, 3})
+    depthwise = sketch.flag() and sketch.flag()
+    outputs = channels if depthwise else sketch.integer(1, 12)
+    inputs = 1 if depthwise else channels
+    w = sketch.weight(outputs, inputs, kernel, kernel, deviation=(inputs * kernel**2) ** -0.5)
+    pads = [kernel // 2] * 4
+    group = channels if depthwise else 1
+    sketch.node("Conv", [x, w], (1, outputs, height, width), pads=pads, group=group)
+
+
+def _add(sketch: Sketch) -> None:
+    x = sketch.image()
+    assert x is not None
+    partners = [name for name, shape in sketch.live.items() if shape == sketch.live[x]]
+    sketch.node("Add", [x, sketch.pick(partners)], sketch.live[x])
+
+
+def _concat(sketch: Sketch) -> None:
+    x = sketch.image()
+    assert x is not None
+    shape = sketch.live[x]
+    partners = [n for n, s in sketch.live.items() if s[2:] == shape[2:] and n != x]
+    if partners:
+        other = sketch.pick(partners)
+        channels = shape[1] + sketch.live[other][1]
+        sketch.node("Concat", [x, other], (1, channels, *shape[2:]), axis=1)
+
+
+def _pool(sketch: Sketch) -> None:
+    x = sketch.image()
+    assert x is not None
+    _, channels, height, width = sketch.live[x]
+    stride = sketch.integer(1, 2)
+    out = (1, channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
+    sketch.node(
+        "MaxPool", [x], out, kernel_shape=[3, 3], strides=[stride, stride], pads=[1, 1, 1, 1]
+    )
+
+
+def _resize(sketch: Sketch) -> None:
+    x = sketch.image()
+    assert x is not None
+    _, channels, height, width = sketch.live[x]
+    if height > 24:
+        return
+    scales = sketch.constant(np.array([1, 1, 2, 2], np.float32))
+    sketch.node(
+        "Resize",
+        [x, "", scales],
+        (1, channels, 2 * height, 2 * width),
+        mode=sketch.pick({"nearest", "linear"}),
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+
+
+@st.composite
+def image_networks(draw: Draw) -> onnx.ModelProto:
+    """Networks on images of up to 40 by 40; every tensor that nothing reads is an output."""
+    sketch = Sketch(draw, np.random.default_rng(draw(st.integers(0, 2**31))))
+    shape = (1, sketch.integer(1, 8), sketch.integer(12, 40), sketch.integer(12, 40))
+    sketch.live["input"] = shape
+    for _ in range(sketch.integer(3, 8)):
+        draw(st.sampled_from((_same, _same, _add, _concat, _pool, _resize, conv)))(sketch)
+    if not sketch.nodes:
+        _same(sketch)
+    read = {name for node in sketch.nodes for name in node.input}
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in sketch.shapes.items()
+        if name not in read
+    ]
+    graph = helper.make_graph(
+        sketch.nodes,
+        "images",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        outputs,
+        sketch.initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+
+def _fused(quantized: Quantized, ocm_bytes: int, option: str) -> int:
+    """How many layers are fused."""
+    module: ModuleOp = quantized.module.clone()
+    passes = (
+        f"partition,convert-quant-to-sched{{ocm-bytes={ocm_bytes}}},sched-fold-columns,"
+        f"sched-plan-tiles{{{option}}}"
+    )
+    run_passes(quantized.context, module, parse_passes(passes))
+    return sum(isinstance(op, LayerOp) and op.fusion is not None for op in module.walk())
+
+
+def test_fused_layers_compute_the_same_bits() -> None:
+    fused = dict.fromkeys(_OPTIONS, 0)
+
+    @settings(max_examples=24)
+    @given(
+        image_networks(),
+        st.sampled_from(_OCM_BYTES),
+        st.sampled_from(["NPU1", "NPU3"]),
+        st.sampled_from(_OPTIONS),
+    )
+    def check(model: onnx.ModelProto, ocm_bytes: int, npu_mode: str, option: str) -> None:
+        inputs = random_inputs(model, 2)
+        quantized = quantize(model, inputs[:1])
+        try:
+            program = quantized.compile(npu_mode, ocm_bytes, options=option)
+        except UserError:
+            return  # not even the smallest tile fits
+        assert program.findings() == []
+        fused[option] += _fused(quantized, ocm_bytes, option) > 0
+        expected = quantized.compile().run(inputs[1])
+        got = program.run(inputs[1])
+        (shuffled,) = program.run_in_order(inputs[1], order=1)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(got[name], values, strict=True, err_msg=name)
+            np.testing.assert_array_equal(shuffled[name], values, strict=True, err_msg=name)
+
+    check()
+    assert min(fused.values()) >= 2
