@@ -296,4 +296,7 @@ def test_colors_are_for_terminals_that_want_them(built: Path, no_color: str, col
     os.close(leader)
     assert process.wait(timeout=60) == 0, output
     assert "━" in output.decode()
+    summary = output.decode().partition("Build finished.")[2].splitlines()
+    assert max(map(len, summary)) <= 100
+    assert any(line.startswith("  build time ") for line in summary)
     assert bool(re.search(rb"\x1b\[[0-9;]*(3|9)[0-7]m", output)) == colored

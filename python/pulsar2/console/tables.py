@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from io import StringIO
 
 from rich.console import Console
 from rich.table import Table
 
+_LEAST_ROOM = 20
+"""Columns for the values of a summary, below which wrapping would not make it readable."""
 _PLAIN_WIDTH = 160
 """Columns of a table that does not go to a terminal, where COLUMNS does not say."""
 _FILE_WIDTH = 1 << 16
@@ -41,16 +45,25 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
     table = Table(title=title, show_lines=True)
     for column in columns:
-        table.add_column(column)
+        # On a narrow terminal a long word is broken rather than cut: it may be a path.
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
 def print_summary(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Prints names and values in two columns under a title, as plain text."""
+    """Prints names and values in two columns under a title, as plain text.
+
+    On a terminal long values are wrapped within their column; elsewhere each has one line.
+    """
     width = max(len(name) for name, _ in rows)
+    room = shutil.get_terminal_size().columns - width - 4 if sys.stdout.isatty() else 0
     print(title)
     for name, value in rows:
-        print(f"  {name.ljust(width)}  {value}")
+        lines = [value]
+        if room >= _LEAST_ROOM:
+            lines = textwrap.wrap(value, room, break_on_hyphens=False) or [value]
+        for head, line in zip([name, *[""] * (len(lines) - 1)], lines, strict=True):
+            print(f"  {head.ljust(width)}  {line}")
     sys.stdout.flush()

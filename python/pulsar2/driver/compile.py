@@ -22,7 +22,7 @@ _LABELS: dict[str, tuple[str, ...]] = {
     "sched-build-jobs": ("build op serially...", "build op..."),
     "sched-insert-swaps": ("add ddr swap...",),
     "sched-insert-waits": ("calc input dependencies...", "calc output dependencies..."),
-    "sched-assign-eus": ("assign eu heuristic", "assign eu onepass", "assign eu greedy"),
+    "sched-assign-eus": ("assign eu...",),
     "convert-sched-to-chip": ("build jobs",),
 }
 """What the bars of a pass are called. Users search their logs for these steps, several of which one
