@@ -25,6 +25,7 @@ from pulsar2.console.log import Log, silent
 from pulsar2.console.progress import calibration_bar, full_bar
 from pulsar2.context import make_context
 from pulsar2.diagnostics import UserError
+from pulsar2.driver.accuracy import output_accuracy
 from pulsar2.driver.cache import CalibrationCache
 from pulsar2.driver.checker import Checker
 from pulsar2.driver.compile import compile_quantized, tell_programs
@@ -167,8 +168,15 @@ class _Build:
                 self._timed("traces", lambda: write_traces(compiled, workspace, traced))
             write_text(workspace.context, to_json(config))
             size = write_axmodel(compiled.model, workspace.compiled)
+            accuracy = self._timed(
+                "accuracy",
+                lambda: output_accuracy(
+                    workspace.compiled, workspace.optimized, config, plans, dataset
+                ),
+            )
         warnings = tuple(dict.fromkeys(self._log.warnings))
-        print_results(compiled, size, workspace, self._seconds, warnings, self._checker.outcomes)
+        told = {"check": self._checker.outcomes, "accuracy": accuracy}
+        print_results(compiled, size, workspace, self._seconds, warnings, told)
         return BuildResult(compiled, workspace.compiled, self._seconds, warnings)
 
     def _compile_groups(
@@ -423,7 +431,7 @@ class _Build:
         check_model(original, module, self._ctx, samples)
 
     def _save_optimized(self, module: ModuleOp) -> None:
-        path = self._workspace.frontend / "optimized.onnx"
+        path = self._workspace.optimized
         with publishing(path.parent) as folder:
             save_onnx(module, self._ctx, folder / path.name)
         logger.info("save optimized onnx to [{}]", path)

@@ -190,8 +190,14 @@ def model_patch(config: BuildConfig, repairs: BatchRepairs | None = None) -> Mod
 
 def output_options(config: BuildConfig, outputs: Sequence[str]) -> list[str]:
     """What `onnx-insert-postprocess` is told: a text for each output that changes."""
+    perms = output_perms(config, outputs)
+    return [f"{name} perm={','.join(map(str, perm))}" for name, perm in perms.items()]
+
+
+def output_perms(config: BuildConfig, outputs: Sequence[str]) -> dict[str, Sequence[int]]:
+    """The order of axes in which outputs leave the model, of those that change it."""
     perms = {name: _output_perm(_entry(config.output_processors, name)) for name in outputs}
-    return [f"{name} perm={','.join(map(str, perm))}" for name, perm in perms.items() if perm]
+    return {name: perm for name, perm in perms.items() if perm}
 
 
 def stored_outputs(config: BuildConfig, outputs: Sequence[str]) -> list[str]:

@@ -54,9 +54,12 @@ def print_results(
     workspace: Workspace,
     seconds: Mapping[str, float],
     warnings: Sequence[str],
-    checked: Sequence[str],
+    outcomes: Mapping[str, Sequence[str]],
 ) -> None:
-    """The summary: where things are, how large and fast the model is, and every warning again."""
+    """The summary: where things are, how large and fast the model is, and every warning again.
+
+    `outcomes` are lines about what was checked and measured, by the name of that.
+    """
     model = compiled.model
     target = load_target(model.target)
     mhz = target.clock_hz / 1e6
@@ -64,7 +67,7 @@ def print_results(
     stages = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items() if value >= 0.05)
     files = [
         ("quantized model", workspace.quant / "quant_axmodel.onnx"),
-        ("float model", workspace.frontend / "optimized.onnx"),
+        ("float model", workspace.optimized),
         ("configuration", workspace.context),
         ("log", workspace.log),
         *([("nodes on the CPU", workspace.cpu_nodes)] if model.cpu_subgraphs else []),
@@ -79,7 +82,11 @@ def print_results(
         ("cycles", f"{cycles:,} ({cycles / mhz / 1e3:.3f} ms at {mhz:g} MHz)"),
         ("macs", f"{int(model.figures['macs']):,}"),
         ("jobs", f"{int(model.figures['jobs']):,}"),
-        *(("check" if not n else "", text) for n, text in enumerate(checked)),
+        *(
+            (n if not i else "", text)
+            for n, lines in outcomes.items()
+            for i, text in enumerate(lines)
+        ),
         ("build time", f"{sum(seconds.values()):.1f} s ({stages})"),
         ("warnings", str(len(warnings)) if warnings else "none"),
         *(("", warning) for warning in warnings),

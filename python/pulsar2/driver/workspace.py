@@ -46,6 +46,11 @@ class Workspace:
         return self.work / "frontend"
 
     @property
+    def optimized(self) -> Path:
+        """The float model after graph optimization."""
+        return self.frontend / "optimized.onnx"
+
+    @property
     def quant(self) -> Path:
         return self.work / "quant"
 

@@ -37,7 +37,6 @@ def report_html(
     """The page as text. `facts` are shown at its head; `advices` are in the order of the layers."""
     page = resources.files("pulsar2.precision").joinpath("report.html").read_text(encoding="utf-8")
     data = {
-        "title": analysis.title,
         "facts": list(facts),
         "samples": list(analysis.samples),
         "classes": [list(c) for c in SIMILARITIES],
@@ -49,7 +48,8 @@ def report_html(
     }
     # Inside a script element, "</" in a string would end it.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    page = page.replace("{{title}}", html.escape(analysis.title))
+    title = f"Quant precision: {analysis.method} {analysis.mode}"
+    page = page.replace("{{title}}", html.escape(title))
     return page.replace("{{data}}", text.replace("</", "<\\/"))
 
 
