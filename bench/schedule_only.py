@@ -28,7 +28,7 @@ _PIXELS = "dtype=U8 layout=NHWC mean=127 std=32"
 
 @dataclass
 class Scheduled:
-    """A compiled program, and the seconds that each pass of scheduling took."""
+    """A compiled program, and the seconds of this process that each pass of scheduling took."""
 
     compiled: Compiled
     seconds: dict[str, float] = field(default_factory=dict[str, float])
@@ -62,11 +62,11 @@ def schedule(module: ModuleOp, context: AxContext, options: str = "") -> Schedul
 
     def begin(*_: object) -> None:
         nonlocal started
-        started = time.perf_counter()
+        started = time.process_time()
 
     def end(each: object, _: object) -> None:
         name = str(getattr(each, "name", each))
-        result[name] = result.get(name, 0.0) + time.perf_counter() - started
+        result[name] = result.get(name, 0.0) + time.process_time() - started
 
     run_passes(context, copy, parse_passes(f"schedule{{{options}}},emit"), before=begin, after=end)
     return Scheduled(compile_container(copy, context, macs=0), result)

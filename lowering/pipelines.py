@@ -245,7 +245,7 @@ PIPELINES: dict[str, Pipeline] = {
     ),
     "emit": Pipeline(
         "scheduled programs to the chip's jobs",
-        ("convert-sched-to-chip", "verify-program"),
+        ("convert-sched-to-chip", "verify-program{{useless-waits=true}}"),
     ),
 }
 """The stages of a build, in order, each a list of passes."""

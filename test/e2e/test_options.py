@@ -69,8 +69,14 @@ def test_refine_weight_threshold(built: Path, build: Any, tmp_path: Path) -> Non
     assert first_scale(build(*words, "-1")) == pytest.approx(1e-5 / 127, rel=0.01)
 
 
-def test_npu_perf(build: Any) -> None:
-    folder = build("--compiler.npu_perf") / "compiler" / "debug" / "subgraph_npu_0" / "b1"
+def test_npu_perf(built: Path, tmp_path: Path) -> None:
+    context, out = built / "out" / "build_context.json", tmp_path / "out"
+    outcome = run("build", "--config", context, "--output_dir", out, "--compiler.npu_perf")
+    assert outcome.code == 0, outcome.err
+    _, _, table = outcome.out.partition("NPU Perf Table")
+    for text in ("Latency", "FPS", "Utilization", "ld:param 0.", "KiB (", "of the time)"):
+        assert text in table
+    folder = out / "compiler" / "debug" / "subgraph_npu_0" / "b1"
     events = json.loads((folder / "trace.json").read_text())["traceEvents"]
     names = {e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert names == {"conv0", "conv1", "teng2", "cv3", "sdma4"}

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from program_maker import CV, SDMA, TENG, add, copy, dense, fill, program
@@ -82,9 +83,41 @@ def test_ocm_blocks_of_interleaved_writes() -> None:
     timeline = Timeline.of(program(jobs).encode(), TIMING)
     start, end = timeline.start.tolist(), timeline.end.tolist()
     whole = [b for b in timeline.ocm_blocks if b.writer != 4]
-    assert {(b.start, b.end) for b in whole} == {(start[1], end[3])}
-    assert sum(b.high - b.low for b in whole) == 64
+    assert [(b.low, b.high, b.start, b.end) for b in whole] == [
+        (0, 63, start[1], end[3]),
+        (63, 64, start[2], end[3]),
+    ]
     assert timeline.ocm_blocks[-1] == OcmBlock(0, 32, start[4], end[4], 4)
+
+
+def test_no_byte_counts_twice() -> None:
+    """A read that strides over bytes of others does not keep them when these are written anew."""
+    column = Operand(Space.OCM, DType.U8, 0, (64,), (4,))
+    jobs = [
+        copy(SDMA, X, OCM[0]),
+        copy(SDMA, P, OCM[1], 0),
+        fill(TENG, OCM[2], 1),
+        fill(TENG, OCM[3], 1),
+        copy(CV, column, dense(Space.SWAP, 0, (64,)), 1, 3),
+        fill(TENG, dense(Space.OCM, 1, (1,)), 1, 3),
+        fill(TENG, dense(Space.OCM, 66, (2,)), 1, 3),
+        copy(SDMA, OCM[0], Y, 5),
+    ]
+    made = program(jobs)
+    made.ocm_bytes = 256
+    timeline = Timeline.of(made.encode(), TIMING)
+    alive = np.zeros((256, timeline.cycles), int)
+    for block in timeline.ocm_blocks:
+        alive[block.low : block.high, block.start : block.end] += 1
+    assert alive.max() == 1
+    assert timeline.ocm_peak == alive.sum(axis=0).max() <= 256
+
+
+def test_what_bounds(timeline: Timeline) -> None:
+    assert list(timeline.shares) == ["conv", "teng", "cv", "sdma", "DDR"]
+    assert timeline.shares["conv"] == timeline.shares["cv"] == 0
+    assert timeline.shares["DDR"] == pytest.approx(5 * 64 / (10 * timeline.cycles))
+    assert timeline.bound == f"sdma ({timeline.busy[SDMA]:.0%} of the time)"
 
 
 def test_trace(timeline: Timeline) -> None:

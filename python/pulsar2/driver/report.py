@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from loguru import logger
@@ -15,7 +16,13 @@ from pulsar2.driver.workspace import Workspace
 from pulsar2.files import write_text
 from pulsar2.targets import load_target
 
+if TYPE_CHECKING:
+    from pulsar2.timeline import Timeline
+
 _MIB = 1 << 20
+_PERF_COLUMNS = (
+    "Subgraph", "Latency", "FPS", "MACs", "Utilization", "DDR MB", "OCM peak", "Bound by"
+)  # fmt: skip
 
 
 def print_quant_config(plans: Sequence[InputPlan], workspace: Workspace) -> None:
@@ -128,9 +135,11 @@ def _latency(compiled: Compiled) -> str:
 def write_traces(compiled: Compiled, workspace: Workspace, names: Container[str]) -> None:
     """The schedule of every program of the subgraphs of these names.
 
-    It is trace.json for a timeline viewer, and a page by itself.
+    It is trace.json for a timeline viewer, and a page by itself; a table tells the figures.
     """
     from pulsar2.timeline import Timeline, report_html, trace_json
+
+    rows: list[tuple[str, ...]] = []
 
     target = load_target(compiled.model.target)
     for subgraph in compiled.model.npu_subgraphs:
@@ -143,6 +152,26 @@ def write_traces(compiled: Compiled, workspace: Workspace, names: Container[str]
             write_text(path, trace_json(timeline))
             write_text(path.with_name("timeline.html"), report_html(timeline, subgraph.name))
             logger.info("save npu perf of [{}] to [{}]", subgraph.name, path)
+            batch = f" b{program.batch}" if len(subgraph.programs) > 1 else ""
+            rows.append(_perf_row(f"{subgraph.name}{batch}", timeline))
+    if rows:
+        print_table("NPU Perf Table", _PERF_COLUMNS, rows)
+
+
+def _perf_row(name: str, timeline: Timeline) -> tuple[str, ...]:
+    """A program's row of the npu perf table."""
+    program = timeline.program
+    peak = timeline.ocm_peak
+    return (
+        name,
+        f"{timeline.latency_us / 1e3:.3f} ms",
+        f"{1e6 / timeline.latency_us:.1f}",
+        f"{timeline.macs / 1e6:,.1f} M",
+        f"{timeline.conv_utilization:.1%}",
+        "\n".join(f"{kind} {n / 1e6:.3f}" for kind, n in timeline.traffic_by_kind.items() if n),
+        f"{peak / 1024:,.0f} KiB ({peak / max(program.ocm_bytes, 1):.0%})",
+        timeline.bound,
+    )
 
 
 def _as_f32(values: Sequence[float]) -> str:

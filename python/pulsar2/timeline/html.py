@@ -36,6 +36,7 @@ def _data(timeline: Timeline) -> dict[str, Any]:
         "utilization": timeline.conv_utilization,
         "eus": [program.eu_name(i) for i in range(len(program.eus))],
         "busy": timeline.busy,
+        "bound": timeline.bound,
         "ocm": program.ocm_bytes,
         "peak": timeline.ocm_peak,
         "kinds": KINDS,

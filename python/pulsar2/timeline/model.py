@@ -131,6 +131,23 @@ class Timeline:
         return [float(t) / self.cycles if self.cycles else 0.0 for t in total]
 
     @cached_property
+    def shares(self) -> dict[str, float]:
+        """Of each class of units, and of the DDR, the share of the time in which it works."""
+        found: dict[str, float] = {}
+        for kind in dict.fromkeys(EuKind(eu.kind) for eu in self.program.eus):
+            busy = [b for b, eu in zip(self.busy, self.program.eus, strict=True) if eu.kind == kind]
+            found[kind.name.lower()] = sum(busy) / len(busy)
+        most = self.ddr_rate * self.cycles
+        found["DDR"] = sum(self.traffic_by_kind.values()) / most if most else 0.0
+        return found
+
+    @property
+    def bound(self) -> str:
+        """What works for most of the time, and for which share of it."""
+        name, share = max(self.shares.items(), key=lambda item: item[1])
+        return f"{name} ({share:.0%} of the time)"
+
+    @cached_property
     def traffic(self) -> list[Traffic]:
         """The DDR traffic of all jobs, in their order."""
         return [

@@ -70,13 +70,17 @@ def ocm_blocks(
     """The blocks of a replayed program, in the order in which they end.
 
     A view counts with all bytes from its first to its last. Where several jobs write parts of one
-    tensor that lie between each other, the parts count as one block.
+    tensor that lie between each other, what the first of them covers is its block, and the others
+    add what lies beyond. No byte is in two blocks at once: a block ends at the latest when another
+    begins in its place.
     """
     contents = _Map()
     blocks: list[OcmBlock] = []
 
-    def close(low: int, piece: _Piece) -> None:
-        blocks.append(OcmBlock(low, piece.high, piece.start, piece.end, piece.writer))
+    def close(low: int, piece: _Piece, latest: int | None = None) -> None:
+        end = piece.end if latest is None else min(piece.end, latest)
+        if end > piece.start:
+            blocks.append(OcmBlock(low, piece.high, piece.start, end, piece.writer))
 
     begins: list[int] = start.tolist()
     ends: list[int] = end.tolist()
@@ -95,22 +99,22 @@ def ocm_blocks(
         if target.space != Space.OCM:
             continue
         low, high = target.address, target.address + operand_extent(target)
-        fresh = _Piece(high, begins[index], ends[index], index)
+        at = low
         for begin, piece in contents.take(low, high):
             if is_packed(target):
-                close(begin, piece)
-            else:
-                fresh = _join(fresh, piece)
-        contents.put(low, fresh)
+                close(begin, piece, begins[index])
+                continue
+            # What lies between the rows written may be of the same tensor: it stays.
+            if at < begin:
+                contents.put(at, _Piece(begin, begins[index], ends[index], index))
+            piece.end = max(piece.end, ends[index])
+            contents.put(begin, piece)
+            at = piece.high
+        if at < high:
+            contents.put(at, _Piece(high, begins[index], ends[index], index))
     for low, piece in contents.all():
         close(low, piece)
     return _merged(blocks)
-
-
-def _join(fresh: _Piece, old: _Piece) -> _Piece:
-    if old.start < fresh.start:
-        return _Piece(fresh.high, old.start, max(old.end, fresh.end), old.writer)
-    return fresh
 
 
 def _merged(blocks: list[OcmBlock]) -> list[OcmBlock]:
