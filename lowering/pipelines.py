@@ -100,13 +100,15 @@ class Pipeline:
 
 _TO_QUANT = (
     "convert-onnx-to-quant{{activation={activation} bias={bias}"
-    " weight-threshold={weight_threshold} refine-scales={refine_scales} fuse={fuse}}}"
+    " weight-threshold={weight_threshold} refine-scales={refine_scales} ln-scale={ln_scale}"
+    " fuse={fuse}}}"
 )
 _TO_QUANT_OPTIONS = {
     "activation": "U8",
     "bias": "S32",
     "weight_threshold": "0.000001",
     "refine_scales": "true",
+    "ln_scale": "FP32",
 }
 
 PIPELINES: dict[str, Pipeline] = {

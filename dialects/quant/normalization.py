@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import f32
+from xdsl.dialects.builtin import IntegerType, Signedness, f32, i32
 from xdsl.dialects.utils import EnumAttribute
 from xdsl.ir import Attribute, SpacedOpaqueSyntaxAttribute, SSAValue
 from xdsl.irdl import (
@@ -40,6 +40,8 @@ from pulsar2.dialects.quant.base import (
 )
 from pulsar2.dialects.quant.types import element_type, shape_of
 
+_WHOLE = (i32, IntegerType(32, Signedness.UNSIGNED))
+
 
 class NormKind(StrEnum):
     """By what the elements of a group are divided; `layer` takes their mean away before."""
@@ -65,7 +67,7 @@ class NormOp(IRDLOperation):
     many parts and belongs to `axes`: GroupNormalization. `scale` is an f32 constant, maybe with a
     bias behind it; their shapes broadcast to x's. `epsilon` is added to the variance or mean
     square; `l1` and `l2` have none, and leave a group of zeros as it is. The sums over a quantized
-    x are exact.
+    x are exact. With `fraction` f the scale is a constant of i32 or ui32, each a number of 2^-f.
 
     ```
     %y = quant.norm layer %x axes [2] epsilon 1.0e-05 scale %s, %b
@@ -81,13 +83,15 @@ class NormOp(IRDLOperation):
     axes_attr = prop_def(IntArrayConstr, prop_name="axes")
     groups_attr = opt_prop_def(IntConstr, prop_name="groups")
     epsilon_attr = opt_prop_def(FloatConstr, prop_name="epsilon")
+    fraction_attr = opt_prop_def(IntConstr, prop_name="fraction")
     clamp_attr = opt_prop_def(IntArrayConstr, prop_name="clamp")
     y = result_def(Tensor)
 
     traits = traits_def(Pure())
     assembly_format = (
         "$kind $x `axes` $axes (`groups` $groups^)? (`epsilon` $epsilon^)? (`scale` $factors^)? "
-        "(`clamp` $clamp^)? attr-dict `:` functional-type(operands, results)"
+        "(`fraction` $fraction^)? (`clamp` $clamp^)? attr-dict `:` "
+        "functional-type(operands, results)"
     )
 
     def __init__(
@@ -101,6 +105,7 @@ class NormOp(IRDLOperation):
         bias: SSAValue | None = None,
         groups: int | None = None,
         epsilon: float | None = None,
+        fraction: int | None = None,
         clamp: tuple[int, int] | None = None,
     ):
         super().__init__(
@@ -110,6 +115,7 @@ class NormOp(IRDLOperation):
                 "axes": int_array(axes),
                 "groups": None if groups is None else integer(groups),
                 "epsilon": None if epsilon is None else float_number(epsilon),
+                "fraction": None if fraction is None else integer(fraction),
                 "clamp": None if clamp is None else int_array(clamp),
             },
             result_types=[result_type],
@@ -141,6 +147,16 @@ class NormOp(IRDLOperation):
         return 0.0 if self.epsilon_attr is None else self.epsilon_attr.value.data
 
     @property
+    def fraction(self) -> int | None:
+        """The fraction bits of a scale of whole numbers, None where it is f32."""
+        return None if self.fraction_attr is None else self.fraction_attr.value.data
+
+    @property
+    def unit(self) -> float:
+        """What one of the scale's stored numbers stands for."""
+        return 1.0 if self.fraction is None else 2.0**-self.fraction
+
+    @property
     def clamp(self) -> tuple[int, int] | None:
         """Bounds of the stored result, or None where no activation is fused."""
         return optional_pair(self.clamp_attr)
@@ -167,9 +183,13 @@ class NormOp(IRDLOperation):
             )
         if len(self.factors) > 2:
             raise VerifyException(f"there are a scale and a bias, got {len(self.factors)} operands")
+        if self.fraction is not None and (not self.factors or abs(self.fraction) > 126):
+            raise VerifyException("a fraction is of a scale, and has -126 to 126 bits")
         for value, what in zip(self.factors, ("the scale", "the bias"), strict=False):
-            if element_type(value) != f32:
-                raise VerifyException(f"{what} is f32, got elements of {element_type(value)}")
+            whole = self.fraction is not None and value is self.scale
+            if element_type(value) not in (_WHOLE if whole else (f32,)):
+                wanted = "i32 or ui32 with a fraction" if whole else "f32"
+                raise VerifyException(f"{what} is {wanted}, got elements of {element_type(value)}")
             if broadcast(shape, shape_of(value)) != shape:
                 raise VerifyException(
                     f"{what} has shape {list(shape_of(value))}, "

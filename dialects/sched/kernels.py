@@ -145,9 +145,12 @@ def _softmax(views: Sequence[View], params: dict[str, int | float]) -> None:
 
 def _norm(views: Sequence[View], params: dict[str, int | float]) -> None:
     _same_shape(views, params)
-    if any(v.element is not ElementType.F32 for v in views[2:]):
-        _fail("scale and bias are f32")
-    extra = (int(params["has_scale"]) != 0) + (int(params["has_bias"]) != 0)
+    scaled = int(params["has_scale"]) != 0
+    for number, view in enumerate(views[2:]):
+        fixed = scaled and not number and view.element in (ElementType.S32, ElementType.U32)
+        if view.element is not ElementType.F32 and not fixed:
+            _fail("scale and bias are f32, the scale also i32 or ui32")
+    extra = scaled + (int(params["has_bias"]) != 0)
     if len(views) != 2 + extra:
         _fail(f"has_scale and has_bias ask for {2 + extra} operands, got {len(views)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ class Conversion:
 
     `bias_type` is the data type of biases, S32 or FP32; `weight_threshold` is the least magnitude
     that the weights of a channel are quantized for; with `refines_scales` the scales of weights are
-    made large enough for an S32 bias. `op` is the operator that is being converted.
+    made large enough for an S32 bias; `scale_type` is the data type of the scales of layer
+    normalizations. `op` is the operator that is being converted.
     """
 
     op: OnnxOp
@@ -46,6 +48,7 @@ class Conversion:
         bias_type: str = "S32",
         weight_threshold: float = 1e-6,
         refines_scales: bool = True,
+        scale_type: Literal["FP32", "S32", "U32"] = "FP32",
         renamed: dict[SSAValue, str] | None = None,
     ):
         self.plan = plan
@@ -54,6 +57,7 @@ class Conversion:
         self.bias_type = bias_type
         self.weight_threshold = weight_threshold
         self.refines_scales = refines_scales
+        self.scale_type: Literal["FP32", "S32", "U32"] = scale_type
         self._renamed = renamed or {}
         self._bound: dict[SSAValue, SSAValue] = {}
         self._plain: dict[SSAValue, SSAValue] = {}

@@ -28,6 +28,7 @@ from pulsar2.locations import tensor_name
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.constants import sink_constants
 from pulsar2.lowering.quant.conversion import Conversion
+from pulsar2.lowering.quant.fixed_scale import refuse_negative_scales
 from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGE
@@ -67,8 +68,9 @@ class ConvertOnnxToQuant(AxPass):
     Options: `activation`, the data type where an operation has no attribute `quant.data_type`;
     `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a weight channel is quantized
     for (0 or less: whatever it has); `refine-scales`, whether the scale of a weight channel grows
-    where an S32 bias would overflow; `fuse`, whether an operator carries out a
-    Relu, Clip or bias behind it.
+    where an S32 bias would overflow; `ln-scale`, in which type the scale of a LayerNormalization or
+    RMSNormalization is kept, S32 and U32 being whole numbers of a power of two; `fuse`, whether an
+    operator carries out a Relu, Clip or bias behind it.
 
     ```
     %y = onnx.Conv(%x, %w, %b) {quant.ranges = [array<f32: 0.0, 0.0>]} : ..
@@ -86,6 +88,7 @@ class ConvertOnnxToQuant(AxPass):
     bias: Literal["S32", "FP32"] = "S32"
     weight_threshold: float = 1e-6
     refine_scales: bool = True
+    ln_scale: Literal["FP32", "S32", "U32"] = "FP32"
     fuse: bool = True
 
     def run(self, ctx: AxContext, module: ModuleOp) -> None:
@@ -94,6 +97,8 @@ class ConvertOnnxToQuant(AxPass):
                 self._convert(ctx, op)
 
     def _convert(self, ctx: AxContext, func: FuncOp) -> None:
+        if self.ln_scale == "U32":
+            refuse_negative_scales(func, ctx.weights)
         plan = QuantPlan(func, ctx.weights, self.activation, fuses=self.fuse)
         old = func.body.block
         terminator = old.last_op
@@ -111,6 +116,7 @@ class ConvertOnnxToQuant(AxPass):
             bias_type=self.bias,
             weight_threshold=self.weight_threshold,
             refines_scales=self.refine_scales,
+            scale_type=self.ln_scale,
             renamed=renamed,
         )
         for before, after in zip(old.args, block.args, strict=True):

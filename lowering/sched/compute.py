@@ -160,6 +160,8 @@ def _lower_norm(op: Operation, builder: ProgramBuilder) -> None:
     for value in (op.scale, op.bias):
         if value is not None:
             factors = _as_param(value, builder)
+            if value is op.scale:
+                factors = Ref(factors.buffer, factors.view._replace(scale=op.unit))
             refs.append(Ref(factors.buffer, broadcast_view(factors.view, x.view.shape)))
     axes: tuple[int, ...] = op.axes
     if op.groups > 1:

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from cases import Outcome, run
+from onnx import numpy_helper
 from transformers import SHAPE, configuration, encoder, samples
+from xdsl.dialects.builtin import i32
 
 from pulsar2.context import make_context
+from pulsar2.dialects.quant import NormOp
 from pulsar2.dialects.quant.types import UniformType, element_type
 from pulsar2.locations import node_name
 from pulsar2.quant_axmodel import read_quant_axmodel
@@ -131,6 +135,29 @@ def test_transformer_opt_level(model: Encoder, smooth: Outcome) -> None:
     configs = [{"op_types": ["Add", "Softmax", "LayerNormalization"], "data_type": "U8"}]
     model.build("word", layer_configs=configs, transformer_opt_level=1)
     assert not sixteen_bits(model, "word")
+
+
+def test_ln_scale_data_type(model: Encoder, plain: Outcome) -> None:
+    model.build("s32", "--compiler.check", "2", ln_scale_data_type="S32")
+    context = make_context()
+    path = model.folder / "s32" / "quant" / "quant_axmodel.onnx"
+    norms = [op for op in read_quant_axmodel(path, context).walk() if isinstance(op, NormOp)]
+    # The greatest scale is the outlier 30: 5 bits of 31 stand before the point.
+    assert [op.fraction for op in norms] == [26, 26, 30]
+    assert all(op.scale is not None and element_type(op.scale) == i32 for op in norms)
+    # Scales of that size lose nothing.
+    assert model.noise("s32") == model.noise("plain")
+    proto = onnx.load(model.model)
+    (last,) = (t for t in proto.graph.initializer if t.name == "last")
+    last.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(last), "last"))
+    onnx.save(proto, model.folder / "negative.onnx")
+    config = model.folder / "s32.json"
+    words = ["build", "--input", model.folder / "negative.onnx", "--config", config]
+    words += ["--output_dir", model.folder / "u32", "--quant.ln_scale_data_type", "U32"]
+    outcome = run(*words)
+    assert outcome.code == 1
+    assert "the scale 'last' holds 32 negative number(s)" in outcome.err
+    assert "Calibration Progress" not in outcome.out
 
 
 def test_a_smoothed_build_continues_from_every_stage(model: Encoder) -> None:

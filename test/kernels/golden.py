@@ -637,7 +637,10 @@ def _float_group(kind: str, v: Array, epsilon: np.float32) -> tuple[Array, ...]:
 def norm(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     number, mask, epsilon, has_scale, has_bias, lo, hi = params
     x, y = ops[:2]
-    rest = [operand.array for operand in ops[2:]]
+    rest = [
+        operand.array if operand.is_float else operand.array.astype(F32) * operand.f32_scale
+        for operand in ops[2:]
+    ]
     kind = ["layer", "rms", "l1", "l2"][number]
     epsilon = word_to_float(epsilon)
     if x.is_float:

@@ -185,6 +185,22 @@ def test_norm_of_tokens(kind, dtype):
     check("norm", [x, y, *extra], [kind, 0b100, 1e-5, 1, 1, -(2**31), 2**31 - 1])
 
 
+@pytest.mark.parametrize("whole", [np.int32, np.uint32])
+@pytest.mark.parametrize("dtype", [U8, F32])
+def test_norm_with_a_scale_of_whole_numbers(whole, dtype):
+    rng = np.random.default_rng(9)
+    x, y = (random_operand(rng, (2, 5, 515), dtype) for _ in range(2))
+    info = np.iinfo(whole)
+    scale, one = (
+        Operand(np.broadcast_to(rng.integers(info.min, info.max, n).astype(whole), x.array.shape))
+        for n in (515, 1)
+    )
+    bias = Operand(np.broadcast_to(rng.normal(size=515).astype(np.float32), x.array.shape))
+    for factor in (scale, one):
+        operand = Operand(factor.array, 2.0**-31)
+        check("norm", [x, y, operand, bias], [0, 0b100, 1e-5, 1, 1, -(2**31), 2**31 - 1])
+
+
 @pytest.mark.parametrize("dtype", [U8, F32])
 def test_norm_of_instances(dtype):
     """Groups that lie strided in memory, longer than a block."""

@@ -60,6 +60,7 @@ BUILD_TESTS: dict[str, str] = {
     "quant.disable_auto_refine_scale": f"{_PRECISION}::test_disable_auto_refine_scale",
     "quant.enable_smooth_quant": f"{_TRANSFORMERS}::test_smooth_quant",
     "quant.smooth_quant_threshold": f"{_TRANSFORMERS}::test_smooth_quant_threshold",
+    "quant.ln_scale_data_type": f"{_TRANSFORMERS}::test_ln_scale_data_type",
     "quant.transformer_opt_level": f"{_TRANSFORMERS}::test_transformer_opt_level",
     "quant.smooth_quant_strength": f"{_TRANSFORMERS}::test_smooth_quant_strength",
     "quant.disable_quant_optimization": f"{_PRECISION}::test_disable_quant_optimization",
@@ -135,5 +136,5 @@ PENDING = (
     "quant.finetune_batch_size", "quant.finetune_lr", "quant.device",
     "quant_op_processors[].op_name", "quant_op_processors[].attrs",
     "target_hardware",
-    "quant.ln_scale_data_type", "quant.layer_configs[].weight_data_type",
+    "quant.layer_configs[].weight_data_type",
 )  # fmt: skip

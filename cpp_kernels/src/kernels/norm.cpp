@@ -59,23 +59,27 @@ Group float_group(const ElementOps& ops, int32_t kind, const float* x, int64_t n
   return {mean, reciprocal_root(squares / count + epsilon)};
 }
 
-/// The part of a row of scales or biases; a repeated one is filled in.
+/// The part of a row of scales or biases as f32; a repeated one is filled in.
 const float* load_factors(const ElementOps& ops, const View* view, const uint8_t* p, int64_t stride,
                           float* out, int64_t n) {
   if (view == nullptr) return nullptr;
   if (stride == 0) {
-    std::fill_n(out, n, load_as<float>(p));
+    ops.load(p, stride, view->dtype, view->scale, 0, out, 1);
+    std::fill_n(out, n, out[0]);
   } else {
-    ops.load(p, stride, DType::F32, 1.0f, 0, out, n);
+    ops.load(p, stride, view->dtype, view->scale, 0, out, n);
   }
   return out;
 }
 
-void check_factors(const View& view, const View& x, const char* name) {
+/// A scale may be a whole number of units, which are its view's scale.
+void check_factors(const View& view, const View& x, const char* name, bool fixed_point) {
   check_view(view, "norm", name);
   check_same_shape(view, x, "norm", name, "x");
-  if (view.dtype != DType::F32) {
-    fail("norm: %s is %s, expected F32", name, dtype_name(view.dtype));
+  const bool whole = view.dtype == DType::S32 || view.dtype == DType::U32;
+  if (view.dtype != DType::F32 && !(fixed_point && whole)) {
+    fail("norm: %s is %s, expected F32%s", name, dtype_name(view.dtype),
+         fixed_point ? ", S32 or U32" : "");
   }
 }
 
@@ -92,8 +96,8 @@ void run_norm(const KernelCall& call) {
   check_view(x, "norm", "x");
   check_view(y, "norm", "y");
   check_same_shape(x, y, "norm", "x", "y");
-  if (scale != nullptr) check_factors(*scale, x, "scale");
-  if (bias != nullptr) check_factors(*bias, x, "bias");
+  if (scale != nullptr) check_factors(*scale, x, "scale", true);
+  if (bias != nullptr) check_factors(*bias, x, "bias", false);
   const bool floating = is_float(x.dtype);
   if (!floating && !has_exact_sums(x.dtype)) {
     fail("norm: x is %s, which is not normalized", dtype_name(x.dtype));

@@ -11,14 +11,20 @@ from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
 from pulsar2.dialects import quant
+from pulsar2.dialects.ax import element_type_of
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.quant.normalization import NormKind
 from pulsar2.locations import node_name
+from pulsar2.lowering.analysis.fixed_point import fixed_point
 from pulsar2.lowering.quant.rules.base import Rule, constant_of, is_constant, is_float, shape_of
 from pulsar2.weights import AnyArray, WeightStore
 
 if TYPE_CHECKING:
     from pulsar2.lowering.quant.conversion import Conversion
+
+
+LAYER_NORMS = frozenset(("LayerNormalization", "RMSNormalization"))
+"""Operators whose scale may be kept as whole numbers."""
 
 
 class NormRule(Rule):
@@ -53,11 +59,17 @@ class NormRule(Rule):
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         value = to.plan.result(op)
         factors: list[SSAValue | None] = [None, None]
+        fraction: int | None = None
         for i, what in enumerate(("scale", "bias")):
             array = constant_of(op.operand(i + 1), to.weights)
             if array is not None:
                 shaped = np.ascontiguousarray(self.factor(op, array), np.float32)
-                factors[i] = to.constant(shaped, f32, f"{node_name(op)}/{what}")
+                name = f"{node_name(op)}/{what}"
+                if not i and to.scale_type != "FP32" and op.op_type in LAYER_NORMS:
+                    whole, fraction = fixed_point(shaped, to.scale_type)
+                    factors[i] = to.constant(whole, element_type_of(whole.dtype), name)
+                else:
+                    factors[i] = to.constant(shaped, f32, name)
         made = quant.NormOp(
             self.kind,
             to.operand(op.operands[0]),
@@ -67,6 +79,7 @@ class NormRule(Rule):
             bias=factors[1],
             groups=self.groups(op),
             epsilon=float(op.value_of("epsilon")),
+            fraction=fraction,
             clamp=to.clamp(op, value),
         )
         to.finish(op, made, value)

@@ -120,8 +120,8 @@ class QuantConfig(Message):
     )
     ln_scale_data_type: Literal["FP32", "S32", "U32"] = option(
         "FP32",
-        "type in which a LayerNormalization's scale is kept",
-        not_built_values={"S32": "", "U32": ""},
+        "type in which a LayerNormalization's scale is kept: S32 and U32 are whole numbers of a "
+        "power of two",
     )
     check: Literal[0, 1] = option(0, "1 checks every quantized operator's types")
     disable_auto_refine_scale: Flag = option(

@@ -67,6 +67,7 @@ from pulsar2.driver.variants import (
 from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, scratch_folder, write_text
 from pulsar2.frontend.batch import BatchRepairs
+from pulsar2.lowering.quant.fixed_scale import refuse_negative_scales
 from pulsar2.lowering.quant.load_ranges import apply_ranges, ranges_by_name
 from pulsar2.lowering.quant.ranges import Range
 from pulsar2.onnx_export import main_function, save_onnx
@@ -345,6 +346,8 @@ class _Build:
         if analysis is not None:
             analysis.check(module)
         self._check_optimized(stages, original, pipeline, dataset)
+        if config.quant.ln_scale_data_type == "U32":
+            refuse_negative_scales(main_function(module), self._ctx.weights)
         if calibrated:
             print_quant_config(plans, workspace)
         print_layer_config(config)

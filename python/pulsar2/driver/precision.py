@@ -68,11 +68,14 @@ def quantize_options(quant: QuantConfig) -> dict[str, str]:
     # Below 0 the threshold is off; a pass option is a plain decimal.
     threshold = max(quant.refine_weight_threshold, 0.0)
     refine = "false" if quant.disable_auto_refine_scale else "true"
-    return {
+    options = {
         "bias": quant.conv_bias_data_type,
         "weight-threshold": f"{threshold:.12f}",
         "refine-scales": refine,
     }
+    if quant.ln_scale_data_type != "FP32":
+        options["ln-scale"] = quant.ln_scale_data_type
+    return options
 
 
 def layer_spec(layer: LayerConfig) -> LayerSpec:

@@ -9,6 +9,7 @@ import numpy as np
 from pulsar2.dialects.quant import NormKind, NormOp
 from pulsar2.dialects.quant.types import shape_of, uniform_of
 from pulsar2.quant_export.builder import Emit, ModelBuilder
+from pulsar2.weights import AnyArray
 
 
 class _Groups:
@@ -48,9 +49,22 @@ class _Groups:
 
     def finish(self, y: str) -> None:
         """From the normalized numbers to the result: scaled, shifted, rounded."""
-        for value, op_type in zip(self.op.factors, ("Mul", "Add"), strict=False):
-            y = self.node(op_type, [y, self.builder.real(value)], op_type.lower())
+        factors = _factors(self.op, self.builder)
+        for array, op_type in zip(factors, ("Mul", "Add"), strict=False):
+            factor = self.constant(array, "scale" if op_type == "Mul" else "bias")
+            y = self.node(op_type, [y, factor], op_type.lower())
         self.builder.finish_real(self.op.y, y, self.op.clamp, limit=float("inf"))
+
+
+def _factors(op: NormOp, builder: ModelBuilder) -> list[AnyArray]:
+    """Scale and bias, as far as there are such, in f32."""
+    found: list[AnyArray] = []
+    for value in op.factors:
+        array = builder.array(value)
+        assert array is not None
+        real = array.astype(np.float32)
+        found.append(real * np.float32(op.unit) if value is op.scale else real)
+    return found
 
 
 def _export_exactly(groups: _Groups) -> None:
@@ -128,11 +142,10 @@ def _export_layer(op: NormOp, builder: ModelBuilder) -> None:
     base = builder.unique(f"{x}/layer_norm")
     first = op.axes[0]
     shape = shape_of(op.x)[first:]
-    factors: list[str] = []
-    for value in op.factors:
-        array = builder.array(value)
-        assert array is not None
-        factors.append(builder.constant(np.broadcast_to(array, shape), f"{base}/factor"))
+    factors = [
+        builder.constant(np.broadcast_to(array, shape), f"{base}/factor")
+        for array in _factors(op, builder)
+    ]
     if not factors:
         factors = [builder.constant(np.ones(shape, np.float32), f"{base}/factor")]
     real = builder.node(

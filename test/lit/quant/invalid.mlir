@@ -669,3 +669,19 @@ func.func @f(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %g: tensor<2xf32
   %0 = quant.prelu %x, %s : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<3xf32>) -> tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>
   func.return
 }
+
+// -----
+
+func.func @main(%x: tensor<1x4xf32>) {
+  // expected-error@+1 {{a fraction is of a scale, and has -126 to 126 bits}}
+  %0 = quant.norm layer %x axes [1] epsilon 0.5 fraction 3 : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  func.return
+}
+
+// -----
+
+func.func @main(%x: tensor<1x4xf32>, %s: tensor<4xf32>) {
+  // expected-error@+1 {{the scale is i32 or ui32 with a fraction, got elements of f32}}
+  %0 = quant.norm layer %x axes [1] epsilon 0.5 scale %s fraction 3 : (tensor<1x4xf32>, tensor<4xf32>) -> tensor<1x4xf32>
+  func.return
+}

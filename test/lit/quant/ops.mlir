@@ -101,6 +101,9 @@ func.func @norms(%x: tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, %s: tensor<4
   %1 = quant.norm rms %x axes [1, 2, 3] groups 2 epsilon 1.0e-05 scale %s : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<4x1x1xf32>) -> tensor<1x4x2x2xf32>
   // CHECK-NEXT: quant.norm l2 %x axes [1] : (tensor<{{.*}}>) -> tensor<1x4x2x2xf32>
   %2 = quant.norm l2 %x axes [1] : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x4x2x2xf32>
+  %whole = quant.constant dense<[3]> : tensor<1xui32> : tensor<1xui32>
+  // CHECK: quant.norm layer %x axes [3] epsilon 1.000000e-05 scale %whole fraction 31 : (tensor<{{.*}}>, tensor<1xui32>) -> tensor<1x4x2x2xf32>
+  %3 = quant.norm layer %x axes [3] epsilon 1.0e-05 scale %whole fraction 31 : (tensor<1x4x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<1xui32>) -> tensor<1x4x2x2xf32>
   func.return
 }
 

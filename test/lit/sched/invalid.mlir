@@ -85,7 +85,7 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
 
 sched.program @p target "AX650" mode "NPU1" ocm 64 {
   %x = sched.buffer ocm 64 : !sched.buffer
-  // expected-error@+1 {{scale and bias are f32}}
+  // expected-error@+1 {{scale and bias are f32, the scale also i32 or ui32}}
   sched.layer "norm"(%x, %x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <kind = 0, axes_mask = 1, eps = 0.5, has_scale = 1, has_bias = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer
 }
 
