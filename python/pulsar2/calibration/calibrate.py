@@ -28,6 +28,8 @@ from pulsar2.lowering.quant.support import INFINITY, Refusal
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES
 
+_SHOWN = 5
+"""Tensors that a warning names."""
 _BESIDE = 1e-3
 """How small other numbers are beside one that stands for infinity."""
 
@@ -122,6 +124,7 @@ def _calibrate(
     masked = [v for v, r in zip(tensors, ranges, strict=True) if _is_masked(r)]
     if huge := [v for v in masked if not isinstance(v, BlockArgument)]:
         raise InfinityError("", huge)
+    _tell_constants(tensors, crew[0].observers, sizes)
     write_ranges(func, dict(zip(tensors, ranges, strict=True)))
     return CalibrationResult(len(dataset), len(tensors))
 
@@ -139,6 +142,26 @@ def _range(crew: Sequence[Worker[Observer]], index: int, method: Method, bits: i
     """The range of one tensor from what all workers saw of it."""
     first, *others = (worker.observers[index] for worker in crew)
     return chosen_range(merge(first, others), method, bits)
+
+
+def _tell_constants(
+    tensors: Sequence[SSAValue], observers: Sequence[Observer], sizes: Sequence[int]
+) -> None:
+    """Warns of tensors all of whose numbers were one and the same."""
+    same = [
+        f"'{tensor_name(value)}' is {observer.min:g}"
+        for value, observer, size in zip(tensors, observers, sizes, strict=True)
+        if size > 1 and observer.min == observer.max
+    ]
+    if same:
+        more = f" and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
+        logger.warning(
+            "all numbers of these tensors are the same in calibration: {}{}; they are quantized "
+            "for a range from 0 to that number (for 0: in steps of 1), so others saturate. Check "
+            "the calibration data",
+            ", ".join(same[:_SHOWN]),
+            more,
+        )
 
 
 def _leave_to_cpu(module: ModuleOp, error: InfinityError) -> None:

@@ -17,7 +17,8 @@ from pulsar2._kernels import HistogramObserver
 from pulsar2.calibration.dataset import Sample
 from pulsar2.calibration.observed_model import F32Array, Runner
 from pulsar2.diagnostics import UserError
-from pulsar2.locations import tensor_name
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.locations import node_name, tensor_name
 
 _BUFFER_BYTES = 512 << 20
 """Memory for observed tensors, all threads together, unless one thread needs more."""
@@ -140,9 +141,15 @@ def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[
 def _failure(wrong: NotFinite, tensors: Sequence[SSAValue]) -> Exception:
     if not wrong.fatal:
         return InfinityError(wrong.label, [tensors[i] for i in wrong.infinite])
+    first = tensors[min(wrong.fatal)]
+    what, owner = "an input", first.owner
+    if isinstance(owner, OnnxOp):
+        what = f"computed by node '{node_name(owner)}' ({owner.op_type})"
+    others = len(wrong.fatal) - 1
+    more = f"; so do {others} other(s), which come behind it" if others else ""
     return UserError.of(
-        f"tensor '{tensor_name(tensors[wrong.fatal[0]])}' takes a NaN or infinite value in "
-        "calibration",
+        f"tensor '{tensor_name(first)}', {what}, takes a NaN or infinite value in "
+        f"calibration{more}",
         f"sample '{wrong.label}'",
         "check the model's weights and the data's preprocessing",
     )

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from loguru import logger
 from onnx import TensorProto, helper, numpy_helper
 from xdsl.dialects.builtin import ModuleOp
 
@@ -159,6 +160,44 @@ def test_a_weight_that_is_not_finite_is_refused() -> None:
     with pytest.raises(UserError, match="'w' holds 1 NaN or infinite") as caught:
         calibrate(module, ctx, [])
     assert "conv_1" in str(caught.value)
+
+
+def test_a_nan_names_the_tensor_the_node_and_the_sample() -> None:
+    nodes = [
+        helper.make_node("Sqrt", ["x"], ["a"], "root"),
+        helper.make_node("Exp", ["a"], ["b"], "exp"),
+        helper.make_node("Mul", ["b", "a"], ["y"], "mul"),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 4)))
+    good = Sample("good.npy", {"x": np.ones((1, 4), np.float32)})
+    bad = Sample("bad.npy", {"x": np.asarray([[1, 2, -1, 3]], np.float32)})
+    with pytest.raises(UserError) as caught:
+        calibrate(module, ctx, [good, bad], threads=1)
+    (found,) = caught.value.diagnostics
+    assert found.message == (
+        "tensor 'a', computed by node 'root' (Sqrt), takes a NaN or infinite value in "
+        "calibration; so do 2 other(s), which come behind it"
+    )
+    assert found.where == "sample 'bad.npy'"
+
+
+@pytest.mark.parametrize("method", ["MinMax", "KL"])
+def test_tensors_that_never_change_are_told(method: Method) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["dead"]),
+        helper.make_node("Exp", ["dead"], ["ones"]),
+        helper.make_node("Add", ["ones", "x"], ["y"]),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 4)))
+    samples = [Sample(str(i), {"x": np.full((1, 4), -1.0 - i, np.float32)}) for i in range(2)]
+    told: list[str] = []
+    sink = logger.add(told.append, level="WARNING", format="{message}")
+    calibrate(module, ctx, samples, method, threads=2)
+    logger.remove(sink)
+    (line,) = told
+    assert "'dead' is 0, 'ones' is 1; they are quantized" in line
+    assert "'x'" not in line
+    assert "'y'" not in line
 
 
 def test_every_unsupported_operator_is_named() -> None:
