@@ -15,6 +15,7 @@ from loguru import logger
 from rich.console import Console
 
 from .accuracy import measure_accuracy, prepare
+from .agreement import measure_agreements
 from .builds import ROOT, TRAINED, build_network, build_section
 from .calibration import measure_calibration
 from .checks import oracle_tests, same_bytes, sanitizer_section
@@ -88,6 +89,8 @@ def main(words: Sequence[str] | None = None) -> int:
         show(accuracy_section)
         findings_section, findings = sanitizer_section(done)
         show(findings_section)
+        agreement_section, agreements = measure_agreements(done)
+        show(agreement_section)
         same, equal, stages = same_bytes(trained, folder)
         measured = Measured(
             trained,
@@ -98,6 +101,7 @@ def main(words: Sequence[str] | None = None) -> int:
             help_seconds,
             same,
             (equal, stages),
+            agreements,
         )
     report.targets = targets(measured)
     print_section(report.targets_section(), console)

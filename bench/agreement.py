@@ -21,7 +21,10 @@ from pulsar2.precision.analysis import Comparison
 from pulsar2.precision.layers import float_names
 from pulsar2.precision.simulation import Backend, Reference, Tensors
 
+from .builds import Build
 from .report import Section
+
+_SAMPLES = 3
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 
@@ -106,12 +109,24 @@ def _compile(module: ModuleOp, ctx: AxContext) -> Part:
     return compile_part(module, ctx, 0)
 
 
-def agreement_section(found: Mapping[str, Agreement]) -> Section:
-    """A row per network."""
+def measure_agreements(builds: Sequence[Build]) -> tuple[Section, dict[str, Agreement]]:
+    """Every network that was built, on random inputs."""
     section = Section(
         "Reference against NPUBackend, each layer by itself",
         ("network", "layers", "largest difference, steps", "elements that differ", "bias, steps"),
     )
-    for name, each in found.items():
-        section.add(name, each.layers, each.worst, f"{each.share:.4%}", f"{each.bias:+.6f}")
-    return section
+    found: dict[str, Agreement] = {}
+    for build in builds:
+        model = onnx.load(build.model)
+        rng = np.random.default_rng(0)
+        samples = [
+            {v.name: rng.normal(size=_shape(v)).astype(np.float32) for v in model.graph.input}
+            for _ in range(_SAMPLES)
+        ]
+        each = found[build.name] = measure_agreement(model, samples)
+        section.add(build.name, each.layers, each.worst, f"{each.share:.4%}", f"{each.bias:+.6f}")
+    return section, found
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int]:
+    return [d.dim_value for d in value.type.tensor_type.shape.dim]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .accuracy import Summary
+from .agreement import Agreement
 from .builds import Build
 from .report import Target
 
@@ -23,6 +25,7 @@ class Measured:
     help_seconds: float
     same_bytes: bool
     same_stages: tuple[int, int]
+    agreements: Mapping[str, Agreement]
 
 
 def targets(measured: Measured) -> list[Target]:
@@ -78,6 +81,18 @@ def targets(measured: Measured) -> list[Target]:
             "0",
             measured.findings,
             measured.findings == 0,
+        ),
+        Target(
+            "Reference and NPUBackend: largest difference of a layer, steps",
+            "<= 1",
+            max(a.worst for a in measured.agreements.values()),
+            all(a.worst <= 1 for a in measured.agreements.values()),
+        ),
+        Target(
+            "Reference and NPUBackend: largest mean difference of a network, steps",
+            "<= 0.001",
+            max(abs(a.bias) for a in measured.agreements.values()),
+            all(abs(a.bias) <= 0.001 for a in measured.agreements.values()),
         ),
         Target(
             "second build gives the same bytes",
