@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import helper
@@ -19,6 +18,7 @@ from pulsar2.axmodel import CpuSubgraph
 from pulsar2.axmodel.reader import external_slice
 from pulsar2.axmodel.schema import CPU_PARAMS
 from pulsar2.diagnostics import UserError
+from pulsar2.ort_values import ort_value, run_session
 from pulsar2.weights import AnyArray
 
 _INLINE_BYTES = 256
@@ -74,7 +74,6 @@ class CpuRunner:
     def __init__(self, subgraph: CpuSubgraph, batch: int, params: AnyArray, threads: int):
         ort: Any = import_module("onnxruntime")
         self.name = subgraph.name
-        self._ort = ort
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -109,30 +108,15 @@ class CpuRunner:
         dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
         array = data.view(dtype).reshape(tuple(tensor.dims))
         self._kept.append(array)
-        return self._wrapped(array, tensor.data_type)
-
-    def _wrapped(self, array: AnyArray, element: int) -> Any:
-        if _is_ml_dtype(array.dtype):
-            make = self._ort.OrtValue.ortvalue_from_numpy_with_onnx_type
-            return make(array.view(_carrier(array.dtype)), element)
-        return self._ort.OrtValue.ortvalue_from_numpy(array)
+        return ort_value(array)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs by name. Raises `UserError` when ONNX Runtime fails."""
         try:
-            values: list[Any] = self._session.run(self._outputs, dict(feeds))
+            values = run_session(self._session, self._outputs, feeds)
         except Exception as error:
             raise UserError.of(f"{self.name}: ONNX Runtime: {first_line(error)}") from None
         return dict(zip(self._outputs, values, strict=True))
-
-
-def _is_ml_dtype(dtype: np.dtype[Any]) -> bool:
-    return dtype.type.__module__.split(".")[0] == ml_dtypes.__name__
-
-
-def _carrier(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The numpy type of the bytes of an element type that numpy does not have."""
-    return np.dtype(f"uint{8 * dtype.itemsize}")
 
 
 def first_line(error: Exception) -> str:

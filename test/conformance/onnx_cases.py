@@ -24,6 +24,7 @@ from pulsar2.ir import parse_module, print_module
 from pulsar2.lowering.pipelines import PIPELINES, load_pass
 from pulsar2.onnx_export import export_onnx
 from pulsar2.onnx_import import import_onnx
+from pulsar2.ort_values import run_session
 
 Passes = Callable[[AxContext, ModuleOp], None]
 
@@ -171,7 +172,7 @@ def run_runtime(model: ModelProto, inputs: Sequence[Any]) -> list[Any]:
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     names = [i.name for i in session.get_inputs()]
-    return list(session.run(None, dict(zip(names, inputs, strict=False))))
+    return run_session(session, None, dict(zip(names, inputs, strict=False)))
 
 
 def run_reference(model: ModelProto, inputs: Sequence[Any]) -> list[Any]:

@@ -24,7 +24,7 @@ REASONS = {
     "is not a tensor": "an input or output that is a sequence or optional",
     "neither the NPU nor ONNX Runtime runs it": "nothing runs the operator, or not on these types",
     "NaN or infinite": "NaN or infinite numbers in a tensor that is to be quantized",
-    "which numpy has not": "an input or output of a type that numpy has not (bfloat16, int4, ..)",
+    "elements share bytes": "an input or output whose elements are less than a byte (int4, ..)",
     "Scan of opset 8": "Scan of opset 8, which no later opset has",
     "subgraph_cpu_0: ONNX Runtime": "ONNX Runtime has a kernel, which refuses these numbers",
     "ONNX Runtime cannot": "ONNX Runtime does not run the model, so it cannot be calibrated",

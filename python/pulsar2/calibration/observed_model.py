@@ -27,6 +27,7 @@ from xdsl.ir import SSAValue
 from pulsar2.diagnostics import UserError
 from pulsar2.frontend.external import ExternalData
 from pulsar2.onnx_export import export_function
+from pulsar2.ort_values import is_ml_dtype, ort_value
 from pulsar2.weights import WeightStore
 
 F32Array = npt.NDArray[np.float32]
@@ -108,7 +109,10 @@ class Runner:
 
     def _bind_inputs(self, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
         for name, array in inputs.items():
-            self._binding.bind_cpu_input(name, np.ascontiguousarray(array))
+            if is_ml_dtype(array.dtype):
+                self._binding.bind_ortvalue_input(name, ort_value(array))
+            else:
+                self._binding.bind_cpu_input(name, np.ascontiguousarray(array))
 
     def _first_run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
         self._binding = self._session.io_binding()

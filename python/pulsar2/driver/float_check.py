@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.onnx_export import save_onnx
+from pulsar2.ort_values import run_session
 from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.weights import AnyArray
 
@@ -61,7 +62,7 @@ class FloatModel:
             return FloatModel(path)
 
     def run(self, feeds: Mapping[str, AnyArray]) -> Outputs:
-        values: list[Any] = self._session.run(None, dict(feeds))
+        values = run_session(self._session, None, feeds)
         return {n: np.asarray(v) for n, v in zip(self.names, values, strict=True)}
 
 

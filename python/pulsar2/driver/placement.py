@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -51,8 +52,8 @@ def tell_placement(module: ModuleOp, target: str) -> None:
 def check_runtime(module: ModuleOp, ctx: AxContext) -> None:
     """Raises `UserError` with every node that neither the NPU nor ONNX Runtime runs.
 
-    So it does for inputs and outputs that cannot be handed over: sequences, and tensors of element
-    types that numpy has not.
+    So it does for inputs and outputs that cannot be handed over: tensors whose elements are less
+    than a byte.
     """
     problems = Diagnostics()
     _check_interface(module, problems)
@@ -78,13 +79,20 @@ def _check_interface(module: ModuleOp, problems: Diagnostics) -> None:
     for kind, values in (("input", list(block.args)), ("output", returned)):
         for value in values:
             element = element_of(value.type)
-            if element is not None and dtype_of(element).type.__module__ != "numpy":
+            if element is not None and _is_packed(dtype_of(element)):
                 problems.error(
-                    f"its type is {type_string(value.type)}, which numpy has not, so nothing can "
-                    "hand it to the compiled model, or take it",
+                    f"its type is {type_string(value.type)}, whose elements share bytes, so "
+                    "nothing can hand it to the compiled model, or take it",
                     f"{kind} '{tensor_name(value)}'",
                     "cast it within the model",
                 )
+
+
+def _is_packed(dtype: np.dtype[Any]) -> bool:
+    return dtype.name.startswith(_PACKED)
+
+
+_PACKED = ("int4", "uint4", "float4", "int2", "uint2", "float6")
 
 
 def _runs_on_npu(module: ModuleOp) -> bool:

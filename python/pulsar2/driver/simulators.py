@@ -15,6 +15,7 @@ from onnx import helper
 from pulsar2.axmodel import TensorInfo
 from pulsar2.cpu_subgraph import first_line
 from pulsar2.diagnostics import UserError
+from pulsar2.ort_values import run_session
 from pulsar2.runtime import InferenceSession
 from pulsar2.weights import AnyArray
 
@@ -74,7 +75,7 @@ class OnnxSimulator:
 
     def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         try:
-            values: list[Any] = self._session.run(None, dict(feeds))
+            values = run_session(self._session, None, feeds)
         except Exception as error:
             raise UserError.of(f"ONNX Runtime: {first_line(error)}", self._path) from None
         return {n: np.asarray(v) for n, v in zip(self._names, values, strict=True)}
