@@ -137,6 +137,16 @@ def test_transformer_opt_level(model: Encoder, smooth: Outcome) -> None:
     assert not sixteen_bits(model, "word")
 
 
+def test_another_batch_size_has_the_same_numbers(model: Encoder) -> None:
+    words = ["--compiler.static_batch_sizes", "1", "2"]
+    model.build("batches", *words, enable_smooth_quant=True, transformer_opt_level=1)
+    session = InferenceSession(model.folder / "batches" / "compiled.axmodel")
+    x = np.random.default_rng(8).normal(size=(2, *SHAPE[1:])).astype(np.float32)
+    (both,) = session.run(None, {"x": x})
+    apart = [session.run(None, {"x": x[i : i + 1]})[0] for i in range(2)]
+    np.testing.assert_array_equal(both, np.concatenate(apart))
+
+
 def test_ln_scale_data_type(model: Encoder, plain: Outcome) -> None:
     model.build("s32", "--compiler.check", "2", ln_scale_data_type="S32")
     context = make_context()

@@ -322,7 +322,8 @@ class _Build:
         """The programs of a calibrated model, to compare with."""
         stages = Stages(module, self._ctx, self._crash, None, {})
         with silent("pulsar2"), redirect_stdout(StringIO()):
-            self._lower_numbers(stages, plans)
+            prepare_runtime(stages, self._config, plans)
+            lower_numbers(stages, self._config)
             return self._compile(stages)
 
     def _quantize(self, stages: Stages, plans: list[InputPlan]) -> CalibrationDataset | tuple[()]:
@@ -354,15 +355,10 @@ class _Build:
         assign_precision(stages, config, before, self._where)
         print(f"Transformer optimize level: {config.quant.transformer_opt_level}", flush=True)
         if isinstance(dataset, CalibrationDataset):
-            found = dataset
-            if self._smoothing.enabled:
-                self._timed("observe channels", lambda: self._smoothing.run(stages, found))
-            self._timed("calibrate", lambda: self._calibrate(module, found))
-            if self._level.enabled:
-                if stages.dump is not None:
-                    stages.dump.write_calibrated(module)
-                self._timed("measure noise", lambda: self._level.run(stages, found))
-                self._timed("calibrate", lambda: self._calibrate(module, found))
+            self._observe(stages, dataset)
+        elif self._smoothing.enabled or self._level.enabled:
+            words = "{} has no effect: there are no calibration data"
+            logger.warning(words, "quant.enable_smooth_quant or quant.transformer_opt_level")
         self._ranges = ranges_by_name(main_function(module)) or {}
         if stages.dump is not None:
             stages.dump.write_calibrated(module)
@@ -391,6 +387,16 @@ class _Build:
             return self._compile(Stages(module, self._ctx, self._crash, None, {}))
 
         return PrecisionAnalysis(self._config, self._ctx, self._workspace, plans, compile)
+
+    def _observe(self, stages: Stages, dataset: CalibrationDataset) -> None:
+        """Calibrates, and does before and after it what the options for transformers ask for."""
+        if self._smoothing.enabled:
+            self._timed("observe channels", lambda: self._smoothing.run(stages, dataset))
+        self._timed("calibrate", lambda: self._calibrate(stages.module, dataset))
+        if self._level.enabled and self._timed(
+            "measure noise", lambda: self._level.run(stages, dataset)
+        ):
+            self._timed("calibrate", lambda: self._calibrate(stages.module, dataset))
 
     def _import_quantized(self, stages: Stages) -> None:
         if self._config.model_type == "QuantONNX":

@@ -34,19 +34,22 @@ class TransformerLevel:
     def enabled(self) -> bool:
         return self._quant.transformer_opt_level > 0
 
-    def run(self, stages: Stages, dataset: CalibrationDataset) -> None:
+    def run(self, stages: Stages, dataset: CalibrationDataset) -> bool:
         """Measures what 8 bits cost in the calibrated model, and gives operators their types.
 
-        Their tensors have to be calibrated again.
+        Whether there was something to decide: tensors have to be calibrated again then.
         """
         self._noise = self._measured(stages, dataset)
         if not self._noise:
             words = "transformer_opt_level {} changes nothing: the model has no Softmax, "
             words += "normalization, GELU or residual sum that 8 bits are chosen for"
             logger.info(words, self._quant.transformer_opt_level)
-            return
+            return False
+        if stages.dump is not None:
+            stages.dump.write_calibrated(stages.module)
         self._plain = stages.module.clone()
         self.repeat(stages)
+        return True
 
     def repeat(self, stages: Stages) -> None:
         """Gives a model for other sizes the types of the first, if there are such."""
