@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,57 @@ def test_run_writes_inner_tensors(built: Path, model: str, tensors: set[str]) ->
     written = {p.stem for p in (target / "o").glob("*.bin")}
     assert tensors <= written
     assert len(written) > 3
+
+
+def test_run_writes_the_tensors_between_subgraphs(built: Path, tmp_path: Path) -> None:
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["compiler"]["sub_configs"] = [{"start_tensor_names": ["r"], "end_tensor_names": ["p"]}]
+    value["compiler"]["static_batch_sizes"] = [1, 2]
+    (tmp_path / "c.json").write_text(json.dumps(value))
+    assert run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out").code == 0
+    words = [
+        "run",
+        "--model",
+        tmp_path / "out" / "compiled.axmodel",
+        "--input_dir",
+        tmp_path / "in",
+    ]
+    words += ["--output_dir", tmp_path / "o", "--enable_perlayer_output"]
+    outcome = run(*words, "--random_input", "--batch_size", "1")
+    assert outcome.code == 0, outcome.err
+    sizes = {p.stem: p.stat().st_size for p in (tmp_path / "o").glob("*.bin")}
+    assert sizes == {"r": 8 * 8 * 8, "p": 8, "output": 40}
+    outcome = run(*words, "--batch_size", "3")
+    assert outcome.code == 1
+    assert "--batch_size of 1, 2" in outcome.err
+    whole = built / "out" / "compiled.axmodel"
+    outcome = run(*words[:1], "--model", whole, *words[3:])
+    assert outcome.code == 1
+    assert "a single program, which keeps no inner tensors" in outcome.err
+
+
+def test_run_takes_the_target_and_a_configuration_file(built: Path, tmp_path: Path) -> None:
+    """Another chip computes the same in another time."""
+    (tmp_path / "run.yaml").write_text(
+        f"model: {built / 'out' / 'quant' / 'quant_axmodel.onnx'}\n"
+        f"input_dir: {tmp_path / 'in'}\noutput_dir: {tmp_path / 'o'}\nmode: NPUBackend\n"
+    )
+    config = ["run", "--config", tmp_path / "run.yaml"]
+    cycles: set[str] = set()
+    results: set[bytes] = set()
+    for words in (["--random_input"], ["--target_hardware", "AX620E"]):
+        outcome = run(*config, *words)
+        assert outcome.code == 0, outcome.err
+        cycles |= {x.split("max_cycle = ")[1] for x in outcome.err.splitlines() if "max_cycle" in x}
+        results.add((tmp_path / "o" / "output.bin").read_bytes())
+    assert len(cycles) == 2
+    assert len(results) == 1
+    assert "has an effect on" in run(*config, "--mode", "Reference", *words).err
+    compiled = ["--model", built / "out" / "compiled.axmodel"]
+    outcome = run(*config, *compiled, "--mode", "Reference", *words)
+    assert outcome.code == 1
+    assert "--target_hardware: the model is compiled for AX650 (leaving it out)" in outcome.err
+    assert "--mode: a compiled model has no mode Reference" in outcome.err
 
 
 def test_session_refuses_what_does_not_fit(built: Path) -> None:

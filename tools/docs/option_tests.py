@@ -127,6 +127,7 @@ RUN_TESTS: dict[str, str] = {
     "batch_size": f"{_BATCHES}::test_run_splits_a_batch",
     "enable_perlayer_output": f"{_RUN}::test_run_writes_inner_tensors",
     "mode": f"{_RUN}::test_inner_tensors_of_the_program",
+    "target_hardware": f"{_RUN}::test_run_takes_the_target_and_a_configuration_file",
     "group_index": f"{_BATCHES}::test_groups_of_sizes",
 }
 
@@ -135,6 +136,5 @@ PENDING = (
     "quant.enable_adaround", "quant.finetune_epochs", "quant.finetune_block_size",
     "quant.finetune_batch_size", "quant.finetune_lr", "quant.device",
     "quant_op_processors[].op_name", "quant_op_processors[].attrs",
-    "target_hardware",
     "quant.layer_configs[].weight_data_type",
 )  # fmt: skip

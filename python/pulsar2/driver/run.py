@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import onnx
 
-from pulsar2.axmodel import encode_axmodel, is_axmodel
+from pulsar2.axmodel import CompiledModel, encode_axmodel, is_axmodel
 from pulsar2.config.run import RunConfig
 from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.driver.simulators import NpuSimulator, OnnxSimulator, Simulator
@@ -76,18 +77,12 @@ def _simulations(config: RunConfig) -> list[tuple[str, Path, Path]]:
 def _load(config: RunConfig) -> Simulator:
     """The simulator of the model's kind; `UserError` for options that this kind does not have."""
     proto = _read(config.model)
-    problems = Diagnostics()
     if is_axmodel(proto):
-        if config.enable_perlayer_output:
-            problems.error(
-                "inner tensors of a compiled model are not built yet",
-                "--enable_perlayer_output",
-                "an ONNX model or a quant_axmodel",
-            )
-        problems.raise_if_any()
         session = InferenceSession(config.model)
-        _check_group(config, len(session.model.groups))
-        return NpuSimulator(session, config.group_index, config.batch_size)
+        _check_compiled(config, session.model)
+        group, inner = config.group_index, config.enable_perlayer_output
+        return NpuSimulator(session, group, config.batch_size, inner=inner)
+    problems = Diagnostics()
     _check_group(config, 1)
     quantized = _is_quantized(proto)
     if config.batch_size:
@@ -95,9 +90,31 @@ def _load(config: RunConfig) -> Simulator:
     if config.mode != "Reference" and not quantized:
         problems.error("only a quant_axmodel has modes", "--mode", "a quant_axmodel.onnx")
     problems.raise_if_any()
+    backend = quantized and config.mode == "NPUBackend"
+    if "target_hardware" in config.model_fields_set and not backend:
+        what = "a quant_axmodel with --mode NPUBackend"
+        print(f"warning: --target_hardware has an effect on {what} alone", file=sys.stderr)
     if quantized:
         return _load_quantized(config)
     return OnnxSimulator(proto, config.model, inner=config.enable_perlayer_output)
+
+
+def _check_compiled(config: RunConfig, model: CompiledModel) -> None:
+    """Refuses what a compiled model is not, and cannot become."""
+    problems = Diagnostics()
+    given = config.model_fields_set
+    if "mode" in given and config.mode != "NPUBackend":
+        problems.error(
+            "a compiled model has no mode Reference",
+            "--mode",
+            "the quant_axmodel.onnx of its build",
+        )
+    if "target_hardware" in given and config.target_hardware != model.target:
+        problems.error(
+            f"the model is compiled for {model.target}", "--target_hardware", "leaving it out"
+        )
+    problems.raise_if_any()
+    _check_group(config, len(model.groups))
 
 
 def _is_quantized(proto: onnx.ModelProto) -> bool:

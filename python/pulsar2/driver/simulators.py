@@ -84,10 +84,13 @@ class OnnxSimulator:
 class NpuSimulator:
     """A compiled model in the emulator: one group of sizes, and `batch` samples at a time.
 
-    A batch of 0 is what the model's inputs hold.
+    A batch of 0 is what the model's inputs hold. With `inner` the tensors between its subgraphs are
+    given out too. `UserError` where there are none, or their batch is no batch of the model.
     """
 
-    def __init__(self, session: InferenceSession, group: int = 0, batch: int = 0):
+    def __init__(
+        self, session: InferenceSession, group: int = 0, batch: int = 0, *, inner: bool = False
+    ):
         model = session.model
         chosen = model.groups[group]
         self._session = session
@@ -95,9 +98,26 @@ class NpuSimulator:
         size = batch or model.batch
         self.inputs = [for_batch(t, size, model.batch) for t in chosen.inputs]
         self.outputs = [for_batch(t, size, model.batch) for t in chosen.outputs]
+        self._inner = inner
+        if inner and len(chosen.subgraphs) < 2:
+            raise UserError.of(
+                "the model is a single program, which keeps no inner tensors",
+                "--enable_perlayer_output",
+                "the quant_axmodel.onnx of its build with --mode NPUBackend, which computes the "
+                "same",
+            )
+        if inner and size not in chosen.batches:
+            raise UserError.of(
+                f"the tensors between subgraphs are of one batch, and {size} is none of the model",
+                "--enable_perlayer_output",
+                f"--batch_size of {', '.join(map(str, chosen.batches))}",
+            )
 
     def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         names = [t.name for t in self.outputs]
+        if self._inner:
+            values = self._session.tensors(feeds, self._group)
+            return {name: v for name, v in values.items() if name not in feeds or name in names}
         values = self._session.run(names, feeds, shape_group=self._group)
         return dict(zip(names, values, strict=True))
 
