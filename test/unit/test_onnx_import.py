@@ -142,10 +142,26 @@ def test_old_opsets_are_raised(nodes: Any, opset: int, constants: dict[str, Any]
     check(model(nodes, {"x": [1, 3, 4, 4]}, outputs, arrays, opset=opset))
 
 
-def test_opset_before_11_goes_through_the_converter() -> None:
-    nodes = [node("Upsample", ["x", "s"], ["y"], mode="nearest")]
-    scales = {"s": np.array([1, 1, 2, 2], np.float32)}
-    check(model(nodes, {"x": [1, 1, 2, 2]}, ["y"], scales, opset=9))
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize("scale", [2, 3, 1.5, 0.5, 0.4])
+@pytest.mark.parametrize("opset", [9, 10])
+def test_opset_before_11_goes_through_the_converter(mode: str, scale: float, opset: int) -> None:
+    """Their Resize takes other places than that of opset 11 does by itself."""
+    operator = "Upsample" if opset < 10 else "Resize"
+    if opset < 10 and scale < 1:
+        return
+    nodes = [node(operator, ["x", "s"], ["y"], mode=mode)]
+    scales = {"s": np.array([1, 1, scale, scale], np.float32)}
+    check(model(nodes, {"x": [1, 1, 6, 7]}, ["y"], scales, opset=opset))
+
+
+@pytest.mark.parametrize("opset", [7, 8])
+def test_initializers_of_old_files_need_not_be_inputs(opset: int) -> None:
+    nodes = [node("PRelu", ["x", "s"], ["y"])]
+    proto = model(nodes, {"x": [1, 3, 2, 2]}, ["y"], {"s": np.full((3, 1, 1), 0.1, np.float32)})
+    proto.ir_version = 3
+    proto.opset_import[0].version = opset
+    check(proto)
 
 
 def test_local_functions_are_inlined() -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
-from onnx import ModelProto
+from onnx import GraphProto, ModelProto, helper, numpy_helper
 
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.onnx.schema import IR_OPSET
@@ -66,14 +66,12 @@ def normalize_model(model: ModelProto, where: str) -> ModelProto:
         model = inliner.inline_local_functions(model)
     version = opset_of(model, where)
     if version < OLDEST_OPSET:
-        from onnx import version_converter
-
         if version < 9 and any(n.op_type == "Scan" for n in model.graph.node):
             raise UserError.of(
                 f"the model uses Scan of opset {version}, which no later opset has", where
             )
         try:
-            model = version_converter.convert_version(model, OLDEST_OPSET)
+            model = _raised(model)
         except Exception as error:  # the converter raises what its C++ side happens to throw
             raise UserError.of(
                 f"the model uses opset {version}, and ONNX's version converter cannot raise it to "
@@ -81,3 +79,45 @@ def normalize_model(model: ModelProto, where: str) -> ModelProto:
                 where,
             ) from None
     return model
+
+
+_IR_WITH_OWN_INITIALIZERS = 4
+"""The file format from which on initializers need not be inputs too."""
+
+
+def _raised(model: ModelProto) -> ModelProto:
+    """A model of an opset before `OLDEST_OPSET` in that opset; what the converter throws."""
+    from onnx import version_converter
+
+    if model.ir_version < _IR_WITH_OWN_INITIALIZERS:
+        # Written also where initializers are no inputs, which the converter then misses.
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        copy.ir_version = _IR_WITH_OWN_INITIALIZERS
+        model = copy
+    made = version_converter.convert_version(model, OLDEST_OPSET)
+    _keep_places(made.graph)
+    return made
+
+
+def _keep_places(graph: GraphProto) -> None:
+    """Gives Resize, which was Upsample or Resize of opset 10, the places that those took.
+
+    The converter leaves it with the defaults of opset 11, which are others.
+    """
+    constants = {t.name: t for t in graph.initializer}
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _keep_places(inner)
+            if node.op_type == "Constant" and attribute.name == "value":
+                constants[node.output[0]] = attribute.t
+        if node.op_type == "Resize":
+            scales = constants.get(node.input[2]) if len(node.input) > 2 else None
+            shrinks = scales is not None and bool((numpy_helper.to_array(scales) < 1).any())
+            node.attribute.extend(
+                (
+                    helper.make_attribute("coordinate_transformation_mode", "asymmetric"),
+                    helper.make_attribute("nearest_mode", "ceil" if shrinks else "floor"),
+                )
+            )
