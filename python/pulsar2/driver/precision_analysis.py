@@ -26,7 +26,7 @@ from pulsar2.locations import node_name
 from pulsar2.lowering.quant.layers import operators_of
 from pulsar2.lowering.quant.placement import cpu_nodes
 from pulsar2.onnx_export import main_function
-from pulsar2.precision.advice import Adviser, LayerChoice
+from pulsar2.precision.advice import Adviser, LayerChoice, verdict
 from pulsar2.precision.analysis import Analysis, Comparison, LayerFigures, Run, add_wide, by_name
 from pulsar2.precision.files import write_graph, write_report, write_sample, write_table
 from pulsar2.precision.html import Proposal
@@ -130,11 +130,12 @@ class PrecisionAnalysis:
             operators=[node_name(op) for op in operators_of(main_function(before))],
         )
         advices = [adviser.advise(x) for x in analysis.layers]
-        proposal = Proposal(adviser.proposal(advices))
+        proposal = Proposal(adviser.proposal(advices), _effects(found))
         if proposal.configs:
-            self._try(comparison, proposal, requantize, found, outputs)
+            self._try(comparison, proposal, requantize, outputs)
         print_table(analysis.title, COLUMNS, table_rows(analysis.layers))
         _tell_worst(analysis)
+        logger.info("{}", verdict(proposal.effects))
         table = write_table(analysis, self._folder)
         logger.info("save precision analysis table to [{}]", table)
         graph = write_graph(analysis, self._folder)
@@ -204,7 +205,6 @@ class PrecisionAnalysis:
         comparison: Comparison,
         proposal: Proposal,
         requantize: Requantize,
-        found: Mapping[str, Sequence[LayerFigures]],
         outputs: Sequence[str],
     ) -> None:
         """Measures what the proposal does to the model's outputs."""
@@ -215,12 +215,8 @@ class PrecisionAnalysis:
             return
         run = comparison.end_to_end(module, self._float, outputs)
         tried = by_name(comparison.run({"tried": run})["tried"])
-        wide = by_name(found.get("wide outputs", ()))
-        for name, figures in by_name(found["outputs"]).items():
-            everywhere = wide[name].sqnr if name in wide else None
-            proposal.effects[name] = [figures.sqnr, tried[name].sqnr, everywhere]
-            words = "output [{}]: SQNR {:.1f} dB, {:.1f} dB with the layer_configs of the report"
-            logger.info(words, name, figures.sqnr, tried[name].sqnr)
+        for name, row in proposal.effects.items():
+            row[1] = _said(tried[name].sqnr)
 
     def _keep(self, sample: Sample, floats: Tensors, results: Mapping[str, Tensors]) -> None:
         """Writes the first sample, and the outputs for it."""
@@ -237,6 +233,20 @@ class PrecisionAnalysis:
             ("calibration method", config.quant.calibration_method),
             ("samples", f"{len(analysis.samples)} of {source}"),
         ]
+
+
+def _effects(found: Mapping[str, Sequence[LayerFigures]]) -> dict[str, list[float | None]]:
+    """The SQNR of each output, and with 16-bit activations everywhere; see `Effects`."""
+    wide = by_name(found.get("wide outputs", ()))
+    return {
+        name: [_said(figures.sqnr), None, _said(wide[name].sqnr) if name in wide else None]
+        for name, figures in by_name(found["outputs"]).items()
+    }
+
+
+def _said(sqnr: float) -> float:
+    """An SQNR that is no more than one can tell: infinite ones are 200 dB."""
+    return min(sqnr, 200.0)
 
 
 def _switches(quant: QuantConfig) -> set[str]:

@@ -19,7 +19,16 @@ _MAIN = 0.5
 _WORST = 8
 """How many layers the proposed layer_configs are for, at most."""
 
+_FOR_WEIGHTS = ("enable_easy_quant", "enable_adaround", "enable_brecq", "enable_lsq")
+"""Options that choose how weights are rounded."""
+_BARELY = 2.0
+"""dB that are little when all activations have 16 bits."""
+
 LayerChoice = dict[str, Any]
+
+Effects = Mapping[str, Sequence[float | None]]
+"""By output of the model its SQNR in dB as it is, with the proposed layer configurations, and with
+16-bit activations everywhere; None is what was not measured."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +185,9 @@ class Adviser:
         if x.layer.weights == "S4":
             advice.words.append("Let weight_data_type be S8.")
             advice.configs.append({"layer_name": x.layer.operator, "weight_data_type": "S8"})
-        if "enable_easy_quant" in self._options:
-            advice.words.append("Try quant.enable_easy_quant.")
+        switches = [f"quant.{name}" for name in _FOR_WEIGHTS if name in self._options]
+        if switches:
+            advice.words.append(f"Try {' or '.join(switches)}.")
 
     def _about_range(self, figures: TensorStatistics, whose: str, advice: Advice) -> None:
         factor, gain = figures.narrower
@@ -193,6 +203,32 @@ class Adviser:
                 f"samples would err {gain:.1f} dB less: try calibration_method "
                 f"{', '.join(others)}."
             )
+
+
+def verdict(effects: Effects) -> str:
+    """What the model loses by, in a sentence or two, from the output that loses most."""
+    known = {name: row for name, row in effects.items() if row[0] is not None}
+    if not known:
+        return ""
+    name = min(known, key=lambda n: known[n][0] or 0.0)
+    now, tried, everywhere = (v if v is not None else math.nan for v in known[name])
+    text = f"The output '{name}' has {now:.1f} dB. "
+    if now >= SOUND:
+        return text + "Nothing needs to be done."
+    if everywhere - now < _BARELY:
+        return (
+            f"{text}16-bit activations everywhere bring it to {everywhere:.1f} dB only: what it "
+            "loses, it loses by the weights."
+        )
+    if tried - now >= _GAIN:
+        return f"{text}These layers in other types bring it to {tried:.1f} dB."
+    if math.isnan(everywhere):
+        return text.strip()
+    spread = "no layer stands out" if math.isnan(tried) else "these layers hardly change that"
+    return (
+        f"{text}With 16-bit activations everywhere it has {everywhere:.1f} dB, but {spread}: the "
+        "loss is spread over many. Try another calibration_method, or U16 for whole operator types."
+    )
 
 
 def merged(configs: Sequence[LayerChoice]) -> list[LayerChoice]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import resources
 from typing import Any
 
-from pulsar2.precision.advice import Advice, LayerChoice
+from pulsar2.precision.advice import Advice, LayerChoice, verdict
 from pulsar2.precision.analysis import Analysis, LayerFigures
 from pulsar2.precision.statistics import ERROR_STEPS, TensorStatistics
 from pulsar2.precision.table import SIMILARITIES
@@ -18,11 +18,7 @@ from pulsar2.precision.table import SIMILARITIES
 
 @dataclass
 class Proposal:
-    """Layer configurations for the worst layers, and what they were measured to do.
-
-    `effects` has for each output of the model its SQNR in dB as it is, with the proposal, and with
-    16-bit activations everywhere; one that was not measured is None.
-    """
+    """Layer configurations for the worst layers, and what they were measured to do."""
 
     configs: list[LayerChoice] = field(default_factory=list[LayerChoice])
     effects: dict[str, list[float | None]] = field(default_factory=dict[str, list[float | None]])
@@ -42,6 +38,7 @@ def report_html(
         "classes": [list(c) for c in SIMILARITIES],
         "errorSteps": ERROR_STEPS,
         "outputs": {name: _numbers(f) for name, f in analysis.outputs.items()},
+        "verdict": verdict(proposal.effects),
         "configs": proposal.configs,
         "effects": {k: [_finite(v) for v in row] for k, row in proposal.effects.items()},
         "layers": [_layer(x, a) for x, a in zip(analysis.layers, advices, strict=True)],

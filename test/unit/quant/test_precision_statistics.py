@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from pulsar2.dialects.quant.types import UniformType
-from pulsar2.precision.advice import Adviser, merged, noise_shares
+from pulsar2.precision.advice import Adviser, merged, noise_shares, verdict
 from pulsar2.precision.analysis import Analysis, LayerFigures
 from pulsar2.precision.html import Proposal, report_html
 from pulsar2.precision.layers import Layer
@@ -158,6 +158,16 @@ def test_advice_follows_the_largest_share() -> None:
     ]
     narrow = adviser(*all_, wide=False)
     assert [narrow.advise(x).configs for x in all_[:3]] == [[], [], []]
+
+
+def test_what_the_model_loses_by() -> None:
+    assert verdict({}) == ""
+    assert "loses by the weights" in verdict({"a": [18.1, 18.3, 19.0], "b": [30, None, 60]})
+    assert "bring it to 30.0 dB" in verdict({"a": [20, 30, 40]})
+    assert "loss is spread" in verdict({"a": [20, 20.2, 40]})
+    assert "no layer stands out" in verdict({"a": [20, None, 40]})
+    assert "Nothing needs" in verdict({"a": [50, None, 60]})
+    assert verdict({"a": [20, None, None]}) == "The output 'a' has 20.0 dB."
 
 
 def test_configurations_of_equal_types_are_one() -> None:
