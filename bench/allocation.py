@@ -19,7 +19,8 @@ import numpy as np
 
 from pulsar2.lowering.analysis.allocate import assign_offsets
 
-COLUMNS = ["id", "lower", "upper", "size"]
+COLUMNS = (["id", "lower", "upper", "size"], ["buffer", "start", "end", "size"])
+"""Headers of files, the older one last."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def read_instance(path: Path) -> Instance:
         raise ValueError(f"{path}: the name says no capacity (NAME.CAPACITY.csv)")
     with path.open(newline="") as file:
         lines = csv.reader(file)
-        if next(lines, None) != COLUMNS:
-            raise ValueError(f"{path}: the header is not {','.join(COLUMNS)}")
+        if next(lines, None) not in COLUMNS:
+            raise ValueError(f"{path}: the header is not {','.join(COLUMNS[0])}")
         rows = [[int(word) for word in line[1:]] for line in lines if line]
     begins, ends, sizes = (list(column) for column in zip(*rows, strict=True))
     return Instance(name, begins, ends, sizes, int(capacity))

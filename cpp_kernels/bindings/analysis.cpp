@@ -3,10 +3,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "pulsar2/allocate.h"
 #include "pulsar2/assign_units.h"
+#include "pulsar2/conflicts.h"
 
 namespace py = pybind11;
 
@@ -101,6 +103,70 @@ py::tuple assign_units(const I32Array& kinds, const I64Array& cycles, const I64A
                         to_array(found.end), said);
 }
 
+py::tuple to_arrays(const pulsar2::Waits& waits) {
+  return py::make_tuple(to_array(waits.offsets), to_array(waits.waits));
+}
+
+/// Whether `offsets` are `count + 1` ascending numbers from 0 to `end`.
+void check_offsets(const std::vector<int64_t>& offsets, size_t count, size_t end) {
+  if (offsets.size() != count + 1 || offsets.front() != 0 ||
+      offsets.back() != static_cast<int64_t>(end) ||
+      !std::is_sorted(offsets.begin(), offsets.end())) {
+    throw py::value_error("offsets must ascend from 0 to the number of entries");
+  }
+}
+
+py::tuple conflict_waits(const I64Array& of_job, const I64Array& keys, const I64Array& addresses,
+                         const I64Array& itemsizes, const I64Array& writes,
+                         const I64Array& of_access, const I64Array& shapes,
+                         const I64Array& strides) {
+  const pulsar2::Accesses accesses{to_vector(of_job),    to_vector(keys),   to_vector(addresses),
+                                   to_vector(itemsizes), to_vector(writes), to_vector(of_access),
+                                   to_vector(shapes),    to_vector(strides)};
+  const size_t n = accesses.key.size();
+  if (accesses.of_job.empty() || accesses.address.size() != n || accesses.itemsize.size() != n ||
+      accesses.writes.size() != n || accesses.shape.size() != accesses.stride.size()) {
+    throw py::value_error("arrays of accesses have one entry per access");
+  }
+  check_offsets(accesses.of_job, accesses.of_job.size() - 1, n);
+  check_offsets(accesses.of_access, n, accesses.shape.size());
+  const auto negative = [](int64_t value) { return value < 0; };
+  const auto none = [](int64_t value) { return value < 1; };
+  if (std::any_of(accesses.address.begin(), accesses.address.end(), negative) ||
+      std::any_of(accesses.stride.begin(), accesses.stride.end(), negative) ||
+      std::any_of(accesses.itemsize.begin(), accesses.itemsize.end(), none) ||
+      std::any_of(accesses.shape.begin(), accesses.shape.end(), none)) {
+    throw py::value_error("an access has bytes, and no negative address or stride");
+  }
+  pulsar2::Waits waits;
+  {
+    py::gil_scoped_release release;
+    waits = pulsar2::conflict_waits(accesses);
+  }
+  return to_arrays(waits);
+}
+
+py::tuple prune_waits(const I32Array& queues, const I64Array& offsets, const I32Array& waits) {
+  const std::vector<int32_t> queue_of = to_vector(queues);
+  pulsar2::Waits given{to_vector(offsets), to_vector(waits)};
+  check_offsets(given.offsets, queue_of.size(), given.waits.size());
+  for (size_t job = 0; job < queue_of.size(); ++job) {
+    if (queue_of[job] < 0) throw py::value_error("queues are numbered from 0");
+    for (int64_t w = given.offsets[job]; w < given.offsets[job + 1]; ++w) {
+      const int32_t other = given.waits[static_cast<size_t>(w)];
+      if (other < 0 || static_cast<size_t>(other) >= job) {
+        throw py::value_error("jobs wait for earlier ones only");
+      }
+    }
+  }
+  pulsar2::Waits pruned;
+  {
+    py::gil_scoped_release release;
+    pruned = pulsar2::prune_waits(queue_of, given);
+  }
+  return to_arrays(pruned);
+}
+
 }  // namespace
 
 void bind_analysis(py::module_& m) {
@@ -115,4 +181,14 @@ void bind_analysis(py::module_& m) {
         py::arg("effort"),
         "Unit of each job within its class, the jobs by their starts, starts, ends, and the name "
         "and makespan of every stage; see pulsar2/assign_units.h.");
+  m.def("conflict_waits", &conflict_waits, py::arg("of_job").noconvert(),
+        py::arg("keys").noconvert(), py::arg("addresses").noconvert(),
+        py::arg("itemsizes").noconvert(), py::arg("writes").noconvert(),
+        py::arg("of_access").noconvert(), py::arg("shapes").noconvert(),
+        py::arg("strides").noconvert(),
+        "Offsets and waits of jobs for the earlier ones that they conflict with; see "
+        "pulsar2/conflicts.h.");
+  m.def("prune_waits", &prune_waits, py::arg("queues").noconvert(), py::arg("offsets").noconvert(),
+        py::arg("waits").noconvert(),
+        "Offsets and waits without those that queues or other waits imply.");
 }

@@ -124,6 +124,17 @@ def job_costs(program: Buffer, timing: Mapping[str, float]) -> JobCosts: ...
 def assign_offsets(
     begins: _I64, ends: _I64, sizes: _I64, capacity: int, effort: int
 ) -> _I64 | None: ...
+def conflict_waits(
+    of_job: _I64,
+    keys: _I64,
+    addresses: _I64,
+    itemsizes: _I64,
+    writes: _I64,
+    of_access: _I64,
+    shapes: _I64,
+    strides: _I64,
+) -> tuple[_I64, _I32]: ...
+def prune_waits(queues: _I32, offsets: _I64, waits: _I32) -> tuple[_I64, _I32]: ...
 def assign_units(
     kinds: _I32,
     cycles: _I64,

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace pulsar2 {
+
+/// What jobs touch, in a legal order of the jobs. Those of job j are the accesses [of_job[j],
+/// of_job[j + 1]). An access is to the bytes of a box: elements of `itemsize` bytes from `address`
+/// of the space `key`, so many of them (`shape`) at strides of so many bytes (`stride`), the
+/// dimensions [of_access[i], of_access[i + 1]) of both.
+struct Accesses {
+  std::vector<int64_t> of_job;
+  std::vector<int64_t> key;
+  std::vector<int64_t> address;
+  std::vector<int64_t> itemsize;
+  std::vector<int64_t> writes;  ///< 0 or 1
+  std::vector<int64_t> of_access;
+  std::vector<int64_t> shape;
+  std::vector<int64_t> stride;
+};
+
+/// Jobs that wait for earlier ones: job j for [offsets[j], offsets[j + 1]), ascending.
+struct Waits {
+  std::vector<int64_t> offsets = {0};
+  std::vector<int32_t> waits;
+};
+
+/// For each job, the earlier jobs that share a byte with it, one of the two writing it.
+///
+/// An earlier access whose bytes were all written again since is not listed: the later writer is.
+Waits conflict_waits(const Accesses& accesses);
+
+/// Drops every wait that queue order or another wait implies.
+///
+/// `queues` has the in-order queue of each job; jobs are listed in an order that respects both. A
+/// vector clock holds, per queue, the last job known to have ended before a job starts.
+Waits prune_waits(const std::vector<int32_t>& queues, const Waits& waits);
+
+}  // namespace pulsar2
