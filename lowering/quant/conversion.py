@@ -19,7 +19,13 @@ from pulsar2.dialects.onnx.types import element_of
 from pulsar2.dialects.quant.integer import is_plain
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of, storage_dtype
 from pulsar2.locations import name_location, node_name, tensor_name
-from pulsar2.lowering.quant.parameters import constant_type, quantize, quantize_number, saturated
+from pulsar2.lowering.quant.parameters import (
+    WeightOptions,
+    constant_type,
+    quantize,
+    quantize_number,
+    saturated,
+)
 from pulsar2.lowering.quant.placement import mark_cpu
 from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
 from pulsar2.lowering.quant.ranges import RANGES
@@ -32,9 +38,7 @@ from pulsar2.weights import AnyArray, WeightStore
 class Conversion:
     """Builds the quantized block of one function.
 
-    `bias_type` is the data type of biases, S32 or FP32; `weight_threshold` is the least magnitude
-    that the weights of a channel are quantized for; with `refines_scales` the scales of weights are
-    made large enough for an S32 bias; `scale_type` is the data type of the scales of layer
+    `bias_type` is the data type of biases, S32 or FP32; `scale_type` is that of the scales of layer
     normalizations. `op` is the operator that is being converted.
     """
 
@@ -46,8 +50,7 @@ class Conversion:
         block: Block,
         *,
         bias_type: str = "S32",
-        weight_threshold: float = 1e-6,
-        refines_scales: bool = True,
+        weight_options: WeightOptions,
         scale_type: Literal["FP32", "S32", "U32"] = "FP32",
         renamed: dict[SSAValue, str] | None = None,
     ):
@@ -55,8 +58,7 @@ class Conversion:
         self.weights: WeightStore = plan.weights
         self.block = block
         self.bias_type = bias_type
-        self.weight_threshold = weight_threshold
-        self.refines_scales = refines_scales
+        self.weight_options = weight_options
         self.scale_type: Literal["FP32", "S32", "U32"] = scale_type
         self._renamed = renamed or {}
         self._bound: dict[SSAValue, SSAValue] = {}

@@ -29,6 +29,7 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.constants import sink_constants
 from pulsar2.lowering.quant.conversion import Conversion
 from pulsar2.lowering.quant.fixed_scale import refuse_negative_scales
+from pulsar2.lowering.quant.parameters import WeightOptions
 from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGE
@@ -114,8 +115,9 @@ class ConvertOnnxToQuant(AxPass):
             plan,
             block,
             bias_type=self.bias,
-            weight_threshold=self.weight_threshold,
-            refines_scales=self.refine_scales,
+            weight_options=WeightOptions(
+                self.weight_threshold, self.refine_scales and self.bias == "S32"
+            ),
             scale_type=self.ln_scale,
             renamed=renamed,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from xdsl.ir import Attribute
@@ -99,6 +101,31 @@ def widen_for_bias(
     """Weight scales [C] made large enough for the S32 bias [C] to hold at f32(s_x * s_w[c])."""
     least = np.abs(bias.astype(np.float64)) / (_BIAS_LIMIT * float(input_scale))
     return np.maximum(scales, least.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """How weights are quantized: `threshold`, the least magnitude that a channel is quantized for;
+    `widens`, whether scales grow where an S32 bias would overflow.
+    """
+
+    threshold: float = 1e-6
+    widens: bool = True
+
+
+def scales_anew(
+    weight: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32] | None,
+    axis: int,
+    bits: int,
+    input_scale: np.float32,
+    options: WeightOptions,
+) -> F32Array:
+    """Scales along `axis` for weights that none are given for; `bias` [C] is added to products."""
+    scales = weight_scales(weight, axis, options.threshold, bits)
+    if bias is not None and options.widens:
+        scales = widen_for_bias(scales, bias, input_scale)
+    return scales
 
 
 def quantize_weight(

@@ -210,7 +210,7 @@ class QuantPlan:
             return f32
         key = id(group), data_type
         if key not in self._types:
-            low, high = self._group_range(group)
+            low, high = self.limits(group)
             self._types[key] = activation_type(low, high, STORAGES[data_type])
         return self._types[key]
 
@@ -227,7 +227,11 @@ class QuantPlan:
             for op in readers
         )
 
-    def _group_range(self, group: Group) -> tuple[float, float]:
+    def limits(self, group: Group) -> tuple[float, float]:
+        """The least and the greatest number that the quantization of a group is made for.
+
+        Raises `UserError` when a tensor that decides it was not calibrated.
+        """
         low = min(group.held, default=float("inf"))
         high = max(group.held, default=float("-inf"))
         errors = Diagnostics()

@@ -123,12 +123,12 @@ def test_configuration_that_is_not_json(project: Path) -> None:
 
 
 def test_option_that_is_not_built_yet(project: Path) -> None:
-    outcome = build(project, "--quant.enable_brecq", "--quant.transformer_opt_level", "1")
+    outcome = build(project, "--target_hardware", "AX637", "--quant.enable_easy_quant")
     refused(
         project,
         outcome,
-        "quant.enable_brecq: not built yet",
-        "quant.transformer_opt_level: 1 is not built yet",
+        "target_hardware: AX637 is not built yet",
+        "quant.enable_easy_quant: not built yet",
     )
 
 

@@ -81,7 +81,8 @@ def test_the_example_builds(path: Path, tmp_path: Path) -> None:
     if outcome.code:
         errors = [x for x in outcome.err.splitlines() if x.startswith("error:")]
         assert errors, outcome.err
-        assert all("not built yet" in e for e in errors), outcome.err
+        known = ("not built yet", "fine-tuning needs torch")
+        assert all(any(words in e for words in known) for e in errors), outcome.err
         pytest.skip("; ".join(errors))
     session = InferenceSession(tmp_path / "out" / "compiled.axmodel")
     feeds = {i.name: np.zeros(i.shape, i.dtype) for i in session.get_inputs()}

@@ -12,6 +12,7 @@ _PRECISION = "e2e/test_precision_options.py"
 _CHECK = "e2e/test_check.py"
 _BATCHES = "e2e/test_batches.py"
 _SUB = "e2e/test_sub_configs.py"
+_FINETUNE = "e2e/test_finetune.py"
 _RUN = "e2e/test_cli_run.py"
 _TRANSFORMERS = "e2e/test_transformer_options.py"
 _DATA = "unit/quant/test_dataset.py"
@@ -63,6 +64,14 @@ BUILD_TESTS: dict[str, str] = {
     "quant.ln_scale_data_type": f"{_TRANSFORMERS}::test_ln_scale_data_type",
     "quant.transformer_opt_level": f"{_TRANSFORMERS}::test_transformer_opt_level",
     "quant.smooth_quant_strength": f"{_TRANSFORMERS}::test_smooth_quant_strength",
+    "quant.enable_adaround": f"{_FINETUNE}::test_strategies",
+    "quant.enable_lsq": f"{_FINETUNE}::test_strategies",
+    "quant.enable_brecq": f"{_FINETUNE}::test_strategies",
+    "quant.finetune_epochs": f"{_FINETUNE}::test_strategies",
+    "quant.finetune_batch_size": f"{_FINETUNE}::test_strategies",
+    "quant.finetune_block_size": f"{_FINETUNE}::test_block_size_and_learning_rate",
+    "quant.finetune_lr": f"{_FINETUNE}::test_block_size_and_learning_rate",
+    "quant.device": f"{_FINETUNE}::test_a_device_that_is_not_there",
     "quant.disable_quant_optimization": f"{_PRECISION}::test_disable_quant_optimization",
     "input_processors[].tensor_name":
         "e2e/test_bad_input.py::test_tensor_names_that_the_model_lacks",
@@ -132,9 +141,7 @@ RUN_TESTS: dict[str, str] = {
 }
 
 PENDING = (
-    "quant.enable_easy_quant", "quant.enable_brecq", "quant.enable_lsq",
-    "quant.enable_adaround", "quant.finetune_epochs", "quant.finetune_block_size",
-    "quant.finetune_batch_size", "quant.finetune_lr", "quant.device",
+    "quant.enable_easy_quant",
     "quant_op_processors[].op_name", "quant_op_processors[].attrs",
     "quant.layer_configs[].weight_data_type",
 )  # fmt: skip

@@ -16,8 +16,7 @@ from pulsar2.lowering.quant.parameters import (
     quantize_bias,
     quantize_weight,
     saturated_biases,
-    weight_scales,
-    widen_for_bias,
+    scales_anew,
 )
 from pulsar2.lowering.quant.rules.base import constant_of
 from pulsar2.lowering.quant.rules.weight_scales import given_weight_scales
@@ -103,9 +102,8 @@ def _quantized_anew(
     bits = to.plan.weight_bits(to.op)
     scales = given_weight_scales(to.op, to.weights)
     if scales is None:
-        scales = weight_scales(weight, axis, to.weight_threshold, bits)
-        if bias is not None and to.bias_type == "S32" and to.refines_scales:
-            scales = widen_for_bias(scales, float_weight(bias), x_type.scale)
+        numbers = None if bias is None else float_weight(bias)
+        scales = scales_anew(weight, numbers, axis, bits, x_type.scale, to.weight_options)
     values = quantize_weight(weight, scales, axis, bits)
     return StoredConstant(values, f"i{bits}", scales, np.zeros(scales.size, np.int32), axis)
 

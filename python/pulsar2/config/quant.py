@@ -133,15 +133,23 @@ class QuantConfig(Message):
     disable_quant_optimization: Flag = option(
         False, "do not merge or drop operators of the quantized graph"
     )
-    enable_brecq: Flag = option(False, "fine-tune block by block (BRECQ)", built=False)
-    enable_lsq: Flag = option(False, "fine-tune scales by gradient (LSQ)", built=False)
-    enable_adaround: Flag = option(
-        False, "fine-tune how each weight is rounded (AdaRound)", built=False
+    enable_brecq: Flag = option(
+        False, "fine-tune rounding by how much the outputs depend on it, then ranges (BRECQ)"
     )
-    finetune_epochs: int = option(500, "rounds of fine-tuning per block", built=False, ge=1)
-    finetune_block_size: int = option(4, "operators per block when fine-tuning", built=False, ge=1)
-    finetune_batch_size: int = option(1, "samples per step when fine-tuning", built=False, ge=1)
-    finetune_lr: float = option(1e-3, "learning rate of fine-tuning", built=False, gt=0)
+    enable_lsq: Flag = option(False, "fine-tune weights and all scales by gradient (LSQ)")
+    enable_adaround: Flag = option(False, "fine-tune how each weight is rounded (AdaRound)")
+    finetune_epochs: int = option(
+        500, "passes over the calibration data for each block when fine-tuning", ge=1
+    )
+    finetune_block_size: int = option(4, "operators per block when fine-tuning", ge=1)
+    finetune_batch_size: int = option(1, "samples per step when fine-tuning", ge=1)
+    finetune_lr: float = option(1e-3, "learning rate of fine-tuning", gt=0)
     device: str = option(
-        "cpu", "where calibration and fine-tuning run", built=False, limits="cpu, cuda:0 to cuda:7"
+        "cpu",
+        "where fine-tuning runs; calibration always runs on the CPU",
+        limits="cpu, cuda:0 to cuda:7",
     )
+
+
+FINETUNE_STRATEGIES = ("enable_adaround", "enable_lsq", "enable_brecq")
+"""The options that each turn on a strategy of fine-tuning."""

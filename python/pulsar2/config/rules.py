@@ -9,11 +9,12 @@ from pathlib import PurePath
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.compiler import CompilerOptions
 from pulsar2.config.processors import YUV_FORMATS, InputProcessor
-from pulsar2.config.quant import LayerConfig, QuantConfig
+from pulsar2.config.quant import FINETUNE_STRATEGIES, LayerConfig, QuantConfig
 from pulsar2.config.shapes import FORMAT, parse_input_shapes
 from pulsar2.config.tree import Path
 from pulsar2.config.validate import Report
 from pulsar2.diagnostics import UserError
+from pulsar2.finetune.availability import missing_device, missing_torch
 
 DEFAULT = "DEFAULT"
 _WHOLE_MODEL = (
@@ -32,6 +33,7 @@ def check_build(config: BuildConfig, report: Report) -> None:
     _check_names(config, report)
     _check_npu_mode(config, report)
     _check_quant(config.quant, report)
+    _check_finetune(config, report)
     for index, processor in enumerate(config.input_processors):
         _check_input_processor(processor, ("input_processors", index), report)
     for index, output in enumerate(config.output_processors):
@@ -136,6 +138,33 @@ def _check_quant(quant: QuantConfig, report: Report) -> None:
         report.error(
             ("quant", "device"), f"'{quant.device}' is not accepted", "cpu, cuda:0 to cuda:7"
         )
+
+
+def _check_finetune(config: BuildConfig, report: Report) -> None:
+    """At most one strategy, of a float model, and torch with the device to run it."""
+    quant = config.quant
+    enabled = [key for key in FINETUNE_STRATEGIES if getattr(quant, key)]
+    for key in enabled[1:]:
+        report.error(
+            ("quant", key),
+            f"{enabled[0]} is another strategy of fine-tuning",
+            f"one of {', '.join(FINETUNE_STRATEGIES)}",
+        )
+    if not enabled:
+        return
+    here = ("quant", enabled[0])
+    if config.model_type != "ONNX":
+        report.error(
+            here,
+            f"the weights of a {config.model_type} are integers already",
+            "model_type ONNX for fine-tuning",
+        )
+        return
+    missing = missing_torch()
+    if missing:
+        report.error(here, f"fine-tuning needs torch, and {missing}")
+    elif _DEVICE.fullmatch(quant.device) and (missing := missing_device(quant.device)):
+        report.error(("quant", "device"), missing)
 
 
 def _check_dataset(dataset: str, path: Path, report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -47,17 +47,21 @@ def full_bar(label: str, total: int, seconds: float) -> None:
 
 
 @contextmanager
-def calibration_bar(total: int) -> Generator[Advance]:
-    """The bar of a calibration; call what it gives once for each sample."""
+def sample_bar(label: str, total: int) -> Generator[Advance]:
+    """A bar with a rate, as of samples that are run; call what it gives once for each step."""
     from tqdm import tqdm
 
-    label = "Calibration Progress(Phase 1)"
     terminal = sys.stderr.isatty()
     progress = tqdm(total=total, desc=label, disable=not terminal, file=sys.stderr)
     with progress:
         yield lambda: (progress.update(), None)[1]
     if not terminal:
         print(f"{label}: 100% {total}/{total}", flush=True)
+
+
+def calibration_bar(total: int) -> AbstractContextManager[Advance]:
+    """The bar of a calibration; call what it gives once for each sample."""
+    return sample_bar("Calibration Progress(Phase 1)", total)
 
 
 def _clock(seconds: float) -> str:

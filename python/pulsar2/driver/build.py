@@ -31,6 +31,7 @@ from pulsar2.driver.checker import Checker
 from pulsar2.driver.compile import compile_quantized, tell_programs
 from pulsar2.driver.container import Compiled, link
 from pulsar2.driver.dump import Dump
+from pulsar2.driver.finetuning import finetune_module, finetune_options, warn_of_unused
 from pulsar2.driver.float_check import FloatModel, check_model, check_transformations
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import (
@@ -66,6 +67,7 @@ from pulsar2.driver.variants import (
 )
 from pulsar2.driver.workspace import Workspace
 from pulsar2.files import publishing, scratch_folder, write_text
+from pulsar2.finetune.sites import Integers, write_integers
 from pulsar2.frontend.batch import BatchRepairs
 from pulsar2.lowering.quant.fixed_scale import refuse_negative_scales
 from pulsar2.lowering.quant.load_ranges import apply_ranges, ranges_by_name
@@ -123,6 +125,7 @@ class _Build:
         self._ctx = make_context()
         self._seconds: dict[str, float] = {}
         self._ranges: dict[str, Range] = {}
+        self._learned: dict[str, Integers] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
         self._smoothing = Smoothing(config.quant, self._workspace, cached=not config.no_cache)
         self._level = TransformerLevel(config.quant, self._workspace, cached=not config.no_cache)
@@ -274,6 +277,7 @@ class _Build:
                 self._smoothing.repeat(stages)
                 self._level.repeat(stages)
                 apply_ranges(main_function(module), self._ranges)
+                write_integers(main_function(module), self._learned, self._ctx.weights)
                 if dump is not None:
                     dump.write_calibrated(module)
                 prepare_runtime(stages, self._config, plans)
@@ -351,6 +355,7 @@ class _Build:
             refuse_negative_scales(main_function(module), self._ctx.weights)
         if calibrated:
             print_quant_config(plans, workspace)
+            warn_of_unused(config.quant)
         print_layer_config(config)
         assign_precision(stages, config, before, self._where)
         print(f"Transformer optimize level: {config.quant.transformer_opt_level}", flush=True)
@@ -359,12 +364,14 @@ class _Build:
         elif self._smoothing.enabled or self._level.enabled:
             words = "{} has no effect: there are no calibration data"
             logger.warning(words, "quant.enable_smooth_quant or quant.transformer_opt_level")
+        floating = module.clone()
+        if isinstance(dataset, CalibrationDataset):
+            self._finetune(module, dataset)
         self._ranges = ranges_by_name(main_function(module)) or {}
         if stages.dump is not None:
             stages.dump.write_calibrated(module)
         if analysis is not None:
             analysis.check(module)  # calibration sends operators to the CPU too
-        floating = module.clone()
         prepare_runtime(stages, config, plans)
         prepared = module.clone()
         pipeline = lower_numbers(stages, config)
@@ -474,6 +481,15 @@ class _Build:
         with calibration_bar(len(dataset)) as advance:
             calibrate(module, self._ctx, dataset, method, fuses=fuses, advance=advance)
         cache.store()
+
+    def _finetune(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
+        """Fine-tunes the calibrated module, where that is asked for."""
+        options = finetune_options(self._config.quant)
+        if options is None:
+            return
+        self._learned = self._timed(
+            "finetune", lambda: finetune_module(module, self._ctx, dataset, options)
+        )
 
 
 def _show_stage(label: str, stages: Stages, stage: str) -> None:
