@@ -178,7 +178,8 @@ class SpatialTransformer(DomainOp):
 
     def compute(self, operands: Sequence[Array]) -> Array:
         x, theta = (np.asarray(a, np.float32) for a in operands)
-        base = base_grid(*self.output_size, bool(self.align_corners))
+        height, width = self.output_size
+        base = base_grid(height, width, bool(self.align_corners))
         grid = np.einsum("hwk,nck->nhwc", base, theta)
         return _sample(
             x, grid, self.interpolation, float(self.border_value), bool(self.align_corners)

@@ -11,7 +11,7 @@ everything else has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,7 +98,7 @@ def wide_tensors(plan: QuantPlan) -> list[WideTensor]:
     return [wide for wide in found if wide is not None]
 
 
-def _wide(plan: QuantPlan, group: Group, weighted: set[tuple[OnnxOp, int]]) -> WideTensor | None:
+def _wide(plan: QuantPlan, group: Group, weighted: Set[tuple[OnnxOp, int]]) -> WideTensor | None:
     if group.fixed is not None or not group.sources:
         return None
     if plan.bits(group.sources[0]) != 8:

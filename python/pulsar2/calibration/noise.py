@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ def measure_noise(
             assert isinstance(type_, UniformType)
             made = exported.names[edge.op.results[0]]
             rounded.add(made, edge.value, type_, REST if edge.wide is None else edge.wide.name)
-        onnx.save(rounded.model(), path)
+        path.write_bytes(rounded.model().SerializeToString())
         session = _session(path)
     count = max(1, min(len(samples), _MOST_SAMPLES, _RUNS // (len(wide) + 2)))
     feeds = [samples[i].inputs for i in range(count)]
@@ -153,7 +154,7 @@ def _measured(session: Any, rounded: _Rounded, feeds: Sequence[Arrays]) -> dict[
 
     tasks = [(i, group) for group in rounded.groups for i in range(len(feeds))]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        wanted = list(pool.map(lambda i: run(i, None), range(len(feeds))))
+        wanted = list(pool.map(run, range(len(feeds)), itertools.repeat(None)))
         found = list(pool.map(noise, tasks))
     totals = dict.fromkeys(rounded.groups, 0.0)
     for (_, group), share in zip(tasks, found, strict=True):
