@@ -83,8 +83,10 @@ def main(words: Sequence[str] | None = None) -> int:
         emulation_section, seconds = measure_emulation(done, folder, _THREADS, arguments.repeats)
         show(emulation_section)
         show(measure_calibration(done, max(_THREADS), arguments.repeats)[0])
-        show(schedule_section(arguments.networks, folder)[0])
-        show(published_section(folder)[0])
+        schedules_section, schedules = schedule_section(arguments.networks, folder)
+        show(schedules_section)
+        latency_section, latency_errors = published_section(folder)
+        show(latency_section)
         accuracy_section, accuracy = measure_accuracy(trained)
         show(accuracy_section)
         findings_section, findings = sanitizer_section(done)
@@ -102,6 +104,8 @@ def main(words: Sequence[str] | None = None) -> int:
             same,
             (equal, stages),
             agreements,
+            schedules,
+            latency_errors,
         )
     report.targets = targets(measured)
     print_section(report.targets_section(), console)

@@ -35,7 +35,7 @@ class Case:
 
     def __str__(self) -> str:
         short = f", {self.ocm_bytes // _KIB} KiB" if self.ocm_bytes else ""
-        return f"{self.target} {self.npu_mode}{short}"
+        return f"{self.target} {self.npu_mode}{short}{', fused' if self.options else ''}"
 
     @property
     def pipeline_options(self) -> str:
@@ -44,13 +44,25 @@ class Case:
         return f"{mode} {self.options}".strip()
 
 
-CASES = (
-    Case("AX650", "NPU1"),
-    Case("AX650", "NPU3"),
-    Case("AX620E", "NPU2"),
-    Case("AX650", "NPU1", 384 * _KIB),
+_FUSED = "slice-mode=true"
+ALONE, SMALL = Case("AX650", "NPU1"), Case("AX650", "NPU1", 384 * _KIB)
+FUSED, FUSED_NPU3, FUSED_SINGLE, FUSED_SMALL = (
+    Case("AX650", "NPU1", options=_FUSED),
+    Case("AX650", "NPU3", options=_FUSED),
+    Case("AX620E", "NPU2", options=_FUSED),
+    Case("AX650", "NPU1", 384 * _KIB, _FUSED),
 )
-"""Cases of the benchmark. The last is compared with a compiler for parts of 384 KiB of OCM."""
+CASES = (
+    ALONE,
+    Case("AX620E", "NPU2"),
+    SMALL,
+    FUSED,
+    FUSED_NPU3,
+    FUSED_SINGLE,
+    FUSED_SMALL,
+)
+"""Cases of the benchmark: a layer at a time, and fused by slices of rows where that pays. 384 KiB
+are compared with a compiler for parts that have so much OCM."""
 
 
 @dataclass(frozen=True)

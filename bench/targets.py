@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .accuracy import Summary
 from .agreement import Agreement
 from .builds import Build
 from .report import Target
+from .schedules import FUSED, FUSED_NPU3, FUSED_SINGLE, FUSED_SMALL, Case, Quality
 
 _MIB = 1 << 20
 
@@ -26,6 +28,66 @@ class Measured:
     same_bytes: bool
     same_stages: tuple[int, int]
     agreements: Mapping[str, Agreement]
+    schedules: Mapping[tuple[str, str], Quality]
+    latency_errors: Sequence[float]
+
+
+_VELA_MB = {"mobilenet_v2": 10.9, "resnet18": 39.7, "resnet50": 110.0}
+"""DDR traffic of Vela's schedules for an NPU with 384 KiB of OCM."""
+_SECONDS = {"mobilenet_v2": 2.0, "resnet50": 5.0, "detector": 10.0}
+"""What scheduling may take, on one core."""
+_CLASSIFIERS = (
+    "efficientnet_lite0", "mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50", "squeezenet1_1",
+    "swin_tiny", "vit_tiny",
+)  # fmt: skip
+
+
+def schedule_targets(found: Mapping[tuple[str, str], Quality]) -> list[Target]:
+    """The aims of schedules, for what was measured: a pair of network and case names each."""
+    aims: list[Target] = []
+    for case in (FUSED, FUSED_SINGLE):
+        ratios = {name: q.over_bound for name, q in _of(found, case).items()}
+        if ratios:
+            mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
+            aims.append(Target(f"cycles / bound, mean, {case}", "<= 1.3", mean, mean <= 1.3))
+            worst = max(ratios, key=lambda name: ratios[name])
+            label = f"cycles / bound, worst ({worst}), {case}"
+            aims.append(Target(label, "<= 1.8", ratios[worst], ratios[worst] <= 1.8))
+    many = _of(found, FUSED_NPU3)
+    for name, one in _of(found, FUSED).items():
+        if name in many and many[name].bound.resource != "ddr":
+            gain = one.cycles / many[name].cycles
+            aims.append(Target(f"NPU3 over NPU1, {name}, fused", ">= 2.3", gain, gain >= 2.3))
+    for name, one in _of(found, FUSED).items():
+        if name in _CLASSIFIERS:
+            share = one.over_compulsory
+            label = f"DDR / compulsory, {name}, {FUSED}"
+            aims.append(Target(label, "<= 1.15", share, share <= 1.15))
+        if name in _SECONDS:
+            limit = _SECONDS[name]
+            label = f"scheduling, s, {name}, {FUSED}"
+            aims.append(Target(label, f"< {limit:g}", one.seconds, one.seconds < limit))
+    for name, one in _of(found, FUSED_SMALL).items():
+        if name in _VELA_MB:
+            moved, limit = one.ddr_bytes / 1e6, _VELA_MB[name]
+            label = f"DDR MB, {name}, {FUSED_SMALL}"
+            aims.append(Target(label, f"< {limit:g}", moved, moved < limit))
+    return aims
+
+
+def _of(found: Mapping[tuple[str, str], Quality], case: Case) -> dict[str, Quality]:
+    return {name: quality for (name, label), quality in found.items() if label == str(case)}
+
+
+def _latency_targets(errors: Sequence[float]) -> list[Target]:
+    sizes = sorted(map(abs, errors))
+    median, worst = sizes[len(sizes) // 2], sizes[-1]
+    return [
+        Target(
+            "latency estimates, error in the median", "<= 15 %", f"{median:.1%}", median <= 0.15
+        ),
+        Target("latency estimates, greatest error", "<= 40 %", f"{worst:.1%}", worst <= 0.4),
+    ]
 
 
 def targets(measured: Measured) -> list[Target]:
@@ -106,4 +168,6 @@ def targets(measured: Measured) -> list[Target]:
             f"{equal} of {stages}",
             stages > 0 and equal == stages,
         ),
+        *schedule_targets(measured.schedules),
+        *_latency_targets(measured.latency_errors),
     ]

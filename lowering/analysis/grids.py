@@ -80,9 +80,13 @@ class Machine:
 
 @dataclass
 class LayerPlan:
+    """A grid and the order of its loops; bytes of OCM with the next tile's loads in flight, and of
+    one tile alone; cycles."""
+
     grid: tuple[int, ...]
     order: tuple[int, ...]
     working_set: int
+    smallest: int
     time: float
 
 
@@ -193,9 +197,11 @@ def _largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
 
 
 class _Estimate(NamedTuple):
-    """OCM bytes beside resident tensors, with the next tile's loads in flight; cycles."""
+    """OCM bytes beside resident tensors, with the next tile's loads in flight, and of one tile
+    alone; cycles."""
 
     working_set: int
+    smallest: int
     time: float
 
 
@@ -216,7 +222,7 @@ def _estimate(
     tiles = math.prod(grid)
     channel_outer = bool(order) and _is_channel(layer, order[0])
     channel_parts = math.prod(n for d, n in enumerate(grid) if _is_channel(layer, d))
-    working_set, traffic, transfers, touched = 0, 0.0, channel_parts, 0
+    working_set, smallest, traffic, transfers, touched = 0, 0, 0.0, channel_parts, 0
     for index, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
         nbytes = operand.nbytes(region_shape(region))
         touched += nbytes
@@ -228,6 +234,7 @@ def _estimate(
             # of them stay until the last tile.
             total = operand.nbytes(operand.shape)
             slices = min(2, tiles) if channel_outer else tiles
+            smallest += held
             working_set += min(align(total, machine.alignment), held * slices)
             traffic += total
             continue
@@ -238,6 +245,7 @@ def _estimate(
         traffic += nbytes * loads
         transfers += loads
         if index != layer.output or not layer.writes_ddr:
+            smallest += held
             working_set += held * min(2, tiles)
     share = 1.0
     for dim, ((begin, end), n) in enumerate(
@@ -254,7 +262,7 @@ def _estimate(
     # delays another layer; and nothing overlaps with the first tile's load or the last one's
     # compute.
     time = max(compute, move) + HIDDEN * min(compute, move) + 0.5 * (compute + move) / tiles
-    return _Estimate(working_set, time)
+    return _Estimate(working_set, smallest, time)
 
 
 def grid_options(layer: Layer, machine: Machine) -> list[LayerPlan]:

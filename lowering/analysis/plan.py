@@ -220,10 +220,19 @@ class _Planner:
         """The fastest grid of a layer beside `live` bytes of tensors."""
         plans = self._plans(index)
         smallest = min(p.working_set for p in plans)
-        if smallest + live > self._machine.ocm_bytes and index not in group_of(self._groups):
-            raise OutOfMemory(index, smallest + live, self._machine.ocm_bytes)
+        if smallest + live > self._machine.ocm_bytes:
+            return self._one_by_one(index)
         budget = max(self._capacity - live, smallest)
         return min((p for p in plans if p.working_set <= budget), key=lambda p: p.time)
+
+    def _one_by_one(self, index: int) -> LayerPlan:
+        """The grid of the smallest tiles, for one at a time: all else may leave OCM meanwhile."""
+        own = {o.tensor for o in self._layers[index].operands} - {ON_PARAM} - self._spilled
+        least = min(self._plans(index), key=lambda p: (p.smallest, p.time))
+        need = least.smallest + sum(self._sizes[tensor] for tensor in own)
+        if need > self._machine.ocm_bytes and index not in group_of(self._groups):
+            raise OutOfMemory(index, need, self._machine.ocm_bytes)
+        return least
 
     def plan(self) -> Plan:
         live = self._live()

@@ -22,7 +22,8 @@ from bench.networks import (
     yolov8n,
 )
 from bench.roofline import bound, count_work
-from bench.schedules import Case, schedule_section
+from bench.schedules import FUSED, FUSED_NPU3, Case, schedule_section
+from bench.targets import schedule_targets
 
 
 def test_published_macs() -> None:
@@ -70,6 +71,19 @@ def test_schedules_tell_what_is_not_built(tmp_path: Path, monkeypatch: pytest.Mo
     assert 0 < figures.ocm_share <= 1
     assert 0 < figures.conv_busy <= 1
     assert any(note.startswith("broken is not built.") for note in section.notes)
+
+
+def test_aims_of_schedules_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"mobilenet_v2": lambda: mobilenet_v2(size=32, width=0.25)}
+    monkeypatch.setattr("bench.schedules.NETWORKS", small)
+    _, found = schedule_section(list(small), tmp_path, [FUSED, FUSED_NPU3])
+    ratio = found["mobilenet_v2", str(FUSED)].over_bound
+    aims = {aim.name: aim for aim in schedule_targets(found)}
+    mean = aims["cycles / bound, mean, AX650 NPU1, fused"]
+    assert mean.measured == pytest.approx(ratio)
+    assert mean.reached == (ratio <= 1.3)
+    assert aims["DDR / compulsory, mobilenet_v2, AX650 NPU1, fused"].reached
+    assert not any("AX620E" in name for name in aims)
 
 
 def _unsupported(model: onnx.ModelProto) -> onnx.ModelProto:
