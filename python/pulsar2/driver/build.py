@@ -19,6 +19,7 @@ from pulsar2.axmodel import write_axmodel
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import CalibrationDataset, Sample, load_dataset
 from pulsar2.config.build import BuildConfig
+from pulsar2.config.effects import idle_options
 from pulsar2.config.load import Where, to_json
 from pulsar2.config.shapes import parse_input_shapes
 from pulsar2.console.log import Log, silent
@@ -141,6 +142,8 @@ class _Build:
     def _run(self) -> BuildResult:
         config, workspace = self._config, self._workspace
         quantized = config.model_type == "QuantAxModel"
+        for key, needed in idle_options(config):
+            logger.warning("{} has no effect without {}", key, needed)
         read = self._read_quantized if quantized else self._import
         module, plans = self._timed("import", read)
         sources = Sources(config, self._ctx, plans, self._imported, self._where)
