@@ -13,6 +13,8 @@ import onnxruntime
 import pytest
 from cases import Outcome, classifier, configuration, pictures, run, write_config
 from onnx import helper, numpy_helper
+from onnxruntime.quantization import QuantFormat, QuantType
+from qdq_models import inputs, quantized_by_runtime
 
 from pulsar2.context import make_context
 from pulsar2.dialects.quant import MatMulOp
@@ -257,6 +259,31 @@ def test_the_first_sample_and_its_outputs_are_kept(analyse: Any, tmp_path: Path)
     ):  # fmt: skip
         data = (debug / "io" / kind / f"{name}.bin").read_bytes()
         assert data == arrays[stem].tobytes()
+
+
+def test_a_model_that_is_quantized_already(tmp_path: Path) -> None:
+    """It is held against itself: what a QuantizeLinear clips in the place of a Relu is no error."""
+    kinds = QuantType.QUInt8, QuantType.QInt8
+    onnx.save(quantized_by_runtime(QuantFormat.QDQ, *kinds, per_channel=True), tmp_path / "m.onnx")
+    (sample,) = inputs(1)
+    for name, array in sample.items():
+        (tmp_path / "samples").mkdir()
+        np.save(tmp_path / "samples" / f"{name}.npy", array)
+    value: dict[str, Any] = {"model_type": "QuantONNX", "quant": {"precision_analysis": True}}
+    write_config(tmp_path / "c.json", value)
+    words = (
+        "build", "--input", tmp_path / "m.onnx", "--config", tmp_path / "c.json", "--output_dir",
+        tmp_path / "out",
+    )  # fmt: skip
+    outcome = run(*words)
+    assert outcome.code == 1
+    assert "quant.input_sample_dir: precision_analysis has no data" in outcome.err
+    outcome = run(*words, "--quant.input_sample_dir", tmp_path / "samples")
+    assert outcome.code == 0, outcome.err
+    assert "the model is quantized already: its layers are compared with itself" in outcome.err
+    rows = table(tmp_path / "out")
+    assert {"conv", "sigmoid", "gemm"} < rows.keys()
+    assert all(float(row[5]) > 0.9998 for row in rows.values())
 
 
 def test_a_runtime_input_that_samples_do_not_tell(built: Path, tmp_path: Path) -> None:

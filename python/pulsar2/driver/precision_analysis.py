@@ -145,6 +145,11 @@ class PrecisionAnalysis:
 
     def _samples(self, dataset: Sequence[Sample]) -> Sequence[Sample]:
         quant = self._config.quant
+        if self._config.model_type == "QuantONNX":
+            logger.info(
+                "the model is quantized already: its layers are compared with itself, as ONNX "
+                "Runtime computes it"
+            )
         title = f"{quant.precision_analysis_method} {quant.precision_analysis_mode}"
         if self._given is not None:
             words = "precision analysis ({}) on {} sample(s) of [{}]"

@@ -168,17 +168,14 @@ def float_names(before: ModuleOp, after: ModuleOp) -> dict[str, str]:
     """What the tensors of a calibrated module are called in that without its pre-processing.
 
     `before` is the float graph, and `after` the same one with operations in front of it, and
-    behind it, for what comes in and goes out at run time. A tensor of integers that a
-    DequantizeLinear reads stands for the numbers that come from it.
+    behind it, for what comes in and goes out at run time.
     """
     old, new = main_function(before), main_function(after)
     pairs = list(_pairs(old, new))
     found: dict[str, str] = {}
     for first, second in pairs:
         for a, b in zip(first.results, second.results, strict=True):
-            name = tensor_name(a)
-            reader = _dequantizer(a)
-            found[tensor_name(b)] = tensor_name(reader.results[0]) if reader else name
+            found[tensor_name(b)] = tensor_name(_numbers_of(a))
     arguments = tensor_names(old, INPUT_NAMES, "input", len(old.body.block.args))
     inputs = tensor_names(new, INPUT_NAMES, "input", len(new.body.block.args))
     places = dict(pairs)
@@ -198,13 +195,20 @@ def float_names(before: ModuleOp, after: ModuleOp) -> dict[str, str]:
     return found
 
 
-def _dequantizer(value: SSAValue) -> OnnxOp | None:
-    """The DequantizeLinear that alone reads a tensor of stored integers."""
-    if isinstance(element_of(value.type), Float32Type):
-        return None
-    readers = [use.operation for use in value.uses]
-    chosen = [r for r in readers if isinstance(r, OnnxOp) and r.op_type == "DequantizeLinear"]
-    return chosen[0] if chosen else None
+def _numbers_of(value: SSAValue) -> SSAValue:
+    """The float tensor of the numbers that the quantized form of a tensor holds.
+
+    In a graph that is quantized already that is what comes from the DequantizeLinear behind it: a
+    QuantizeLinear may clip on purpose, in the place of a Relu.
+    """
+    readers = [use.operation for use in value.uses if isinstance(use.operation, OnnxOp)]
+    if not isinstance(element_of(value.type), Float32Type):
+        chosen = [r for r in readers if r.op_type == "DequantizeLinear"]
+        return chosen[0].results[0] if chosen else value
+    if readers and all(r.op_type == "QuantizeLinear" for r in readers):
+        behind = _numbers_of(readers[0].results[0])
+        return behind if isinstance(element_of(behind.type), Float32Type) else value
+    return value
 
 
 def _pairs(before: FuncOp, after: FuncOp) -> Iterator[tuple[OnnxOp, OnnxOp]]:
