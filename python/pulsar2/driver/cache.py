@@ -37,12 +37,15 @@ class Cache:
         if not self._path.is_file():
             return None
         self._path.touch()
+        return self._path
+
+    def tell_used(self) -> None:
+        """Logs that what was found is used, when it has been read."""
         logger.info(
             "what an earlier build with the same model and data found is used: [{}] "
             "(--no_cache calibrates anew)",
             self._path,
         )
-        return self._path
 
     def store(self, text: str) -> None:
         write_text(self._path, text)
@@ -68,6 +71,7 @@ class CalibrationCache:
         except UserError as error:
             logger.warning("the kept calibration is not used: {}", error)
             return False
+        self._cache.tell_used()
         return True
 
     def store(self) -> None:

@@ -92,9 +92,12 @@ class Smoothing:
         kept = cache.find() if self._cached else None
         if kept is not None:
             try:
-                return read_channels(str(kept))
+                found = read_channels(str(kept))
             except UserError as error:
                 logger.warning("the kept observation of channels is not used: {}", error)
+            else:
+                cache.tell_used()
+                return found
         channels = _by_name(channel_maxima(module, ctx, dataset))
         cache.store(channels_text(channels))
         return channels

@@ -86,9 +86,12 @@ class TransformerLevel:
         kept = cache.find() if self._cached else None
         if kept is not None:
             try:
-                return read_noise(str(kept))
+                found = read_noise(str(kept))
             except UserError as error:
                 logger.warning("the kept measurement of noise is not used: {}", error)
+            else:
+                cache.tell_used()
+                return found
         noise = measure_noise(stages.module, stages.ctx, dataset, fuses=fuses)
         cache.store(noise_text(noise))
         return noise
