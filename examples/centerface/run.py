@@ -62,7 +62,9 @@ def float_network(data: Data) -> onnxruntime.InferenceSession:
         value.type.tensor_type.ClearField("shape")
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    return onnxruntime.InferenceSession(model.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # it would tell of each constant that the file has in vain
+    return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 
 def look(data: Data, output: Path) -> list[Picture]:
