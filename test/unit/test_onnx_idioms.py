@@ -11,6 +11,7 @@ from onnx_sketch import Sketch
 
 from pulsar2.lowering.onnx.eliminate_common import EliminateCommonPass
 from pulsar2.lowering.onnx.eliminate_dead import EliminateDeadPass
+from pulsar2.lowering.onnx.expand_einsum import ExpandEinsumPass
 from pulsar2.lowering.onnx.fuse_gates import FuseGatesPass
 from pulsar2.lowering.onnx.fuse_normalizations import FuseNormalizationsPass
 
@@ -379,3 +380,49 @@ def test_one_factor_of_a_product_is_left() -> None:
     sketch = Sketch()
     outcome = check(sketch.model({"x": (2, 3, 8)}, formula(sketch, "x")), pipeline())
     assert outcome.operators["Mul"] == 1
+
+
+EINSUMS = [
+    ("bhid,bhjd->bhij", (2, 3, 4, 8), (2, 3, 5, 8), {"Transpose": 1, "MatMul": 1}),
+    ("bhij,bhjd->bhid", (2, 3, 4, 5), (2, 3, 5, 8), {"MatMul": 1}),
+    ("bqhd,bkhd->bhqk", (2, 4, 3, 8), (2, 5, 3, 8), {"Transpose": 2, "MatMul": 1}),
+    ("nctw,cvd->ntvd", (2, 3, 4, 5), (3, 6, 7), {}),
+    ("bchw,bkc->bkhw", (1, 6, 4, 5), (1, 3, 6), {}),
+    ("bi,bj->bij", (2, 5), (2, 6), {"Mul": 1}),
+    ("i,i->", (7,), (7,), {}),
+    ("ij,jk", (3, 4), (4, 5), {"MatMul": 1}),
+    ("ba,cb", (3, 4), (5, 3), {}),
+    ("bij,bij->bij", (2, 3, 4), (2, 3, 4), {"Mul": 1}),
+    ("bij,k->bk", (2, 3, 4), (5,), {}),
+]
+
+
+@pytest.mark.parametrize(("equation", "a", "b", "operators"), EINSUMS)
+def test_einsum(
+    equation: str, a: tuple[int, ...], b: tuple[int, ...], operators: dict[str, int]
+) -> None:
+    sketch = Sketch()
+    y = sketch("Einsum", "a", "b", equation=equation)
+    outcome = check(sketch.model({"a": a, "b": b}, y), [ExpandEinsumPass()], rtol=1e-5)
+    assert "Einsum" not in outcome.operators
+    assert operators.items() <= dict(outcome.operators).items()
+
+
+@pytest.mark.parametrize("equation", ["bij->bji", "bij->b", "bij->jb", "bij->ijb", "bij->bij"])
+def test_einsum_of_one_tensor(equation: str) -> None:
+    sketch = Sketch()
+    y = sketch("Einsum", "a", equation=equation)
+    outcome = check(sketch.model({"a": (2, 3, 4)}, y), [ExpandEinsumPass()])
+    assert "Einsum" not in outcome.operators
+
+
+@pytest.mark.parametrize("equation", ["btc,cd->btd", "btc,dc->btd", "bct,dc->bdt", "btc,chd->bhtd"])
+def test_einsum_with_weights(equation: str) -> None:
+    sketch = Sketch()
+    shape = {"cd": (8, 6), "dc": (6, 8), "chd": (8, 2, 3)}[equation[4:].split("->")[0]]
+    x = (2, 8, 5) if equation.startswith("bct") else (2, 5, 8)
+    weight = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    y = sketch("Einsum", "x", weight, equation=equation)
+    outcome = check(sketch.model({"x": x}, y), pipeline(), rtol=1e-5)
+    assert outcome.operators["MatMul"] == 1
+    assert not {"Einsum", "Mul"} & set(outcome.operators)
