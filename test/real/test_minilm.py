@@ -35,4 +35,4 @@ def test_minilm_becomes_operators_of_a_transformer(tmp_path: Path) -> None:
     assert found["Gelu"] == found["Softmax"] == layers
     assert found["MatMul"] + found["Gemm"] == 8 * layers
     assert not {"Shape", "Erf", "Sqrt", "Pow", "Identity", "ConstantOfShape", "Where"} & set(found)
-    assert found["Mul"] + found["Div"] == 4  # the mask, the mean of tokens, the length
+    assert found["Mul"] + found["Div"] == 3  # the mask, and the mean of tokens

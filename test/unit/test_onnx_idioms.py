@@ -426,3 +426,15 @@ def test_einsum_with_weights(equation: str) -> None:
     outcome = check(sketch.model({"x": x}, y), pipeline(), rtol=1e-5)
     assert outcome.operators["MatMul"] == 1
     assert not {"Einsum", "Mul"} & set(outcome.operators)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(-1, (2, 3, 8)), (1, (2, 6, 4, 5))])
+def test_vectors_of_length_one(axis: int, shape: tuple[int, ...]) -> None:
+    """`torch.nn.functional.normalize`."""
+    sketch = Sketch()
+    length = sketch("ReduceL2", "x", np.array([axis], np.int64), keepdims=1)
+    bounded = sketch("Clip", length, 1e-12)
+    wide = sketch("Expand", bounded, sketch("Shape", "x"))
+    y = sketch("Div", "x", wide)
+    outcome = check(sketch.model({"x": shape}, y), pipeline(), rtol=1e-5)
+    assert outcome.operators == {"LpNormalization": 1} | ({"Transpose": 2} if axis == 1 else {})
