@@ -61,6 +61,7 @@ PASSES: dict[str, str] = {
     "quant-verify-types": f"{_QUANT}.verify_types:QuantVerifyTypes",
     "quant-expose-tensors": f"{_QUANT}.expose_tensors:QuantExposeTensors",
     "quant-cut-tensors": f"{_QUANT}.cut_tensors:QuantCutTensors",
+    "quant-set-attributes": f"{_QUANT}.set_attributes:QuantSetAttributes",
     "quant-store-outputs": f"{_QUANT}.store_outputs:QuantStoreOutputs",
     "quant-partition": f"{_QUANT}.partition:QuantPartition",
     # quant -> sched
@@ -210,6 +211,11 @@ PIPELINES: dict[str, Pipeline] = {
         "a calibrated float graph to quantized numbers, operator by operator",
         (_TO_QUANT,),
         _TO_QUANT_OPTIONS | {"fuse": "false"},
+    ),
+    "set-attributes": Pipeline(
+        "operators of a quantized graph get other attributes",
+        ("quant-set-attributes{{operators={operators}}}",),
+        {"operators": '""'},
     ),
     "store-outputs": Pipeline(
         "outputs of a quantized graph leave it as the integers that they are stored as",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from cases import run
+from cases import Outcome, classifier, run
 from xdsl.dialects.builtin import Float32Type
 
 from pulsar2.axmodel import read_axmodel
@@ -250,6 +250,73 @@ def test_op_and_const_processors(built: Path, tmp_path: Path) -> None:
     held = {t.name: onnx.numpy_helper.to_array(t) for t in optimized.graph.initializer}
     assert not held[conv.input[1]].any()
     np.testing.assert_array_equal(held[conv.input[2]], np.full(8, 0.25))
+
+
+def test_quant_op_processors(built: Path, tmp_path: Path) -> None:
+    nodes = [
+        onnx.helper.make_node("Conv", ["input", "w", "b"], ["c"], "conv", pads=[1] * 4),
+        onnx.helper.make_node(
+            "AveragePool", ["c"], ["p"], "pool", kernel_shape=[4, 4], strides=[4, 4], pads=[2] * 4
+        ),
+        onnx.helper.make_node("Flatten", ["p"], ["output"], "Flatten_4"),
+    ]
+    classifier(tmp_path / "model.onnx", nodes=nodes)
+    value = json.loads((built / "out" / "build_context.json").read_text())
+
+    def build(*processors: dict[str, Any]) -> Outcome:
+        (tmp_path / "c.json").write_text(json.dumps(value | {"quant_op_processors": processors}))
+        return run(
+            "build", "--config", tmp_path / "c.json", "--input", tmp_path / "model.onnx",
+            "--output_dir", tmp_path / "out",
+        )  # fmt: skip
+
+    def output() -> np.ndarray:
+        session = InferenceSession(tmp_path / "out" / "compiled.axmodel")
+        (given,) = session.get_inputs()
+        image = np.random.default_rng(0).integers(0, 256, given.shape, dtype=np.uint8)
+        return session.run(None, {given.name: image})[0]
+
+    assert build().code == 0
+    plain = output()
+    outcome = build(
+        {"op_name": "pool", "attrs": {"count_include_pad": 1}},
+        {"op_name": "Flatten_4", "attrs": {"shape": [8, -1]}},
+    )
+    assert outcome.code == 0, outcome.err
+    assert "set op [pool] attr [count_include_pad] to 1" in outcome.err
+    assert "set op [Flatten_4] attr [shape] to [8, -1]" in outcome.err
+    changed = output()
+    (size,) = plain.shape[1:]
+    assert changed.shape == (8, size // 8)
+    planes, before = changed.reshape(8, 5, 5), plain.reshape(8, 5, 5)
+    # Windows at the edges see half of their elements, and in corners a quarter; inner ones all.
+    step = np.abs(before).max() / 100
+    np.testing.assert_allclose(planes[:, 1:-1, 1:-1], before[:, 1:-1, 1:-1], atol=step)
+    np.testing.assert_allclose(planes[:, 0, 1:-1], before[:, 0, 1:-1] / 2, atol=step)
+    np.testing.assert_allclose(planes[:, 0, 0], before[:, 0, 0] / 4, atol=step)
+    # The quantized model, read back, takes them as well.
+    assert build({"op_name": "pool", "attrs": {"count_include_pad": 1}}).code == 0
+    value["input"] = str(tmp_path / "out" / "quant" / "quant_axmodel.onnx")
+    (tmp_path / "q.json").write_text(
+        json.dumps(
+            {k: value[k] for k in ("input", "target_hardware")}
+            | {"quant_op_processors": [{"op_name": "Flatten_4", "attrs": {"shape": [8, -1]}}]}
+        )
+    )
+    outcome = run(
+        "build", "--config", tmp_path / "q.json", "--model_type", "QuantAxModel",
+        "--output_dir", tmp_path / "out",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    np.testing.assert_array_equal(output(), changed)
+    outcome = build(
+        {"op_name": "pol", "attrs": {"kernel": [2, 2]}},
+        {"op_name": "Flatten_4", "attrs": {"shapes": [8, 25]}},
+    )
+    assert outcome.code == 1
+    assert "the quantized graph has no operator 'pol'" in outcome.err
+    assert "did you mean 'pool'" in outcome.err
+    assert "it has no attribute 'shapes'" in outcome.err
 
 
 def _relu_chain(path: Path) -> None:

@@ -98,6 +98,8 @@ BUILD_TESTS: dict[str, str] = {
     "const_processors[].data_path": f"{_OPTIONS}::test_op_and_const_processors",
     "op_processors[].op_name": f"{_OPTIONS}::test_op_and_const_processors",
     "op_processors[].attrs": f"{_OPTIONS}::test_op_and_const_processors",
+    "quant_op_processors[].op_name": f"{_OPTIONS}::test_quant_op_processors",
+    "quant_op_processors[].attrs": f"{_OPTIONS}::test_quant_op_processors",
     "compiler.static_batch_sizes":
         f"{_BATCHES}::test_static_batches_compute_the_same_and_share_weights",
     "compiler.max_dynamic_batch_size":
@@ -142,6 +144,5 @@ RUN_TESTS: dict[str, str] = {
 
 PENDING = (
     "quant.enable_easy_quant",
-    "quant_op_processors[].op_name", "quant_op_processors[].attrs",
     "quant.layer_configs[].weight_data_type",
 )  # fmt: skip

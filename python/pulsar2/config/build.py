@@ -55,7 +55,7 @@ class BuildConfig(Message):
         list, "attributes of the model's operators to be changed"
     )
     quant_op_processors: list[OpProcessor] = option(
-        list, "attributes of the quantized graph's operators to be changed", built=False
+        list, "attributes of the quantized graph's operators to be changed"
     )
     compiler: CompilerConfig = option(CompilerConfig, "scheduling, and checks of its result")
     debug: DebugConfig = option(DebugConfig, "dumps for looking into the compiler")

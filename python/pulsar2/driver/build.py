@@ -46,7 +46,7 @@ from pulsar2.driver.part import Part
 from pulsar2.driver.placement import check_runtime, tell_placement, write_placement
 from pulsar2.driver.precision import assign_precision, graph_names
 from pulsar2.driver.precision_analysis import PrecisionAnalysis
-from pulsar2.driver.quantize import lower_numbers, prepare_runtime, requantized
+from pulsar2.driver.quantize import lower_numbers, prepare_runtime, requantized, set_attributes
 from pulsar2.driver.report import (
     print_layer_config,
     print_quant_config,
@@ -158,6 +158,7 @@ class _Build:
             dataset: CalibrationDataset | tuple[()] = ()
             if quantized:
                 tell_placement(module, config.target_hardware)
+                set_attributes(stages, config)
             else:
                 dataset = self._quantize(stages, plans)
             groups = self._compile_groups(stages, sources, plans, dataset)

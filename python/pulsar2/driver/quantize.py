@@ -15,6 +15,7 @@ from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, Interface, output_options, stored_outputs
 from pulsar2.driver.precision import layer_spec, quantize_options, quantize_pipeline
 from pulsar2.driver.stages import Stages, quoted
+from pulsar2.lowering.quant.set_attributes import attributes_option
 
 
 def prepare_runtime(stages: Stages, config: BuildConfig, plans: Sequence[InputPlan]) -> None:
@@ -36,12 +37,20 @@ def lower_numbers(stages: Stages, config: BuildConfig, data_type: str = "U8") ->
     outputs = Interface.of(stages.module).outputs
     pipeline = quantize_pipeline(config)
     stages.run(pipeline, quantize_options(config.quant) | {"activation": data_type})
+    set_attributes(stages, config)
     stored = stored_outputs(config, outputs)
     if stored:
         stages.run("store-outputs", {"outputs": quoted(*stored)})
     if config.quant.check:
         stages.run("check-types", {"target": config.target_hardware})
     return pipeline
+
+
+def set_attributes(stages: Stages, config: BuildConfig) -> None:
+    """Changes the attributes of the quantized graph that the configuration names."""
+    wanted = [attributes_option(p.op_name, p.attrs) for p in config.quant_op_processors]
+    if wanted:
+        stages.run("set-attributes", {"operators": quoted(*wanted)})
 
 
 def requantized(

@@ -13,6 +13,8 @@ from xdsl.dialects.builtin import (
     UnitAttr,
 )
 from xdsl.ir import Attribute, Operation
+from xdsl.irdl import ConstraintContext, IRDLOperation, PropertyDef
+from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.base import float_array, float_number, int_array, integer
@@ -133,12 +135,58 @@ def onnx_attributes(op: Operation) -> Iterator[AttributeProto]:
     for name, attribute in sorted(op.properties.items()):
         if isinstance(attribute, UnaryFnAttr | ReduceKindAttr | NormKindAttr):
             continue
-        yield helper.make_attribute(name, _value(attribute))
+        yield helper.make_attribute(name, shown_value(attribute))
     if isinstance(op, quant.ReshapeOp):
         yield helper.make_attribute("shape", list(shape_of(op.y)))
 
 
-def _value(attribute: Attribute) -> Any:
+def attribute_names(op: Operation) -> list[str]:
+    """The names of all attributes that the operator of an operation may have in the file."""
+    implied = {UnaryFnAttr: "fn", ReduceKindAttr: "kind", NormKindAttr: "kind"}
+    skipped = {n for t, n in implied.items() if isinstance(op.properties.get(n), t)}
+    names = {*_definitions(op)} - skipped
+    return sorted(names | {"shape"} if isinstance(op, quant.ReshapeOp) else names)
+
+
+def attribute_value(op: Operation, name: str, value: Any) -> Attribute | None:
+    """The property `name` that stands for a number, a text or a list; None for a flag that is 0.
+
+    Raises ValueError for a value of another type than the operation takes.
+    """
+    if name in _FLAGS:
+        if value not in (0, 1):
+            raise ValueError(name)
+        return UnitAttr() if value else None
+    constraint = _definitions(op)[name].constr
+    for made in _readings(name, value):
+        try:
+            constraint.verify(made, ConstraintContext())
+        except VerifyException:
+            continue
+        return made
+    raise ValueError(name)
+
+
+def _definitions(op: Operation) -> Mapping[str, PropertyDef]:
+    assert isinstance(op, IRDLOperation)
+    return op.get_irdl_definition().properties
+
+
+def _readings(name: str, value: Any) -> Iterator[Attribute]:
+    """The attributes that a value may be, the nearest first."""
+    if isinstance(value, str) and name in _ENUMS:
+        yield _ENUMS[name](value)
+    items: list[Any] = value if isinstance(value, list) else [value]
+    if isinstance(value, str) or any(isinstance(i, bool | str | list | dict) for i in items):
+        return
+    if all(isinstance(i, int) or float(i).is_integer() for i in items):
+        whole = [int(i) for i in items]
+        yield int_array(whole) if isinstance(value, list) else integer(whole[0])
+    yield float_array(items) if isinstance(value, list) else float_number(value)
+
+
+def shown_value(attribute: Attribute) -> Any:
+    """A property as a plain value: a number, a text or a list."""
     if isinstance(attribute, UnitAttr):
         return 1
     if isinstance(attribute, _ENUM_TYPES):
