@@ -23,7 +23,6 @@ from pulsar2.lowering.quant.cut_tensors import QuantCutTensors
 from pulsar2.lowering.quant.layers import operators_of
 from pulsar2.onnx_export import main_function
 from pulsar2.onnx_import import OUTPUT_NAMES
-from pulsar2.pipeline import run_passes
 from pulsar2.quant_export import export_qdq, reference_session
 from pulsar2.runtime import InferenceSession
 
@@ -84,7 +83,7 @@ def cut(
 ) -> ModuleOp:
     """A copy of a quantized module, cut at tensors; see `QuantCutTensors`."""
     copy = module.clone()
-    run_passes(ctx, copy, [QuantCutTensors(inputs=tuple(inputs), outputs=tuple(outputs))])
+    QuantCutTensors(inputs=tuple(inputs), outputs=tuple(outputs)).run(ctx, copy)
     return copy
 
 
