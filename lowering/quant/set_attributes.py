@@ -150,7 +150,7 @@ def _reshape(value: SSAValue, shape: tuple[int, ...]) -> None:
 
 def _shape(value: Any, present: tuple[int, ...]) -> tuple[int, ...]:
     """A shape of as many elements as the present one; one dimension of -1 is what remains."""
-    items: list[Any] = value if isinstance(value, list) else []
+    items = cast("list[Any]", value) if isinstance(value, list) else []
     size = prod(present)
     known = [i for i in items if type(i) is int and i >= 1]
     free = sum(type(i) is int and i == -1 for i in items)

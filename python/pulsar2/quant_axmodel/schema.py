@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from onnx import AttributeProto, NodeProto, helper
 from xdsl.dialects.builtin import (
@@ -13,7 +13,7 @@ from xdsl.dialects.builtin import (
     UnitAttr,
 )
 from xdsl.ir import Attribute, Operation
-from xdsl.irdl import ConstraintContext, IRDLOperation, PropertyDef
+from xdsl.irdl import IRDLOperation, PropertyDef, VerificationContext
 from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.dialects import quant
@@ -160,7 +160,7 @@ def attribute_value(op: Operation, name: str, value: Any) -> Attribute | None:
     constraint = _definitions(op)[name].constr
     for made in _readings(name, value):
         try:
-            constraint.verify(made, ConstraintContext())
+            constraint.verify(made, VerificationContext())
         except VerifyException:
             continue
         return made
@@ -176,7 +176,7 @@ def _readings(name: str, value: Any) -> Iterator[Attribute]:
     """The attributes that a value may be, the nearest first."""
     if isinstance(value, str) and name in _ENUMS:
         yield _ENUMS[name](value)
-    items: list[Any] = value if isinstance(value, list) else [value]
+    items: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
     if isinstance(value, str) or any(isinstance(i, bool | str | list | dict) for i in items):
         return
     if all(isinstance(i, int) or float(i).is_integer() for i in items):
