@@ -76,6 +76,13 @@ def test_per_layer_reference(analyse: Any, tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=|@import|url\(", html)
 
 
+def test_options_of_an_analysis_that_is_not_asked_for(analyse: Any) -> None:
+    outcome = analyse(precision_analysis=False, precision_analysis_mode="NPUBackend")
+    words = "quant.precision_analysis_mode has no effect without quant.precision_analysis"
+    assert words in outcome.err
+    assert "precision_analysis_method" not in outcome.err
+
+
 def test_figures_are_those_of_the_layer_by_itself(analyse: Any, tmp_path: Path) -> None:
     """The Gemm of the table, recomputed with numpy from what lies in the files."""
     analyse()

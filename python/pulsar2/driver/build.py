@@ -45,7 +45,7 @@ from pulsar2.driver.inputs import (
 from pulsar2.driver.part import Part
 from pulsar2.driver.placement import check_runtime, tell_placement, write_placement
 from pulsar2.driver.precision import assign_precision, graph_names
-from pulsar2.driver.precision_analysis import PrecisionAnalysis
+from pulsar2.driver.precision_analysis import PrecisionAnalysis, tell_idle_options
 from pulsar2.driver.quantize import lower_numbers, prepare_runtime, requantized, set_attributes
 from pulsar2.driver.report import (
     print_layer_config,
@@ -392,6 +392,7 @@ class _Build:
     def _analysis(self, plans: Sequence[InputPlan]) -> PrecisionAnalysis | None:
         """The precision analysis, where it is asked for."""
         if not self._config.quant.precision_analysis:
+            tell_idle_options(self._config.quant)
             return None
 
         def compile(module: ModuleOp) -> Part:
