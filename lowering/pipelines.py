@@ -44,6 +44,7 @@ PASSES: dict[str, str] = {
     "onnx-fuse-lengths": f"{_ONNX}.fuse_lengths:FuseLengthsPass",
     "onnx-fuse-gates": f"{_ONNX}.fuse_gates:FuseGatesPass",
     "onnx-fuse-normalizations": f"{_ONNX}.fuse_normalizations:FuseNormalizationsPass",
+    "onnx-bound-masks": f"{_ONNX}.bound_masks:BoundMasksPass",
     "onnx-smooth-channels": f"{_ONNX}.smooth_channels:SmoothChannelsPass",
     "onnx-insert-preprocess": f"{_ONNX}.insert_preprocess:InsertPreprocessPass",
     "onnx-insert-postprocess": f"{_ONNX}.insert_postprocess:InsertPostprocessPass",
@@ -173,6 +174,10 @@ PIPELINES: dict[str, Pipeline] = {
         "the operators of a float graph that go to the CPU are marked",
         ("quant-place-operators{{target={target}}}",),
         {"target": '""'},
+    ),
+    "mask": Pipeline(
+        "masks of attention hold numbers that can be quantized",
+        ("onnx-bound-masks",),
     ),
     "smooth": Pipeline(
         "the spread of activation channels moves into the weights",

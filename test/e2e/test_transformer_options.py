@@ -28,9 +28,9 @@ from pulsar2.tools.ax_opt import main as ax_opt
 class Encoder:
     """The encoder and its data in a folder."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, **options: Any):
         self.folder = folder
-        self.model = encoder(folder / "model.onnx")
+        self.model = encoder(folder / "model.onnx", **options)
         self.data = samples(folder / "data")
         self.float = onnxruntime.InferenceSession(self.model)
 
@@ -135,6 +135,15 @@ def test_transformer_opt_level(model: Encoder, smooth: Outcome) -> None:
     configs = [{"op_types": ["Add", "Softmax", "LayerNormalization"], "data_type": "U8"}]
     model.build("word", layer_configs=configs, transformer_opt_level=1)
     assert not sixteen_bits(model, "word")
+
+
+def test_attention_with_a_mask_runs_on_the_npu_from_level_1(tmp_path: Path) -> None:
+    model = Encoder(tmp_path, mask=float(np.finfo(np.float32).min))
+    assert "on the CPU" in model.build("plain").err
+    outcome = model.build("level1", transformer_opt_level=1)
+    assert "on the CPU" not in outcome.err
+    assert "masks of attention hold -64" in outcome.err
+    assert model.noise("level1") < 0.2
 
 
 def test_another_batch_size_has_the_same_numbers(model: Encoder) -> None:

@@ -32,8 +32,11 @@ def configuration(data: Path, **quant: Any) -> dict[str, Any]:
     return {"quant": {"input_configs": [source]} | quant}
 
 
-def encoder(path: Path, blocks: int = 1, outlier: float = 30.0) -> Path:
-    """Writes blocks of attention and of two layers, whose normalizations have an outlier."""
+def encoder(path: Path, blocks: int = 1, outlier: float = 30.0, mask: float | None = None) -> Path:
+    """Writes blocks of attention and of two layers, whose normalizations have an outlier.
+
+    With `mask` a constant adds this number to the scores of the last tokens.
+    """
     rng = np.random.default_rng(0)
     nodes: list[NodeProto] = []
     constants: dict[str, np.ndarray] = {
@@ -72,7 +75,12 @@ def encoder(path: Path, blocks: int = 1, outlier: float = 30.0) -> Path:
         v = heads(n, f"v{index}", [0, 2, 1, 3])
         scores = emit("MatMul", [q, k], f"scores{index}")
         scale = constant(f"scale{index}", np.array(0.02))
-        scores = emit("Softmax", [emit("Mul", [scores, scale], f"scaled{index}")], f"soft{index}")
+        scores = emit("Mul", [scores, scale], f"scaled{index}")
+        if mask is not None:
+            # The last tokens are not there.
+            row = np.where(np.arange(TOKENS) < TOKENS - 3, 0, mask)
+            scores = emit("Add", [scores, constant(f"mask{index}", row)], f"masked{index}")
+        scores = emit("Softmax", [scores], f"soft{index}")
         y = emit("MatMul", [scores, v], f"context{index}")
         y = emit("Transpose", [y], f"context{index}/heads", perm=[0, 2, 1, 3])
         y = emit("Reshape", [y, "join"], f"context{index}/join")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 
-from pulsar2.calibration.dataset import CalibrationDataset
+from pulsar2.calibration.dataset import CalibrationDataset, Sample
 from pulsar2.calibration.noise import measure_noise
 from pulsar2.config.quant import QuantConfig
 from pulsar2.diagnostics import UserError
 from pulsar2.driver.cache import Cache
+from pulsar2.driver.float_check import FloatModel, difference
 from pulsar2.driver.part import Part
 from pulsar2.driver.stages import Stages
 from pulsar2.driver.workspace import Workspace
+from pulsar2.ir import print_module
 from pulsar2.lowering.quant.load_noise import noise_text, read_noise
 from pulsar2.lowering.quant.wide_tensors import apply_noise
 from pulsar2.onnx_export import main_function
+from pulsar2.pipeline import parse_passes, run_passes
+
+_COMPARED = 8
+"""Samples on which a model with other masks is compared with the model itself."""
 
 
 class TransformerLevel:
@@ -29,10 +35,37 @@ class TransformerLevel:
         self._cached = cached
         self._noise: Mapping[str, float] = {}
         self._plain: ModuleOp | None = None
+        self._masks = False
 
     @property
     def enabled(self) -> bool:
         return self._quant.transformer_opt_level > 0
+
+    def bound_masks(self, stages: Stages, samples: Sequence[Sample]) -> None:
+        """Lets the NPU run attention with masks, if the model computes what it did then."""
+        if not self.enabled or not len(samples):
+            return
+        module, ctx = stages.module, stages.ctx
+        bounded = module.clone()
+        run_passes(ctx, bounded, parse_passes("mask"))
+        if print_module(bounded) == print_module(module):
+            return
+        before, after = FloatModel.of(module, ctx), FloatModel.of(bounded, ctx)
+        for index in range(min(len(samples), _COMPARED)):
+            feeds = samples[index].inputs
+            wanted, found = before.run(feeds), after.run(feeds)
+            faults = (difference(found[name], value) for name, value in wanted.items())
+            if fault := next(filter(None, faults), ""):
+                logger.info("masks of attention stay what they are: with -64 in them {}", fault)
+                return
+        self._masks = True
+        logger.info("masks of attention hold -64 for minus infinity, so that the NPU runs Softmax")
+        stages.run("mask")
+
+    def repeat_masks(self, stages: Stages) -> None:
+        """Changes the masks of a model for other sizes as those of the first were."""
+        if self._masks:
+            stages.run("mask")
 
     def run(self, stages: Stages, dataset: CalibrationDataset) -> bool:
         """Measures what 8 bits cost in the calibrated model, and gives operators their types.
