@@ -53,6 +53,7 @@ PASSES: dict[str, str] = {
     "quant-load-statistics": f"{_QUANT}.load_statistics:QuantLoadStatistics",
     "quant-load-noise": f"{_QUANT}.load_noise:QuantLoadNoise",
     "quant-choose-precision": f"{_QUANT}.choose_precision:QuantChoosePrecision",
+    "quant-load-decisions": f"{_QUANT}.load_decisions:QuantLoadDecisions",
     "quant-expand-qlinear": f"{_QUANT}.expand_qlinear:QuantExpandQlinear",
     "quant-assign-precision": f"{_QUANT}.assign_precision:QuantAssignPrecision",
     "quant-place-operators": f"{_QUANT}.place_operators:QuantPlaceOperators",

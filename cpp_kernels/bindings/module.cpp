@@ -9,6 +9,7 @@ void bind_emulator(py::module_& m);
 void bind_kernels(py::module_& m);
 void bind_observers(py::module_& m);
 void bind_program(py::module_& m);
+void bind_scale_search(py::module_& m);
 
 PYBIND11_MODULE(_kernels, m) {
   m.doc() = "C++ core of pulsar2: kernels, emulator, cost model, observers.";
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_kernels, m) {
   bind_observers(m);
   bind_program(m);
   bind_emulator(m);
+  bind_scale_search(m);
 }

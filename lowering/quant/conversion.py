@@ -14,7 +14,7 @@ from pulsar2.dialects import quant
 from pulsar2.dialects.onnx import OnnxOp, op_class
 from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.control_flow import used_values
-from pulsar2.dialects.onnx.elementwise import Clip, Relu
+from pulsar2.dialects.onnx.elementwise import Relu
 from pulsar2.dialects.onnx.types import element_of
 from pulsar2.dialects.quant.integer import is_plain
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of, storage_dtype
@@ -27,10 +27,10 @@ from pulsar2.lowering.quant.parameters import (
     saturated,
 )
 from pulsar2.lowering.quant.placement import mark_cpu
-from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
+from pulsar2.lowering.quant.plan import STORAGES, QuantPlan
 from pulsar2.lowering.quant.ranges import RANGES
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_constant_op, is_float
-from pulsar2.lowering.quant.rules.weight_scales import WEIGHT_SCALES
+from pulsar2.lowering.quant.rules.weight_scales import BIAS_SHIFTS, WEIGHT_SCALES
 from pulsar2.lowering.quant.support import Refusal
 from pulsar2.weights import AnyArray, WeightStore
 
@@ -103,7 +103,7 @@ class Conversion:
         """
         forms = {value: self.plain(value) for value in used_values(op)}
         kept = op.clone(dict(forms))
-        for decided in (RANGES, WEIGHT_SCALES):
+        for decided in (RANGES, WEIGHT_SCALES, BIAS_SHIFTS):
             kept.attributes.pop(decided, None)
         self.block.add_op(kept)
         for value, new in zip(op.results, kept.results, strict=True):
@@ -149,20 +149,11 @@ class Conversion:
             self.bind(value, self.emit(made, self.location(op, value)))
             return
         linear = self.emit(made, self.location(op, (fusion.bias or op).results[0]))
-        low, high = self._bounds(activation)
+        low, high = self.plan.bounds(op)
         fn = quant.UnaryFn.RELU if isinstance(activation, Relu) else quant.UnaryFn.CLIP
         bounds = {} if fn is quant.UnaryFn.RELU else {"alpha": low, "beta": high}
         clipped = quant.UnaryOp(fn, linear, linear.type, **bounds)
         self.bind(value, self.emit(clipped, self.location(activation, value)))
-
-    def _bounds(self, activation: Relu | Clip) -> tuple[float, float]:
-        """The numbers between which a fused activation keeps its result."""
-        if isinstance(activation, Relu):
-            return 0.0, float("inf")
-        low, high = clip_bounds(activation, self.weights)
-        assert low is not None
-        assert high is not None
-        return low, high
 
     def type_of(self, value: SSAValue) -> TensorType:
         """The tensor type of the quantized form of `value`."""
@@ -247,7 +238,7 @@ class Conversion:
         type_ = self.plan.element_type(value)
         if activation is None or not isinstance(type_, UniformType):
             return None
-        low, high = self._bounds(activation)
+        low, high = self.plan.bounds(op)
         clamp = quantize_number(low, type_), quantize_number(high, type_)
         return None if clamp == type_.bounds else clamp
 

@@ -64,7 +64,8 @@ class ConvertOnnxToQuant(AxPass):
     The weights of a sum of products that holds `quant.weight_scales`, f32 numbers per output
     channel, are quantized with these scales as they are: `rne(weight / scale)`, saturated. So
     weights that were searched or learned become exactly the integers meant. Neither
-    `weight-threshold` nor `refine-scales` changes them.
+    `weight-threshold` nor `refine-scales` changes them. Numbers of `quant.bias_shifts` are added to
+    the bias.
 
     Options: `activation`, the data type where an operation has no attribute `quant.data_type`;
     `bias`, S32 or FP32; `weight-threshold`, the least magnitude that a weight channel is quantized

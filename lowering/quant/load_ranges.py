@@ -16,7 +16,9 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.ranges import Range, range_of, write_ranges
+from pulsar2.lowering.quant.ranges import Range, change_ranges, range_of, write_ranges
+
+_ACCEPTED = 'expected an object such as {"tensor": [-1.0, 2.5]}'
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,24 @@ def read_ranges(path: str) -> dict[str, Range]:
         content: object = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UserError.of(f"cannot read ranges: {error}", path) from None
-    accepted = 'expected an object such as {"tensor": [-1.0, 2.5]}'
     if not isinstance(content, dict):
-        raise UserError.of("the file does not hold ranges by tensor name", path, accepted)
+        raise UserError.of("the file does not hold ranges by tensor name", path, _ACCEPTED)
     errors = Diagnostics()
+    ranges = parse_ranges(cast(dict[str, object], content), path, errors)
+    errors.raise_if_any()
+    return ranges
+
+
+def parse_ranges(content: Mapping[str, object], path: str, errors: Diagnostics) -> dict[str, Range]:
+    """The ranges in an object of JSON from `path`; what is wrong goes into `errors`."""
     ranges: dict[str, Range] = {}
-    for name, pair in cast(dict[str, object], content).items():
+    for name, pair in content.items():
         numbers = cast(list[object], pair) if isinstance(pair, list) else []
         found = [float(n) for n in numbers if isinstance(n, int | float)]
         if len(numbers) == len(found) == 2 and -1e38 < found[0] <= found[1] < 1e38:
             ranges[name] = found[0], found[1]
         else:
-            errors.error(f"'{name}' has no range of two ordered finite numbers", path, accepted)
-    errors.raise_if_any()
+            errors.error(f"'{name}' has no range of two ordered finite numbers", path, _ACCEPTED)
     return ranges
 
 
@@ -92,6 +99,12 @@ def apply_ranges(func: FuncOp, ranges: Mapping[str, Range]) -> None:
     """Gives the tensors of `func` their ranges; those that it lacks have no effect."""
     values = _named_values(func)
     write_ranges(func, {v: ranges[n] for n, v in values.items() if n in ranges})
+
+
+def change_ranges_by_name(func: FuncOp, ranges: Mapping[str, Range]) -> None:
+    """As `apply_ranges`, where other results of an operation keep what they have."""
+    values = _named_values(func)
+    change_ranges(func, {v: ranges[n] for n, v in values.items() if n in ranges})
 
 
 def _named_values(func: FuncOp) -> dict[str, SSAValue]:

@@ -43,7 +43,7 @@ from pulsar2.lowering.quant.rules.base import (
     kind_of,
     plain_type,
 )
-from pulsar2.lowering.quant.rules.weight_scales import weight_scales_fault
+from pulsar2.lowering.quant.rules.weight_scales import decision_faults
 from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
 
@@ -185,6 +185,18 @@ class QuantPlan:
             return present
         return self._typed(group, asked)
 
+    def bounds(self, op: OnnxOp) -> tuple[float, float]:
+        """The numbers between which an activation that is fused into `op` keeps its result."""
+        activation = self.fusion(op).activation
+        if activation is None:
+            return -np.inf, np.inf
+        if isinstance(activation, Relu):
+            return 0.0, np.inf
+        low, high = clip_bounds(activation, self.weights)
+        assert low is not None
+        assert high is not None
+        return low, high
+
     def weight_bits(self, op: OnnxOp) -> int:
         """Bits of the constant weights of `op`."""
         return 4 if text_attribute(op, WEIGHT_DATA_TYPE) == "S4" else 8
@@ -203,6 +215,13 @@ class QuantPlan:
     def is_plain(self, value: SSAValue) -> bool:
         """Whether a tensor is FP32 in the quantized graph too, or a constant."""
         return value not in self._groups or self.bits(value) == 32
+
+    def readers(self, group: Group) -> Iterator[Operation]:
+        """What reads tensors of a group, besides what only hands them on within it."""
+        for member in group.members:
+            for user in self._users(member):
+                if not isinstance(user, OnnxOp) or not self.moves(user, member):
+                    yield user
 
     def _typed(self, group: Group, data_type: str) -> Attribute:
         """The type of that data type over the group's range."""
@@ -352,9 +371,8 @@ class QuantPlan:
             reason = rule.refuse(op, self.weights)
             if reason:
                 errors.append(Diagnostic(reason, where, source=op))
-            fault = weight_scales_fault(op, rule, self.weights)
-            if fault:
-                errors.append(Diagnostic(fault, where, source=op))
+            faults = decision_faults(op, rule, self.weights)
+            errors += [Diagnostic(fault, where, source=op) for fault in faults]
             errors += self._not_finite(op, where)
         if unknown:
             supported = ", ".join(sorted(RULES))

@@ -77,3 +77,10 @@ def write_ranges(func: FuncOp, ranges: Mapping[SSAValue, Range]) -> None:
         for index, pair in of_arguments.items():
             attributes[index][RANGE] = DenseArrayBase.from_list(f32, list(pair))
         func.arg_attrs = ArrayAttr([DictionaryAttr(a) for a in attributes])
+
+
+def change_ranges(func: FuncOp, ranges: Mapping[SSAValue, Range]) -> None:
+    """Writes ranges of some of `func`'s values; the others keep what they have."""
+    values = [*func.args, *(r for op in func.body.block.ops for r in op.results)]
+    kept = {v: pair for v in values if (pair := range_of(v)) is not None}
+    write_ranges(func, {**kept, **ranges})

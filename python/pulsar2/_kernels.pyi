@@ -115,6 +115,31 @@ class HistogramObserver:
     @property
     def counts(self) -> npt.NDArray[np.int64]: ...
 
+class ScaleReader:
+    """A sum of products that reads an activation, for a search."""
+
+    def __init__(
+        self,
+        x: npt.NDArray[np.float32],
+        weight: npt.NDArray[np.float32],
+        bias: npt.NDArray[np.float32] | None,
+        scales: npt.NDArray[np.float32],
+        bounds: tuple[float, float],
+        weight_limit: int,
+    ) -> None: ...
+    @property
+    def scales(self) -> npt.NDArray[np.float32]: ...
+
+def search_scales(
+    readers: Sequence[ScaleReader],
+    range: tuple[float, float],
+    integers: tuple[int, int],
+    *,
+    fixed_range: bool,
+    exact_input: bool,
+    own_error: bool,
+    rounds: int,
+) -> tuple[float, float]: ...
 def program_version() -> int: ...
 def check_program(data: Buffer) -> None: ...
 def sanitize(program: Buffer, limit: int = 1000) -> list[Finding]: ...

@@ -147,6 +147,7 @@ def test_every_dumped_stage_continues_to_the_same_program(built: Path) -> None:
         "optimize",
         "place",
         "calibrate",
+        "decide",
         "preprocess",
         "quantize",
         "partition",

@@ -98,7 +98,7 @@ def test_the_second_build_observes_no_channels(model: Encoder, smooth: Outcome) 
     again = model.build("smooth", enable_smooth_quant=True)
     assert "Calibration Progress" in smooth.out
     assert "Calibration Progress" not in again.out
-    assert again.err.count("what an earlier build with the same model and data found is used") == 2
+    assert again.err.count("what an earlier build with the same model and data found is used") == 3
 
 
 def sixteen_bits(model: Encoder, name: str) -> set[str]:
@@ -187,7 +187,7 @@ def test_a_smoothed_build_continues_from_every_stage(model: Encoder) -> None:
     names = [f.stem.split("_", 1)[1] for f in stages]
     first, last = names.index("place"), names.index("quantize")
     assert names[first + 1 : last] == [
-        "channels", "smooth", "calibrate", "noise", "transformer", "calibrate",
+        "channels", "smooth", "calibrate", "noise", "transformer", "calibrate", "decide",
     ]  # fmt: skip
     made = model.folder / "continued.mlir"
     for start in range(first, last):

@@ -9,6 +9,7 @@ from __future__ import annotations
 _CLI = "e2e/test_cli.py"
 _OPTIONS = "e2e/test_options.py"
 _PRECISION = "e2e/test_precision_options.py"
+_DECIDE = "e2e/test_scale_decisions.py"
 _CHECK = "e2e/test_check.py"
 _BATCHES = "e2e/test_batches.py"
 _SUB = "e2e/test_sub_configs.py"
@@ -100,6 +101,8 @@ BUILD_TESTS: dict[str, str] = {
     "op_processors[].attrs": f"{_OPTIONS}::test_op_and_const_processors",
     "quant_op_processors[].op_name": f"{_OPTIONS}::test_quant_op_processors",
     "quant_op_processors[].attrs": f"{_OPTIONS}::test_quant_op_processors",
+    "quant.enable_easy_quant": f"{_DECIDE}::test_easy_quant_helps_where_greatest_numbers_mislead",
+    "quant.disable_bias_correction": f"{_DECIDE}::test_bias_correction_and_how_to_turn_it_off",
     "compiler.static_batch_sizes":
         f"{_BATCHES}::test_static_batches_compute_the_same_and_share_weights",
     "compiler.max_dynamic_batch_size":
@@ -143,6 +146,5 @@ RUN_TESTS: dict[str, str] = {
 }
 
 PENDING = (
-    "quant.enable_easy_quant",
     "quant.layer_configs[].weight_data_type",
 )  # fmt: skip

@@ -1,11 +1,14 @@
-"""Scales that were searched or learned for the constant weights of an operator, in the IR.
+"""What was decided for the constant weights of an operator, in the IR.
 
-A Conv, ConvTranspose, BatchNormalization, Gemm or MatMul of a calibrated float graph may hold
-`quant.weight_scales`, a constant of f32 [output channels]. `convert-onnx-to-quant` then takes
-these, and no others, for the weights: an integer is `rne(weight / scale)`, saturated.
+A Conv, ConvTranspose, BatchNormalization, Gemm or MatMul of a calibrated float graph may hold two
+constants of f32 [output channels]. `convert-onnx-to-quant` takes the one, `quant.weight_scales`,
+and no others, for the weights: an integer is `rne(weight / scale)`, saturated. It adds the other,
+`quant.bias_shifts`, to the bias. The float graph stays what it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from xdsl.dialects.builtin import TensorType, f32
@@ -20,6 +23,7 @@ from pulsar2.lowering.quant.stored import stored_constant
 from pulsar2.weights import WeightStore
 
 WEIGHT_SCALES = "quant.weight_scales"
+BIAS_SHIFTS = "quant.bias_shifts"
 
 
 def write_weight_scales(op: Operation, scales: F32Array, weights: WeightStore) -> None:
@@ -27,9 +31,23 @@ def write_weight_scales(op: Operation, scales: F32Array, weights: WeightStore) -
     op.attributes[WEIGHT_SCALES] = make_constant(np.asarray(scales, np.float32), weights)
 
 
+def write_bias_shifts(op: Operation, shifts: F32Array, weights: WeightStore) -> None:
+    """Lets `shifts`, f32 [output channels], be added to the bias of `op` when it is quantized."""
+    op.attributes[BIAS_SHIFTS] = make_constant(np.asarray(shifts, np.float32), weights)
+
+
 def given_weight_scales(op: Operation, weights: WeightStore) -> F32Array | None:
     """The scales [output channels] that `op` holds for its weights, None where it holds none."""
-    found = op.attributes.get(WEIGHT_SCALES)
+    return _given(op, WEIGHT_SCALES, weights)
+
+
+def given_bias_shifts(op: Operation, weights: WeightStore) -> F32Array | None:
+    """The shifts [output channels] that `op` holds for its bias, None where it holds none."""
+    return _given(op, BIAS_SHIFTS, weights)
+
+
+def _given(op: Operation, name: str, weights: WeightStore) -> F32Array | None:
+    found = op.attributes.get(name)
     if found is None:
         return None
     assert is_constant_attribute(found)
@@ -42,23 +60,32 @@ def output_channels(op: OnnxOp) -> int:
     return shape_of(op.result)[axis]
 
 
-def weight_scales_fault(op: OnnxOp, rule: Rule, weights: WeightStore) -> str:
-    """What is wrong with the scales that `op` holds for its weights, or ''."""
-    found = op.attributes.get(WEIGHT_SCALES)
-    if found is None:
-        return ""
-    said = f"'{WEIGHT_SCALES}'"
+def decision_faults(op: OnnxOp, rule: Rule, weights: WeightStore) -> Iterator[str]:
+    """What is wrong with the scales and shifts that `op` holds for its weights."""
+    for name in (WEIGHT_SCALES, BIAS_SHIFTS):
+        if name in op.attributes:
+            fault = _fault(op, rule, weights, name)
+            if fault:
+                yield f"'{name}' {fault}"
+
+
+def _fault(op: OnnxOp, rule: Rule, weights: WeightStore, name: str) -> str:
+    found = op.attributes[name]
     if not rule.has_weights or not is_constant(op.operands[1]):
-        return f"{said} belongs to an operator with constant weights"
+        return "belongs to an operator with constant weights"
     if stored_constant(op.operands[1], weights) is not None:
-        return f"{said} contradicts the scales of the weights, which the model gives in integers"
+        return "contradicts the weights, which the model gives in integers"
     if not is_constant_attribute(found):
-        return f"{said} is {found}, which is not a constant"
+        return f"is {found}, which is not a constant"
     expected = TensorType(f32, [output_channels(op)])
     if found.type != expected:
-        return f"{said} is of {found.type}, but {expected} is expected"
-    scales = read_tensor_constant(found, weights).astype(np.float32)
-    wrong = int(scales.size - np.count_nonzero(np.isfinite(scales) & (scales > 0)))
+        return f"is of {found.type}, but {expected} is expected"
+    numbers = read_tensor_constant(found, weights).astype(np.float32)
+    fits = np.isfinite(numbers)
+    if name == WEIGHT_SCALES:
+        fits &= numbers > 0
+    wrong = int(numbers.size - np.count_nonzero(fits))
     if wrong:
-        return f"{said} holds {wrong} number(s) that are not positive and finite"
+        positive = "positive and " if name == WEIGHT_SCALES else ""
+        return f"holds {wrong} number(s) that are not {positive}finite"
     return ""

@@ -19,7 +19,7 @@ from pulsar2.lowering.quant.parameters import (
     scales_anew,
 )
 from pulsar2.lowering.quant.rules.base import constant_of
-from pulsar2.lowering.quant.rules.weight_scales import given_weight_scales
+from pulsar2.lowering.quant.rules.weight_scales import given_bias_shifts, given_weight_scales
 from pulsar2.lowering.quant.stored import StoredConstant, stored_constant
 from pulsar2.weights import WeightStore
 
@@ -61,11 +61,15 @@ def quantized_weight(
     """Constants of the weight, S8 or S4 per channel of `axis`, and of the S32 or FP32 bias.
 
     A weight that the model stores in 4 or 8 bits stays as it is; scales that the operator holds
-    (`quant.weight_scales`) are taken as they are. `x` is the quantized operand that the weight
+    (`quant.weight_scales`) are taken as they are, and shifts that it holds (`quant.bias_shifts`)
+    added to the bias. `x` is the quantized operand that the weight
     multiplies.
     """
     x_type = element_type(x)
     assert isinstance(x_type, UniformType)
+    shifts = given_bias_shifts(to.op, to.weights)
+    if shifts is not None:
+        bias = shifts if bias is None else float_weight(bias) + shifts
     kept = _kept(to, weight, axis, name)
     if kept is None:
         kept = _quantized_anew(to, float_weight(weight), bias, axis, x_type)

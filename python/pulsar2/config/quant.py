@@ -128,7 +128,10 @@ class QuantConfig(Message):
         False, "keep the scales of weights even where an S32 bias saturates at them"
     )
     enable_easy_quant: Flag = option(
-        False, "search weight and activation scales for the best likeness (EasyQuant)", built=False
+        False, "search weight and activation scales for the least error (EasyQuant)"
+    )
+    disable_bias_correction: Flag = option(
+        False, "do not take back what rounding the weights shifts results by on average"
     )
     disable_quant_optimization: Flag = option(
         False, "do not merge or drop operators of the quantized graph"

@@ -31,6 +31,7 @@ from pulsar2.driver.cache import CalibrationCache
 from pulsar2.driver.checker import Checker
 from pulsar2.driver.compile import compile_quantized, tell_programs
 from pulsar2.driver.container import Compiled, link
+from pulsar2.driver.decisions import LayerDecisions
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.finetuning import finetune_module, finetune_options, warn_of_unused
 from pulsar2.driver.float_check import FloatModel, check_model, check_transformations
@@ -128,6 +129,7 @@ class _Build:
         self._ranges: dict[str, Range] = {}
         self._learned: dict[str, Integers] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
+        self._decisions = LayerDecisions(config.quant, self._workspace, cached=not config.no_cache)
         self._smoothing = Smoothing(config.quant, self._workspace, cached=not config.no_cache)
         self._level = TransformerLevel(config.quant, self._workspace, cached=not config.no_cache)
         self._checker = Checker(config, self._ctx, crash, self._subgraphs, self._compile)
@@ -281,6 +283,7 @@ class _Build:
                 assign_precision(stages, self._config, before, self._where)
                 self._smoothing.repeat(stages)
                 self._level.repeat(stages)
+                self._decisions.repeat(stages)
                 apply_ranges(main_function(module), self._ranges)
                 write_integers(main_function(module), self._learned, self._ctx.weights)
                 if dump is not None:
@@ -371,10 +374,12 @@ class _Build:
             words = "{} has no effect: there are no calibration data"
             logger.warning(words, "quant.enable_smooth_quant or quant.transformer_opt_level")
         floating = module.clone()
+        decided = False
         if isinstance(dataset, CalibrationDataset):
+            decided = self._decide(stages, dataset)
             self._finetune(module, dataset)
         self._ranges = ranges_by_name(main_function(module)) or {}
-        if stages.dump is not None:
+        if stages.dump is not None and (self._learned or not decided):
             stages.dump.write_calibrated(module)
         if analysis is not None:
             analysis.check(module)  # calibration sends operators to the CPU too
@@ -488,6 +493,15 @@ class _Build:
         with calibration_bar(len(dataset)) as advance:
             calibrate(module, self._ctx, dataset, method, fuses=fuses, advance=advance)
         cache.store()
+
+    def _decide(self, stages: Stages, dataset: CalibrationDataset) -> bool:
+        """Decides for layers, where that is asked for, and says whether it was."""
+        if not self._decisions.enabled:
+            return False
+        if stages.dump is not None:
+            stages.dump.write_calibrated(stages.module)
+        self._timed("decide", lambda: self._decisions.run(stages, dataset))
+        return True
 
     def _finetune(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
         """Fine-tunes the calibrated module, where that is asked for."""

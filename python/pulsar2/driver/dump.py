@@ -64,6 +64,12 @@ class Dump:
         write_text(path, noise)
         self.write("noise", module, f"quant-load-noise{{file={quote_word(str(path))}}}")
 
+    def write_decided(self, module: ModuleOp, decisions: str) -> None:
+        """As `write` after decisions for layers, with these in a file that a pass can read."""
+        path = self._folder / f"{self._count + 1}_decide.json"
+        write_text(path, decisions)
+        self.write("decide", module, f"quant-load-decisions{{file={quote_word(str(path))}}}")
+
     def _path(self, stage: str, suffix: str) -> Path:
         return self._folder / f"{self._count}_{stage}.{suffix}"
 

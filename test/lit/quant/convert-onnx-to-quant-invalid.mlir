@@ -71,7 +71,7 @@ func.func @weight_scales_of_integers(%x: tensor<1x2xf32> {quant.range = array<f3
   %w = onnx.Constant {value = dense<[[1, 1], [1, 1]]> : tensor<2x2xi8>} : tensor<2x2xi8>
   %s = onnx.Constant {value = dense<0.5> : tensor<f32>} : tensor<f32>
   %d = onnx.DequantizeLinear(%w, %s) : (tensor<2x2xi8>, tensor<f32>) -> tensor<2x2xf32>
-  // expected-error@+1 {{'quant.weight_scales' contradicts the scales of the weights}}
+  // expected-error@+1 {{'quant.weight_scales' contradicts the weights, which the model gives}}
   %0 = onnx.MatMul(%x, %d) {quant.weight_scales = dense<[1.0, 1.0]> : tensor<2xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
   func.return %0 : tensor<1x2xf32>
 }

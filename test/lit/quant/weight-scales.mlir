@@ -38,3 +38,19 @@ func.func @products(%x: tensor<1x1xf32> {quant.range = array<f32: -1.0, 1.55>}) 
   %1 = onnx.MatMul(%0, %c) {quant.ranges = [array<f32: 0.0, 5.1>], quant.weight_scales = dense<[0.2, 0.1]> : tensor<2xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
   func.return %1 : tensor<1x2xf32>
 }
+
+// -----
+
+// Shifts are added to the bias, or are one.
+// CHECK-LABEL: func.func @shifts
+// CHECK: quant.constant dense<[7500, 2500]> : tensor<2xi32> : tensor<2x!quant.uniform<i32:f32:0, {0.0002, 0.0002}>>
+// CHECK: quant.matmul
+// CHECK: quant.constant dense<[50, -25]> : tensor<2xi32>
+func.func @shifts(%x: tensor<1x1xf32> {quant.range = array<f32: -1.0, 1.55>}) -> (tensor<1x2xf32>) {
+  %b = onnx.Constant {value = dense<[[1.0, 1.0]]> : tensor<1x2xf32>} : tensor<1x2xf32>
+  %c = onnx.Constant {value = dense<[1.0, 1.0]> : tensor<2xf32>} : tensor<2xf32>
+  %d = onnx.Constant {value = dense<[[1.0, 1.0], [1.0, 1.0]]> : tensor<2x2xf32>} : tensor<2x2xf32>
+  %0 = onnx.Gemm(%x, %b, %c) {quant.ranges = [array<f32: 0.0, 5.1>], quant.weight_scales = dense<0.02> : tensor<2xf32>, quant.bias_shifts = dense<[0.5, -0.5]> : tensor<2xf32>} : (tensor<1x1xf32>, tensor<1x2xf32>, tensor<2xf32>) -> tensor<1x2xf32>
+  %1 = onnx.MatMul(%0, %d) {quant.ranges = [array<f32: 0.0, 5.1>], quant.weight_scales = dense<0.5> : tensor<2xf32>, quant.bias_shifts = dense<[0.5, -0.25]> : tensor<2xf32>} : (tensor<1x2xf32>, tensor<2x2xf32>) -> tensor<1x2xf32>
+  func.return %1 : tensor<1x2xf32>
+}
