@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 INT8_KINDS = {"u8s8": QuantType.QInt8, "u8u8": QuantType.QUInt8}
 
 
-class _Reader(CalibrationDataReader):
+class Reader(CalibrationDataReader):
     def __init__(self, name: str, inputs: list[Array]) -> None:
         self._feeds: Iterator[dict[str, Array]] = iter([{name: value} for value in inputs])
 
@@ -69,7 +69,7 @@ def quantize(model: Path, kind: str, inputs: list[Array], folder: Path) -> Path:
     quantize_static(
         str(prepared),
         str(quantized),
-        _Reader(name, inputs),
+        Reader(name, inputs),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=INT8_KINDS[kind],
