@@ -1,4 +1,5 @@
-"""``python -m bench.large``: peak memory of import, optimization and export of a large model.
+"""``python -m bench.large``: peak memory of import, optimization, export and calibration of a large
+model.
 
 A model of so many GiB of weights is made on disk, and each way of reading it runs in a process of
 its own. ``--docs docs`` writes the table into docs/frontend.md.
@@ -18,6 +19,8 @@ import numpy as np
 import onnx.helper as oh
 from onnx import StringStringEntryProto, TensorProto
 from rich.console import Console
+
+from pulsar2.calibration.dataset import Sample
 
 from .builds import ROOT
 from .frontend import replace_table
@@ -69,9 +72,10 @@ def write_model(path: Path, gibibytes: float) -> int:
 def work(path: Path, scratch: Path, way: str) -> None:
     """Imports, optimizes and exports the model, and prints the peak of anonymous memory in bytes.
 
-    The way `scaled` multiplies every weight, so that none is as the file has it; `files` does so
-    too, with `save_tensors_data`.
+    The way `calibrated` calibrates it instead of exporting it; `scaled` multiplies every weight, so
+    that none is as the file has it; `files` does so too, with `save_tensors_data`.
     """
+    from pulsar2.calibration.calibrate import calibrate
     from pulsar2.context import make_context
     from pulsar2.dialects.onnx.constant import Constant
     from pulsar2.onnx_export import main_function, save_onnx
@@ -83,7 +87,7 @@ def work(path: Path, scratch: Path, way: str) -> None:
     if way == "files":
         context.weights.keep_in(scratch)
     module = import_onnx(path, context)
-    if way != "as it is":
+    if way in ("scaled", "files"):
         for op in list(main_function(module).body.block.ops):
             if isinstance(op, Constant):
                 doubled = Constant.of(op.array(context.weights) * 2, context.weights, op.location)
@@ -93,8 +97,19 @@ def work(path: Path, scratch: Path, way: str) -> None:
                 block.insert_op_before(doubled, op)
                 block.erase_op(op)
     run_passes(context, module, parse_passes("optimize"))
-    save_onnx(module, context, scratch / "optimized.onnx")
+    if way == "calibrated":
+        calibrate(module, context, _samples(), threads=1)
+    else:
+        save_onnx(module, context, scratch / "optimized.onnx")
     print(f"peak {peak.stop()}")
+
+
+def _samples() -> list[Sample]:
+    random = np.random.default_rng(0)
+    return [
+        Sample(str(i), {"x": random.standard_normal((1, _ROWS, _WIDTH), np.float32)})
+        for i in range(2)
+    ]
 
 
 class _Peak:
@@ -120,6 +135,7 @@ class _Peak:
 
 _WAYS = {
     "as it is": "weights as the file has them",
+    "calibrated": "weights as the file has them, calibrated instead of exported",
     "scaled": "every weight changed",
     "files": "every weight changed, save_tensors_data",
 }

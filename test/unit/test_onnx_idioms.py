@@ -438,3 +438,20 @@ def test_vectors_of_length_one(axis: int, shape: tuple[int, ...]) -> None:
     y = sketch("Div", "x", wide)
     outcome = check(sketch.model({"x": shape}, y), pipeline(), rtol=1e-5)
     assert outcome.operators == {"LpNormalization": 1} | ({"Transpose": 2} if axis == 1 else {})
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+@pytest.mark.parametrize("shared", [1, 2])
+def test_attention_of_opset_23(causal: int, shared: int) -> None:
+    sketch = Sketch(23)
+    shapes = {"q": (1, 5, 24), "k": (1, 7, 24 // shared), "v": (1, 7, 16 // shared)}
+    mask = np.ones((5, 7), bool)
+    mask[:, 6] = False
+    y = sketch(
+        "Attention", "q", "k", "v", mask,
+        q_num_heads=4, kv_num_heads=4 // shared, is_causal=causal,
+    )  # fmt: skip
+    outcome = check(sketch.model(shapes, y), pipeline(), rtol=1e-4)
+    assert outcome.operators["MatMul"] == 2
+    assert outcome.operators["Softmax"] == 1
+    assert "Attention" not in outcome.operators
