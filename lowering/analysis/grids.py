@@ -10,10 +10,12 @@ import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 from pulsar2.lowering.analysis.regions import (
     ParamDict,
+    Range,
     Region,
     Shape,
     cut_steps,
@@ -188,12 +190,18 @@ def _counts(most: int) -> list[int]:
 
 def _largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
     out, steps, _ = _cuts(layer)
-    region: list[tuple[int, int]] = []
-    for dim, parts in enumerate(grid):
-        ranges = split(out[dim], parts, max(1, steps[dim]))
-        middle = ranges[len(ranges) // 2]
-        region.append(max(ranges, key=lambda r: (r[1] - r[0], r == middle)))
-    return tuple(region)
+    return tuple(
+        _largest_range(n, parts, max(1, step))
+        for n, parts, step in zip(out, grid, steps, strict=True)
+    )
+
+
+@cache
+def _largest_range(size: int, parts: int, step: int) -> Range:
+    """The longest of the ranges of a dimension; the middle one if it is among them."""
+    ranges = split(size, parts, step)
+    middle = ranges[len(ranges) // 2]
+    return max(ranges, key=lambda r: (r[1] - r[0], r == middle))
 
 
 class _Estimate(NamedTuple):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pulsar2.lowering.analysis.fuse import FusedLayer
@@ -98,32 +98,46 @@ class _Planner:
         self._machine = machine
         self._spilled = set(self._external)
         self._groups: list[Group] = []
+        self._group_of: Mapping[int, Group] = {}
         self._lives = _live_ranges(layers, len(tensors))
-        self._uses = [0] * len(tensors)
-        for layer in layers:
+        self._users: list[list[int]] = [[] for _ in tensors]
+        for index, layer in enumerate(layers):
             for operand in layer.operands:
                 if operand.tensor != ON_PARAM:
-                    self._uses[operand.tensor] += 1
+                    self._users[operand.tensor].append(index)
+        self._current: dict[int, list[LayerPlan]] = {}
+        self._needs: dict[int, int] = {}
         self._options: dict[Layer, list[LayerPlan]] = {}
         # Resident tensors fragment the memory between them; a tenth is kept for that.
         self._capacity = machine.ocm_bytes * 9 // 10
 
     def _plans(self, index: int) -> list[LayerPlan]:
         """The layer's possible grids under the present residency."""
-        # Equal layers in equal circumstances are planned once; most networks repeat themselves.
-        layer = anonymous(self._layers[index], self._spilled)
-        if layer not in self._options:
-            self._options[layer] = grid_options(layer, self._machine)
-        return self._options[layer]
+        if index not in self._current:
+            # Equal layers in equal circumstances are planned once; most networks repeat themselves.
+            layer = anonymous(self._layers[index], self._spilled)
+            if layer not in self._options:
+                self._options[layer] = grid_options(layer, self._machine)
+            self._current[index] = self._options[layer]
+        return self._current[index]
+
+    def _moved(self, tensor: int) -> None:
+        """Forgets what depends on where a tensor lies."""
+        for index in self._users[tensor]:
+            self._current.pop(index, None)
+            self._needs.pop(index, None)
 
     def _least(self, index: int) -> int:
         """The working set below which the layer cannot run, or only much slower."""
-        group = group_of(self._groups).get(index)
+        group = self._group_of.get(index)
         if group is not None:
             return group.working_set
-        plans = self._plans(index)
-        fastest = min(p.time for p in plans)
-        return min(p.working_set for p in plans if p.time <= _TOLERABLE * fastest)
+        if index not in self._needs:
+            plans = self._plans(index)
+            fastest = min(p.time for p in plans)
+            within = (p.working_set for p in plans if p.time <= _TOLERABLE * fastest)
+            self._needs[index] = min(within)
+        return self._needs[index]
 
     def _live(self) -> list[int]:
         """Bytes of the tensors that lie in OCM as a whole, at each layer."""
@@ -152,6 +166,7 @@ class _Planner:
                 stuck.add(worst)
                 continue
             self._spilled.add(victim)
+            self._moved(victim)
             live = self._live()
             over = [live[i] + self._least(i) - self._capacity for i in range(len(self._layers))]
 
@@ -166,7 +181,7 @@ class _Planner:
         for tensor, (first, last) in enumerate(self._lives):
             if tensor in self._spilled or not first <= at <= last:
                 continue
-            uses = self._uses[tensor] * (1.5 if tensor in touched else 1.0)
+            uses = len(self._users[tensor]) * (1.5 if tensor in touched else 1.0)
             cost = uses / math.sqrt(self._sizes[tensor])
             if best is None or cost < best[0]:
                 best = (cost, tensor)
@@ -177,12 +192,13 @@ class _Planner:
         inner = {tensor for group in self._groups for tensor in group.inner}
         candidates = sorted(
             self._spilled - self._external - inner,
-            key=lambda t: (-self._uses[t] * self._sizes[t], t),
+            key=lambda t: (-len(self._users[t]) * self._sizes[t], t),
         )
         live = self._live()
         for tensor in candidates:
             first, last = self._lives[tensor]
             self._spilled.discard(tensor)
+            self._moved(tensor)
             size = self._sizes[tensor]
             if all(
                 live[i] + size + self._least(i) <= self._capacity for i in range(first, last + 1)
@@ -191,6 +207,7 @@ class _Planner:
                     live[i] += size
             else:
                 self._spilled.add(tensor)
+                self._moved(tensor)
 
     def fuse(self, fusing: Fusing) -> None:
         """Chooses runs of layers to fuse; what is alive somewhere in one is so all along it."""
@@ -210,8 +227,11 @@ class _Planner:
             fusing.tiles,
         )
         self._groups = choose_groups(segments)
+        self._group_of = group_of(self._groups)
         for group in self._groups:
-            self._spilled -= group.inner
+            for tensor in sorted(group.inner & self._spilled):
+                self._spilled.discard(tensor)
+                self._moved(tensor)
             for tensor, (first, last) in enumerate(self._lives):
                 if first <= group.last and last >= group.first:
                     self._lives[tensor] = min(first, group.first), max(last, group.last)
@@ -230,7 +250,7 @@ class _Planner:
         own = {o.tensor for o in self._layers[index].operands} - {ON_PARAM} - self._spilled
         least = min(self._plans(index), key=lambda p: (p.smallest, p.time))
         need = least.smallest + sum(self._sizes[tensor] for tensor in own)
-        if need > self._machine.ocm_bytes and index not in group_of(self._groups):
+        if need > self._machine.ocm_bytes and index not in self._group_of:
             raise OutOfMemory(index, need, self._machine.ocm_bytes)
         return least
 

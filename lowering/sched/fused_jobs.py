@@ -38,10 +38,11 @@ def build_group(
         for buffer in layer.buffer_list:
             if buffer.where is not Space.PARAM:
                 numbers.setdefault(buffer, len(numbers))
+    columns = inner_columns(layers, numbers)
     group = _Group(
         builder,
         layers,
-        [describe(layer, numbers, inner_columns(layers, numbers)) for layer in layers],
+        [describe(layer, numbers, columns) for layer in layers],
         [LayerJobs(builder, layer) for layer in layers],
         frozenset(n for buffer, n in numbers.items() if buffer.where is Space.TILE),
         first=len(builder.jobs),

@@ -129,8 +129,9 @@ def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
                 writes_to_ddr(unit),
             )
         )
+    columns = inner_columns(layers, index)
     fusing = Fusing(
-        [describe(layer, index, inner_columns(layers, index)) for layer in layers],
+        [describe(layer, index, columns) for layer in layers],
         {tensor for buffer, tensor in index.items() if _is_sliceable(buffer)},
         {tensor for buffer, tensor in index.items() if not _has_rows(buffer)},
         slices,
