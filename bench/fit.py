@@ -31,7 +31,7 @@ PLAUSIBLE: dict[str, tuple[float, ...]] = {
     "launch": (100, 50, 150, 200, 300, 400),
     "port_bytes": (256, 64, 128),
     "conv_depthwise_lanes": (256, 128, 512),
-    "teng_lanes": (128, 32, 64, 256),
+    "teng_lanes": (128, 16, 32, 64, 256),
     "ddr_bytes": (44, 20, 24, 28, 32, 36),
     "invocation NPU1": (100, 150, 200, 250, 300, 350, 400),
     "invocation NPU3": (100, 200, 300, 400, 450, 500, 550, 600),
