@@ -60,7 +60,10 @@ class _BoundMask(OnnxPattern):
         if not isinstance(op, Constant):
             return
         array = op.array(self.weights)
-        if array.dtype != np.float32 or not array.size or not (array <= _INFINITE).any():
+        if array.dtype != np.float32:
+            return
+        infinite = np.less_equal(array.astype(np.float32), np.float32(_INFINITE))
+        if not infinite.any():
             return
         uses = list(op.result.uses)
         if not uses or not all(
@@ -68,7 +71,7 @@ class _BoundMask(OnnxPattern):
             for use in uses
         ):
             return
-        bounded = np.where(array <= _INFINITE, np.float32(self.bound), array)
+        bounded = np.where(infinite, np.float32(self.bound), array.astype(np.float32))
         AxPattern.replace(rewriter, op, Constant.of(bounded, self.weights, op.location))
 
 
