@@ -35,8 +35,9 @@ class QuantSetAttributes(AxPass):
     """Changes attributes of operators by their names, and checks the graph that it gives.
 
     Operators and attributes have the names that they have in `quant_axmodel.onnx`; an `AxReshape`
-    has its `shape`, in which one dimension may be -1, and casts and functions of its elements take
-    the shape on. Other results keep theirs, so a value that asks for another shape is an error.
+    has its `shape`, in which one dimension may be -1 and 0 is the input's, and casts and functions
+    of its elements take the shape on. Other results keep theirs, so a value that asks for another
+    shape is an error.
     Names that the graph lacks are told with those that are near, and every mistake at once.
 
     Needs: `quant` operations, before `quant-partition`.
@@ -125,7 +126,7 @@ def _apply(function: FuncOp, wanted: Sequence[tuple[str, dict[str, Any]]]) -> No
 def _set(op: Operation, name: str, value: Any) -> None:
     """Sets one attribute. ValueError says what would be accepted."""
     if isinstance(op, ReshapeOp) and name == "shape":
-        _reshape(op.y, _shape(value, shape_of(op.y)))
+        _reshape(op.y, _shape(value, shape_of(op.x), shape_of(op.y)))
         return
     present = op.properties.get(name)
     try:
@@ -148,15 +149,23 @@ def _reshape(value: SSAValue, shape: tuple[int, ...]) -> None:
             _reshape(use.operation.results[0], shape)
 
 
-def _shape(value: Any, present: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape of as many elements as the present one; one dimension of -1 is what remains."""
-    items = cast("list[Any]", value) if isinstance(value, list) else []
+def _shape(value: Any, given: tuple[int, ...], present: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of as many elements as the present one, as ONNX's Reshape reads it.
+
+    A dimension of 0 is that of the input at its place, one of -1 is what remains.
+    """
+    items: list[Any] = list(cast("list[Any]", value)) if isinstance(value, list) else []
+    for index, length in enumerate(given[: len(items)]):
+        if type(items[index]) is int and items[index] == 0:
+            items[index] = length
     size = prod(present)
     known = [i for i in items if type(i) is int and i >= 1]
     free = sum(type(i) is int and i == -1 for i in items)
     fits = size % prod(known) == 0 if free else size == prod(known)
     if not items or len(known) + free != len(items) or free > 1 or not fits:
-        raise ValueError(f"it is {list(present)}: {size} elements, one dimension may be -1")
+        raise ValueError(
+            f"it is {list(present)}: {size} elements, one dimension may be -1, and 0 is the input's"
+        )
     return tuple(size // prod(known) if i == -1 else i for i in items)
 
 

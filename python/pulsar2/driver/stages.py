@@ -62,7 +62,8 @@ class Stages:
 
         run_passes(self.ctx, self.module, parse_passes(text), before=begin, after=end)
         self._crash.reproducer = None
-        self.seconds[pipeline] = time.perf_counter() - start
+        spent = time.perf_counter() - start
+        self.seconds[pipeline] = self.seconds.get(pipeline, 0.0) + spent
         if self.dump is not None:
             self.dump.write(pipeline, self.module, text)
 

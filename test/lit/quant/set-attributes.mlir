@@ -1,5 +1,6 @@
 // RUN: ax-opt -p 'quant-set-attributes{operators="{\"op_name\": \"Flatten_4\", \"attrs\": {\"shape\": [-1, 8]}}","{\"op_name\": \"pool\", \"attrs\": {\"count_include_pad\": 1, \"pads\": [0, 0, 1, 1]}}"}' %s | filecheck %s
 // RUN: ax-opt -p quant-set-attributes %s | filecheck %s --check-prefix NONE
+// RUN: ax-opt -p 'quant-set-attributes{operators="{\"op_name\": \"Flatten_4\", \"attrs\": {\"shape\": [0, 0, -1]}}"}' %s | filecheck %s --check-prefix ZERO
 // RUN: not ax-opt -p 'quant-set-attributes{operators="{\"op_name\": \"flatten_4\", \"attrs\": {}}","{\"op_name\": \"pool\", \"attrs\": {\"pad\": [1], \"kernel\": \"x\", \"ceil_mode\": 2}}","{\"op_name\": \"Flatten_4\", \"attrs\": {\"shape\": [3, -1]}}","{\"op_name\": \"relu\", \"attrs\": {\"fn\": 1}}"}' %s 2>&1 | filecheck %s --check-prefix BAD
 // RUN: not ax-opt -p 'quant-set-attributes{operators="{\"op_name\": \"pool\", \"attrs\": {\"strides\": [1, 1]}}"}' %s 2>&1 | filecheck %s --check-prefix MISFIT
 // RUN: not ax-opt -p 'quant-set-attributes{operators=pool}' %s 2>&1 | filecheck %s --check-prefix TEXT
@@ -11,6 +12,7 @@
 // CHECK: quant.reshape {{.*}} -> tensor<4x8x!quant
 // CHECK: quant.unary relu {{.*}} -> tensor<4x8x!quant
 // CHECK: quant.dcast {{.*}} -> tensor<4x8xf32>
+// ZERO: quant.reshape {{.*}} -> tensor<1x8x4x!quant
 // NONE: quant.dcast {{.*}} -> tensor<1x32xf32>
 // BAD-DAG: the quantized graph has no operator 'flatten_4' {{.*}}Flatten_4
 // BAD-DAG: it has no attribute 'pad' {{.*}}pads

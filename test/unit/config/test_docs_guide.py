@@ -15,7 +15,7 @@ from pulsar2.config.rules import check_build
 from pulsar2.config.tree import Table, merge
 from pulsar2.config.validate import validate
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 EXAMPLES = ROOT / "test" / "unit" / "config" / "guide"
 
