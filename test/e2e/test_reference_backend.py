@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from hypothesis import Phase, given, settings
+from onnx import helper, numpy_helper
 from random_graphs import EXACT, FUNCTIONS, SENSITIVE, models
 from road import random_inputs
 
@@ -46,3 +47,36 @@ def test_networks(model: onnx.ModelProto) -> None:
     assert found.worst <= 1, found
     assert found.share < 1e-3, found
     assert abs(found.bias) < 1e-4, found
+
+
+@pytest.mark.parametrize("activation", ["U8", "U16", "S16"])
+def test_operators_that_onnx_runtime_lacks_for_16_bits(activation: str) -> None:
+    nodes = [
+        helper.make_node("Exp", ["x"], ["e"]),
+        helper.make_node("Pad", ["e", "pads", "one"], ["p"]),
+        helper.make_node("Neg", ["p"], ["n"]),
+        helper.make_node("Greater", ["p", "one"], ["g"]),
+        helper.make_node("Where", ["g", "n", "p"], ["y"]),
+        helper.make_node("ArgMax", ["y"], ["greatest"], axis=1, keepdims=1),
+        helper.make_node("TopK", ["y", "two"], ["top", "places"]),
+    ]
+    constants = {
+        "pads": np.asarray([0, 1, 0, 2], np.int64),
+        "one": np.asarray(1, np.float32),
+        "two": np.asarray([2], np.int64),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", 1, [3, 8])],
+        [helper.make_tensor_value_info(n, t, None) for n, t in (("greatest", 7), ("places", 7))],
+        [numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    model = onnx.shape_inference.infer_shapes(
+        helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    )
+    found = measure_agreement(model, random_inputs(model, 2), f"activation={activation}")
+    assert found.layers >= 7
+    assert found.worst <= 1, found
+    assert found.float_error == 0, found

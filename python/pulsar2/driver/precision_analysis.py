@@ -126,7 +126,7 @@ class PrecisionAnalysis:
             analysis.layers,
             method=quant.calibration_method,
             options=_switches(quant),
-            wide=wide is not None,
+            wide="wide outputs" in runs,
             operators=[node_name(op) for op in operators_of(main_function(before))],
         )
         advices = [adviser.advise(x) for x in analysis.layers]
@@ -177,9 +177,13 @@ class PrecisionAnalysis:
             "outputs": comparison.end_to_end(quantized, self._float, outputs),
         }
         if wide is not None:
-            runs["wide outputs"] = comparison.end_to_end(wide, self._float, outputs)
-            if not whole:
-                runs["wide layers"] = comparison.per_layer(wide, self._float)
+            try:
+                tried = {"wide outputs": comparison.end_to_end(wide, self._float, outputs)}
+                if not whole:
+                    tried["wide layers"] = comparison.per_layer(wide, self._float)
+                runs |= tried
+            except UserError as error:
+                logger.info("16-bit activations are not tried: {}", error)
         return runs
 
     def _runtime(self, sample: Sample, wanted: Mapping[str, np.dtype[Any]]) -> Tensors:
@@ -215,10 +219,10 @@ class PrecisionAnalysis:
         """Measures what the proposal does to the model's outputs."""
         try:
             module = requantize(proposal.configs, "U8")
+            run = comparison.end_to_end(module, self._float, outputs)
         except UserError as error:
             logger.info("the proposed layer_configs were not tried: {}", error)
             return
-        run = comparison.end_to_end(module, self._float, outputs)
         tried = by_name(comparison.run({"tried": run})["tried"])
         for name, row in proposal.effects.items():
             row[1] = _said(tried[name].sqnr)

@@ -15,6 +15,8 @@ from xdsl.rewriter import Rewriter
 
 from pulsar2.axmodel import encode_axmodel
 from pulsar2.context import AxContext
+from pulsar2.cpu_subgraph import first_line
+from pulsar2.diagnostics import UserError
 from pulsar2.driver.container import link
 from pulsar2.driver.part import Part
 from pulsar2.locations import tensor_name
@@ -44,11 +46,19 @@ class Simulation(Protocol):
 
 
 class Reference:
-    """A quantized module, whole tensors, float operators between casts, in ONNX Runtime."""
+    """A quantized module, whole tensors, float operators between casts, in ONNX Runtime.
+
+    Raises `UserError` where that has not an operator for some type.
+    """
 
     def __init__(self, module: ModuleOp, ctx: AxContext):
         model = export_qdq(module, ctx)
-        self._session: Any = reference_session(model, len(os.sched_getaffinity(0)))
+        try:
+            self._session: Any = reference_session(model, len(os.sched_getaffinity(0)))
+        except Exception as error:
+            raise UserError.of(
+                f"ONNX Runtime cannot run the quantized model: {first_line(error)}"
+            ) from None
         self._names: list[str] = [v.name for v in self._session.get_outputs()]
         self.inputs: dict[str, np.dtype[Any]] = {
             v.name: np.dtype(_DTYPES[v.type.removeprefix("tensor(").removesuffix(")")])

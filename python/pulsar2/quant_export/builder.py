@@ -115,6 +115,16 @@ class ModelBuilder:
             )
         return self.names[value]
 
+    def runnable(self, value: SSAValue) -> str:
+        """The stored elements, in a type for which ONNX Runtime has operators.
+
+        It has few for 16-bit integers, so in a model of float operators these are f32, exactly.
+        """
+        name = self.stored(value)
+        if self.form != "float" or storage_dtype(value.type).itemsize != 2:
+            return name
+        return self.cast(name, np.float32, self.unique(f"{name}/f32"))
+
     def array(self, value: SSAValue) -> AnyArray | None:
         """The stored elements of a constant, or None for what is computed."""
         owner = value.owner

@@ -30,14 +30,14 @@ def _export_arg(op: ArgOp, builder: ModelBuilder) -> None:
     output = builder.result_name(op.y)
     kind = "ArgMax" if op.largest else "ArgMin"
     base = builder.unique(f"{output}/i64")
-    found = builder.node(kind, [builder.stored(op.x)], base, axis=op.axis, keepdims=1)
+    found = builder.node(kind, [builder.runnable(op.x)], base, axis=op.axis, keepdims=1)
     builder.cast(found, np.int32, output)
 
 
 def _export_top_k(op: TopKOp, builder: ModelBuilder) -> None:
     output = builder.result_name(op.y)
     count = np.array([shape_of(op.y)[op.axis]], np.int64)
-    operands = [builder.stored(op.x), builder.constant(count, builder.unique(f"{output}/k"))]
+    operands = [builder.runnable(op.x), builder.constant(count, builder.unique(f"{output}/k"))]
     base = builder.unique(f"{output}/i64")
     found = builder.second("TopK", operands, base, axis=op.axis, largest=int(op.largest), sorted=1)
     builder.cast(found, np.int32, output)

@@ -43,8 +43,13 @@ def _export_integer(op: IntegerOp, builder: ModelBuilder) -> None:
 
 
 def _export_where(op: WhereOp, builder: ModelBuilder) -> None:
-    operands = [builder.stored(v) for v in (op.condition, op.a, op.b)]
-    builder.node("Where", operands, builder.result_name(op.y))
+    operands = [builder.stored(op.condition), builder.runnable(op.a), builder.runnable(op.b)]
+    output = builder.result_name(op.y)
+    if operands[1:] == [builder.stored(op.a), builder.stored(op.b)]:
+        builder.node("Where", operands, output)
+        return
+    chosen = builder.node("Where", operands, f"{output}/f32")
+    builder.cast(chosen, storage_dtype(op.y.type), output)
 
 
 def _export_cast(op: CastOp, builder: ModelBuilder) -> None:

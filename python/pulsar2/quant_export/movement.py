@@ -27,20 +27,17 @@ def _export_concat(op: ConcatOp, builder: ModelBuilder) -> None:
 
 
 def _export_pad(op: PadOp, builder: ModelBuilder) -> None:
-    x = builder.stored(op.x)
+    x = builder.runnable(op.x)
     output = builder.result_name(op.y)
     pads = builder.constant(np.asarray(op.pads, np.int64), f"{output}/pads")
     dtype = storage_dtype(op.y.type)
     value = np.asarray(op.value, np.int32 if dtype == np.float32 else dtype)
     value = value.view(np.float32) if dtype == np.float32 else value
-    if builder.form == "float" and dtype.itemsize == 2:
-        # ONNX Runtime has no Pad of 16-bit integers; as f32 they are exact.
-        wide = builder.cast(x, np.float32, f"{output}/f32")
-        filler = builder.constant(value.astype(np.float32), f"{output}/value")
-        padded = builder.node("Pad", [wide, pads, filler], f"{output}/padded")
-        builder.cast(padded, dtype, output)
+    if x == builder.stored(op.x):
+        builder.node("Pad", [x, pads, builder.constant(value, f"{output}/value")], output)
         return
-    builder.node("Pad", [x, pads, builder.constant(value, f"{output}/value")], output)
+    filler = builder.constant(value.astype(np.float32), f"{output}/value")
+    builder.cast(builder.node("Pad", [x, pads, filler], f"{output}/padded"), dtype, output)
 
 
 def _export_slice(op: SliceOp, builder: ModelBuilder) -> None:
