@@ -123,12 +123,12 @@ def test_configuration_that_is_not_json(project: Path) -> None:
 
 
 def test_option_that_is_not_built_yet(project: Path) -> None:
-    outcome = build(project, "--target_hardware", "AX637", "--quant.enable_easy_quant")
+    outcome = build(project, "--target_hardware", "AX637", npu_mode="NPU7")
     refused(
         project,
         outcome,
         "target_hardware: AX637 is not built yet",
-        "quant.enable_easy_quant: not built yet",
+        "npu_mode: 'NPU7' is not accepted",
     )
 
 

@@ -379,7 +379,7 @@ class _Build:
             decided = self._decide(stages, dataset)
             self._finetune(module, dataset)
         self._ranges = ranges_by_name(main_function(module)) or {}
-        if stages.dump is not None and (self._learned or not decided):
+        if stages.dump is not None and (finetune_options(config.quant) or not decided):
             stages.dump.write_calibrated(module)
         if analysis is not None:
             analysis.check(module)  # calibration sends operators to the CPU too
