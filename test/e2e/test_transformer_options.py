@@ -73,9 +73,10 @@ def smooth(model: Encoder) -> Outcome:
 
 
 def test_smooth_quant(model: Encoder, plain: Outcome, smooth: Outcome) -> None:
-    assert model.noise("smooth") < 0.6 * model.noise("plain")
+    assert model.noise("smooth") < 0.7 * model.noise("plain")
     assert "Ratio of outliers in tensor" in smooth.out
     assert "2 of 2 uneven tensors" in smooth.err
+    assert "the outputs before and after [smooth" in smooth.err
     # Without it the build tells that it would help.
     assert "Ratio of outliers in tensor" in plain.out
     assert "quant.enable_smooth_quant may quantize them better" in plain.err

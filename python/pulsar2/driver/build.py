@@ -130,7 +130,12 @@ class _Build:
         self._learned: dict[str, Integers] = {}
         self._subgraphs = SubgraphOptions(config.compiler)
         self._decisions = LayerDecisions(config.quant, self._workspace, cached=not config.no_cache)
-        self._smoothing = Smoothing(config.quant, self._workspace, cached=not config.no_cache)
+        self._smoothing = Smoothing(
+            config.quant,
+            self._workspace,
+            cached=not config.no_cache,
+            checked=not config.onnx_opt.disable_transformation_check,
+        )
         self._level = TransformerLevel(config.quant, self._workspace, cached=not config.no_cache)
         self._checker = Checker(config, self._ctx, crash, self._subgraphs, self._compile)
 

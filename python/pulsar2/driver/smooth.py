@@ -15,7 +15,8 @@ from pulsar2.console.tables import print_table
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.driver.cache import Cache
-from pulsar2.driver.stages import Stages
+from pulsar2.driver.float_check import check_transformations
+from pulsar2.driver.stages import Stages, pipeline_text
 from pulsar2.driver.workspace import Workspace
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.onnx.channel_factors import NORMALIZATIONS
@@ -35,10 +36,12 @@ _GLANCE = 2
 class Smoothing:
     """SmoothQuant on the models of one build, which all have the same weights."""
 
-    def __init__(self, quant: QuantConfig, folder: Workspace, *, cached: bool):
+    def __init__(self, quant: QuantConfig, folder: Workspace, *, cached: bool, checked: bool):
+        """`checked`: the model is compared with what it was, on one sample."""
         self._quant = quant
         self._cache = folder.cache
         self._cached = cached
+        self._checked = checked
         self._channels: Channels = {}
 
     @property
@@ -53,7 +56,11 @@ class Smoothing:
         apply_channels(main_function(stages.module), self._channels, stages.ctx.weights)
         if stages.dump is not None:
             stages.dump.write_observed("channels", stages.module, text)
-        self._smooth(stages)
+        before = stages.module.clone()
+        pipeline = self._smooth(stages)
+        if self._checked:
+            feeds = dataset[0].inputs
+            check_transformations(before, stages.module, stages.ctx, pipeline, feeds)
 
     def repeat(self, stages: Stages) -> None:
         """Smooths the model for other sizes as `run` did the first, if it did."""
@@ -79,13 +86,15 @@ class Smoothing:
             words = "{} tensor(s) hold outliers: quant.enable_smooth_quant may quantize them better"
             logger.info(words, len(uneven))
 
-    def _smooth(self, stages: Stages) -> None:
+    def _smooth(self, stages: Stages) -> str:
+        """Smooths the model; the pipeline that did it."""
         quant = self._quant
         options = {
             "threshold": f"{quant.smooth_quant_threshold:.6f}",
             "strength": f"{quant.smooth_quant_strength:.6f}",
         }
         stages.run("smooth", options)
+        return pipeline_text("smooth", options)
 
     def _observed(self, module: ModuleOp, ctx: AxContext, dataset: CalibrationDataset) -> Channels:
         cache = Cache(self._cache, module, dataset, "channels")
