@@ -18,6 +18,7 @@ from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import Sample
 from pulsar2.context import make_context
 from pulsar2.driver.container import compile_container
+from pulsar2.driver.placement import check_runtime
 from pulsar2.onnx_import import import_onnx
 from pulsar2.quant_axmodel import read_quant_axmodel, save_quant_axmodel
 from pulsar2.runtime import InferenceSession
@@ -285,3 +286,30 @@ def test_what_a_chip_lacks_goes_to_the_cpu() -> None:
         program = quantized.compile()
         assert len(program.compiled.model.subgraphs) == subgraphs
         assert_same(program.run(inputs[1]), expected)
+
+
+@pytest.mark.parametrize("element", ["double", "bfloat16", "float8e4m3fn"])
+def test_inputs_and_outputs_of_every_whole_type(element: str) -> None:
+    """Those that numpy has not are arrays of ml_dtypes."""
+    kind = onnx.TensorProto.DataType.Value(element.upper())
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["f"], to=1),
+            helper.make_node("Cast", ["f"], ["y"], to=kind),
+        ],
+        "casts",
+        [helper.make_tensor_value_info("x", kind, [2, 3])],
+        [helper.make_tensor_value_info("y", kind, [2, 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    context = make_context()
+    module = import_onnx(model, context)
+    run("optimize,place{target=AX650}", module, context)
+    check_runtime(module, context)
+    x = np.arange(6).reshape(2, 3).astype(dtype)
+    calibrate(module, context, [Sample("one", {"x": x})], threads=1)
+    run("quantize", module, context)
+    (y,) = Quantized(module, context).compile().run({"x": x}).values()
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y.astype(np.float64), x.astype(np.float64), atol=0.05)

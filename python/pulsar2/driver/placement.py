@@ -26,6 +26,7 @@ from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.lowering.quant.partition import CPU, device_of
 from pulsar2.lowering.quant.placement import CpuNode, cpu_nodes, is_on_cpu
 from pulsar2.onnx_export import main_function
+from pulsar2.ort_values import is_ml_dtype
 
 _SHOWN = 10
 """Rows of the table on the console; the log has all of them."""
@@ -89,7 +90,7 @@ def _check_interface(module: ModuleOp, problems: Diagnostics) -> None:
 
 
 def _is_packed(dtype: np.dtype[Any]) -> bool:
-    return dtype.name.startswith(_PACKED)
+    return is_ml_dtype(dtype) and dtype.name.startswith(_PACKED)
 
 
 _PACKED = ("int4", "uint4", "float4", "int2", "uint2", "float6")
