@@ -1,6 +1,7 @@
 #include "pulsar2/allocate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -12,9 +13,12 @@ namespace {
 
 using Order = std::vector<int32_t>;
 
-constexpr size_t kMostSearched = 4096;   // buffers: each is one level of recursion
-constexpr int64_t kFirstTurn = 1 << 16;  // effort of the search's first turn in one ranking
-constexpr int64_t kSearchSpeed = 16;     // buffers that the search looks at while one is placed
+constexpr size_t kMostSearched = 4096;  // buffers: each is one level of recursion
+constexpr uint64_t kSearches = 128;     // of a round
+constexpr uint64_t kFew = 32;
+constexpr int64_t kShort = 1 << 13;  // effort of a search
+constexpr int64_t kLong = 1 << 17;
+constexpr int64_t kSearchSpeed = 16;  // buffers that the search looks at while one is placed
 
 /// Buffers that share no step with any other group of buffers, and so are placed by themselves.
 class Packer {
@@ -57,25 +61,28 @@ class Packer {
       (*offsets)[static_cast<size_t>(members_[i])] = found[i];
   }
 
-  /// The search, in each ranking, and the climbing take turns, each time for twice as long.
+  /// Many short searches, each in a ranking of its own, some long ones, and climbing take turns.
   bool improve(Order* best, int64_t best_peak, int64_t* effort, std::vector<int64_t>* offsets) {
-    const size_t n = members_.size();
-    const bool searched = n <= kMostSearched;
+    const auto n = static_cast<int64_t>(members_.size());
+    const bool searched = members_.size() <= kMostSearched;
     CanonicalSearch search(lives_, searched ? members_ : std::vector<int32_t>(), capacity_);
-    for (int64_t turn = kFirstTurn; *effort > 0; turn *= 4) {
-      for (const Ranking ranking : kRankings) {
-        if (!searched || *effort <= 0) break;
-        const int64_t given = std::min(turn, *effort);
+    for (uint64_t round = 0; *effort > 0; ++round) {
+      for (uint64_t i = 0; searched && i < kSearches && *effort > 0; ++i) {
+        // The last of every few is a long one, whose ranking is blurred from the second round on.
+        const bool is_long = i % kFew == kFew - 1;
+        const Ranking ranking = kRankings[(is_long ? i / kFew : i) % std::size(kRankings)];
+        const uint64_t seed = is_long ? round : (round * kSearches + i) / std::size(kRankings);
+        const int64_t given = std::min(is_long ? kLong : kShort, *effort);
         int64_t left = given * kSearchSpeed;
         std::vector<int64_t> found;
-        const Outcome outcome = search.run(ranking, &left, &found);
+        const Outcome outcome = search.run(ranking, seed, &left, &found);
         *effort -= given - std::max<int64_t>(left, 0) / kSearchSpeed;
         if (outcome == Outcome::Found) write(found, offsets);
         if (outcome != Outcome::GivenUp) return outcome == Outcome::Found;
       }
-      int64_t given = std::min(searched ? turn : *effort, *effort);
+      int64_t given = std::min(searched ? kLong : *effort, *effort);
       *effort -= given;
-      if (given < static_cast<int64_t>(n)) return false;
+      if (given < n) return false;
       best_peak = climb(best, best_peak, &given);
       if (best_peak <= capacity_) {
         place(*best);

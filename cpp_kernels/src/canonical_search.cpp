@@ -59,22 +59,29 @@ CanonicalSearch::CanonicalSearch(const Lives& lives, const std::vector<int32_t>&
   }
 }
 
-void CanonicalSearch::rank(Ranking ranking) {
+void CanonicalSearch::rank(Ranking ranking, uint64_t seed) {
+  const auto blurred = [&](int64_t value, int32_t i) {
+    if (seed == 0) return -value * 1024;
+    uint64_t noise = (seed * 0x9E3779B97F4A7C15ULL) ^ (static_cast<uint64_t>(i) + 1);
+    noise = (noise ^ (noise >> 31)) * 0xBF58476D1CE4E5B9ULL;
+    noise = (noise ^ (noise >> 29)) * 0x94D049BB133111EBULL;
+    return -value * static_cast<int64_t>(1024 + ((noise >> 32) & 511));
+  };
   const auto key = [&](int32_t i) {
-    const int64_t total = -total_[at(i)];
-    const int64_t area = -area_[at(i)];
-    const int64_t length = -length_[at(i)];
+    const int64_t total = total_[at(i)];
+    const int64_t area = area_[at(i)];
+    const int64_t length = length_[at(i)];
     switch (ranking) {
       case Ranking::TotalAreaLength:
-        return std::tuple(total, area, length, i);
+        return std::tuple(blurred(total, i), -area, -length, i);
       case Ranking::AreaTotalLength:
-        return std::tuple(area, total, length, i);
+        return std::tuple(blurred(area, i), -total, -length, i);
       case Ranking::LengthAreaTotal:
-        return std::tuple(length, area, total, i);
+        return std::tuple(blurred(length, i), -area, -total, i);
       case Ranking::SizeLength:
         break;
     }
-    return std::tuple(-size_[at(i)], length, total, i);
+    return std::tuple(blurred(size_[at(i)], i), -length, -total, i);
   };
   Items order = by_begin_;
   std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return key(a) < key(b); });
@@ -82,8 +89,9 @@ void CanonicalSearch::rank(Ranking ranking) {
   for (size_t k = 0; k < order.size(); ++k) rank_[at(order[k])] = static_cast<int32_t>(k);
 }
 
-Outcome CanonicalSearch::run(Ranking ranking, int64_t* effort, std::vector<int64_t>* offsets) {
-  rank(ranking);
+Outcome CanonicalSearch::run(Ranking ranking, uint64_t seed, int64_t* effort,
+                             std::vector<int64_t>* offsets) {
+  rank(ranking, seed);
   effort_ = effort;
   lowest_.assign(size_.size(), 0);
   bound_.assign(size_.size(), 0);

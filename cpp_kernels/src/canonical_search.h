@@ -28,14 +28,15 @@ class CanonicalSearch {
   /// Of the buffers `members` of `lives`.
   CanonicalSearch(const Lives& lives, const std::vector<int32_t>& members, int64_t capacity);
 
-  /// `effort` is spent by one for each buffer that a step of the search looks at. `offsets`, of the
-  /// members in their order, hold the packing when one is found.
-  Outcome run(Ranking ranking, int64_t* effort, std::vector<int64_t>* offsets);
+  /// `effort` is spent by one for each buffer that a step of the search looks at. A `seed` other
+  /// than 0 blurs the ranking: where one search gets lost, another finds its way at once.
+  /// `offsets`, of the members in their order, hold the packing when one is found.
+  Outcome run(Ranking ranking, uint64_t seed, int64_t* effort, std::vector<int64_t>* offsets);
 
  private:
   using Items = std::vector<int32_t>;
 
-  void rank(Ranking ranking);
+  void rank(Ranking ranking, uint64_t seed);
   Outcome place_all(const Items& items, int64_t offset, int32_t last);
   Outcome place_connected(const Items& items, int64_t offset, int32_t last);
   bool bound(const Items& items, int64_t offset, int32_t last);

@@ -69,8 +69,9 @@ def expand(sketch: Sketch) -> None:
     x = sketch.pick(sketch.live)
     shape = sketch.live[x]
     if sketch.flag():
-        target = (1, *(sketch.integer(1, 3) if n == 1 else n for n in shape[1:]))
-        sketch.node("Expand", [x, sketch.constant(np.array(target, np.int64))], target)
+        rest = [sketch.integer(1, 3) if n == 1 else n for n in shape[1:]]
+        target = sketch.constant(np.array([1, *rest], np.int64))
+        sketch.node("Expand", [x, target], (shape[0], *rest))
         return
     repeats = (1, *(sketch.integer(1, 2) for _ in shape[1:]))
     target = tuple(n * r for n, r in zip(shape, repeats, strict=True))
