@@ -6,6 +6,8 @@ VENV ?= build/venv
 DEV_VENV ?= .venv
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST_ARGS ?=
+# make test EXTRAS=test,finetune installs torch too, and tests what needs it.
+EXTRAS ?= test
 
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
@@ -41,7 +43,7 @@ $(STAMPS)/wheel: $(STAMPS)/venv pyproject.toml CMakeLists.txt README.md LICENSE 
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/wheel
-	$(PIP) install "$$(echo build/wheel/*.whl)[test]"
+	$(PIP) install "$$(echo build/wheel/*.whl)[$(EXTRAS)]"
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/wheel

@@ -22,7 +22,7 @@ def refuse_negative_scales(func: FuncOp, weights: WeightStore) -> None:
             continue
         scale = op.operand(1)
         array = constant_of(scale, weights)
-        negative = 0 if array is None else int(np.count_nonzero(array < 0))
+        negative = 0 if array is None else int(np.count_nonzero(np.asarray(array, np.float64) < 0))
         if scale is not None and negative:
             errors.error(
                 f"the scale '{tensor_name(scale)}' holds {negative} negative number(s), which "

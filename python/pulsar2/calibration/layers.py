@@ -21,7 +21,8 @@ from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant
 from pulsar2.lowering.quant.stored import stored_constant
-from pulsar2.onnx_export import INPUT_NAMES, tensor_names
+from pulsar2.onnx_export import tensor_names
+from pulsar2.onnx_import import INPUT_NAMES
 
 T = TypeVar("T")
 
