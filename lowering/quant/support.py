@@ -191,7 +191,9 @@ def _one_per_channel(op: OnnxOp, limit: Limit, weights: WeightStore) -> str | No
     if len(shape) != 4:
         return None
     channels = shape[1]
-    return None if slope in ((channels,), (1, channels, 1, 1)) else f"of shape {list(slope)}"
+    same = (1,) * (4 - len(slope)) + slope
+    listed = slope == (channels,) or same in ((1, channels, 1, 1), (1, 1, 1, 1))
+    return None if listed else f"of shape {list(slope)}"
 
 
 def _pads_hold_output_padding(op: OnnxOp, limit: Limit, weights: WeightStore) -> str | None:

@@ -60,3 +60,20 @@ func.func @movement(%x: tensor<1x2x2xf32>, %y: tensor<1x2x2xf32>) -> (tensor<1x4
   %5 = onnx.Relu(%y) {quant.cpu = {kind = "chosen", message = "slow"}} : (tensor<1x2x2xf32>) -> tensor<1x2x2xf32>
   func.return %3, %4, %5 : tensor<1x4xf32>, tensor<1x4xf32>, tensor<1x2x2xf32>
 }
+
+// -----
+
+// A slope for each channel, as exporters write it, and one for each column, which the chips lack.
+// AX650-LABEL: @slopes
+// AX650: onnx.PRelu(%x, %per_channel) :
+// AX650-NEXT: onnx.PRelu({{%\w+}}, %one) :
+// AX650-NEXT: onnx.PRelu({{%\w+}}, %per_column) {quant.cpu = {attribute = "operand 1", kind = "attribute"
+func.func @slopes(%x: tensor<1x3x2x4xf32>) -> tensor<1x3x2x4xf32> {
+  %per_channel = onnx.Constant {value = dense<[[[0.1]], [[0.2]], [[0.3]]]> : tensor<3x1x1xf32>} : tensor<3x1x1xf32>
+  %one = onnx.Constant {value = dense<0.1> : tensor<1xf32>} : tensor<1xf32>
+  %per_column = onnx.Constant {value = dense<[[[[0.1, 0.2, 0.3, 0.4]]]]> : tensor<1x1x1x4xf32>} : tensor<1x1x1x4xf32>
+  %0 = onnx.PRelu(%x, %per_channel) : (tensor<1x3x2x4xf32>, tensor<3x1x1xf32>) -> tensor<1x3x2x4xf32>
+  %1 = onnx.PRelu(%0, %one) : (tensor<1x3x2x4xf32>, tensor<1xf32>) -> tensor<1x3x2x4xf32>
+  %2 = onnx.PRelu(%1, %per_column) : (tensor<1x3x2x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x3x2x4xf32>
+  func.return %2 : tensor<1x3x2x4xf32>
+}
