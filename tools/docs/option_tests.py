@@ -1,7 +1,6 @@
 """Which test shows what an option does: the data of the page `options.md`.
 
-A test is named by its file under `test/` and its function. `PENDING` are options that were not
-built (or have but one value) when this was written, so that no test could be named.
+A test is named by its file under `test/` and its function.
 """
 
 from __future__ import annotations
@@ -49,6 +48,7 @@ BUILD_TESTS: dict[str, str] = {
     "quant.layer_configs[].end_tensor_names": f"{_PRECISION}::test_layer_configs",
     "quant.layer_configs[].data_type": f"{_PRECISION}::test_layer_configs",
     "quant.layer_configs[].output_data_type": f"{_PRECISION}::test_output_data_type",
+    "quant.layer_configs[].weight_data_type": f"{_PRECISION}::test_layer_configs",
     "quant.calibration_method": "unit/quant/test_calibrate.py::test_methods_clip_outliers",
     "quant.precision_analysis": f"{_ANALYSIS}::test_per_layer_reference",
     "quant.precision_analysis_method": f"{_ANALYSIS}::test_errors_add_up_end_to_end",
@@ -144,7 +144,3 @@ RUN_TESTS: dict[str, str] = {
     "target_hardware": f"{_RUN}::test_run_takes_the_target_and_a_configuration_file",
     "group_index": f"{_BATCHES}::test_groups_of_sizes",
 }
-
-PENDING = (
-    "quant.layer_configs[].weight_data_type",
-)  # fmt: skip
