@@ -20,8 +20,8 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from pulsar2.calibration.dataset import Sample
+from pulsar2.calibration.observed_model import one_thread_session
 from pulsar2.context import AxContext
-from pulsar2.diagnostics import UserError
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.frontend.external import ExternalData
 from pulsar2.lowering.quant.plan import QuantPlan
@@ -62,7 +62,8 @@ def measure_noise(
             made = exported.names[edge.op.results[0]]
             rounded.add(made, edge.value, type_, REST if edge.wide is None else edge.wide.name)
         path.write_bytes(rounded.model().SerializeToString())
-        session = _session(path)
+        # Beyond basic optimization, rounding would be joined with operators into integer kernels.
+        session = one_thread_session(path, _ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
     count = max(1, min(len(samples), _MOST_SAMPLES, _RUNS // (len(wide) + 2)))
     feeds = [samples[i].inputs for i in range(count)]
     return _measured(session, rounded, feeds)
@@ -124,21 +125,6 @@ class _Rounded:
     def flags(self, chosen: str | None) -> Arrays:
         """What says that only one group is rounded, or none."""
         return {self.flag(group): np.array(group == chosen) for group in self.groups}
-
-
-def _session(path: Path) -> Any:
-    options = _ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Beyond this, rounding would be joined with operators into integer kernels.
-    options.graph_optimization_level = _ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    try:
-        return _ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise UserError.of(
-            f"ONNX Runtime cannot run the model for calibration: {str(error).strip()}"
-        ) from None
 
 
 def _measured(session: Any, rounded: _Rounded, feeds: Sequence[Arrays]) -> dict[str, float]:

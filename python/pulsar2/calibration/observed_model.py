@@ -78,7 +78,7 @@ class ObservedModel:
                 path = path.with_name(_OPTIMIZED)
                 level = _ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             _write(_with_outputs(model, list(self._places.values()), []), path)
-            self._session = _session(path, level)
+            self._session = one_thread_session(path, level)
 
     def runner(self) -> Runner:
         """One thread's way to run the model; several may run at once."""
@@ -129,7 +129,8 @@ class Runner:
             self._binding.bind_ortvalue_output(name, value)
 
 
-def _session(path: Path, level: Any, save_to: Path | None = None) -> Any:
+def one_thread_session(path: Path, level: Any, save_to: Path | None = None) -> Any:
+    """A session of one thread at optimization `level`; with `save_to`, only what that gives."""
     options = _ort.SessionOptions()
     # Images are what runs in parallel, so one run is one thread and its result does not depend on
     # how many there are.
@@ -232,7 +233,7 @@ def _without_marks(
     outputs = [_MARK + name if name in chosen else name for name in observed]
     _write(_with_outputs(model, outputs, marks), path)
     saved = path.with_name(_OPTIMIZED)
-    _session(path, _ort.GraphOptimizationLevel.ORT_ENABLE_ALL, saved)
+    one_thread_session(path, _ort.GraphOptimizationLevel.ORT_ENABLE_ALL, saved)
     optimized = ModelProto.FromString(saved.read_bytes())
     nodes = list(optimized.graph.node)
     producers = {name: node for node in nodes for name in node.output}
