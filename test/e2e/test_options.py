@@ -69,7 +69,8 @@ def test_refine_weight_threshold(built: Path, build: Any, tmp_path: Path) -> Non
     assert first_scale(build(*words, "-1")) == pytest.approx(1e-5 / 127, rel=0.01)
 
 
-def test_npu_perf(built: Path, tmp_path: Path) -> None:
+def test_npu_perf(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     context, out = built / "out" / "build_context.json", tmp_path / "out"
     outcome = run("build", "--config", context, "--output_dir", out, "--compiler.npu_perf")
     assert outcome.code == 0, outcome.err

@@ -45,8 +45,10 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
     table = Table(title=title, show_lines=True)
     for column in columns:
-        # On a narrow terminal a long word is broken rather than cut: it may be a path.
-        table.add_column(column, overflow="fold")
+        # On a narrow terminal a long word is broken rather than cut: it may be a path. A heading's
+        # words stay whole.
+        least = max(map(len, column.split()), default=None)
+        table.add_column(column, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
