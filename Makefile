@@ -82,7 +82,7 @@ test-cpp: $(STAMPS)/cmake
 
 .PHONY: test-python
 test-python: $(STAMPS)/test
-	$(BIN)/python -P -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 # --- Checks of the sources
 

@@ -72,17 +72,21 @@ def optimize(context: AxContext, module: ModuleOp) -> None:
         load_pass(name)().apply(context, module)
 
 
-def round_trip(model: ModelProto, passes: Passes | None = None) -> ModelProto:
-    """The model after import, text, parsing, `passes` (of context and module) and export."""
-    context = make_context()
+def through_text(model: ModelProto, context: AxContext) -> ModuleOp:
+    """The model after import, text and parsing."""
     module = import_onnx(model, context, allow_dynamic=True)
     module.verify()
     parsed = parse_module(print_module(module), context, "case").module
     parsed.verify()
+    return parsed
+
+
+def exported(module: ModuleOp, context: AxContext, passes: Passes | None) -> ModelProto:
+    """The model after `passes` (of context and module) and export; they change the module."""
     if passes is not None:
-        passes(context, parsed)
-        parsed.verify()
-    return export_onnx(parsed, context)
+        passes(context, module)
+        module.verify()
+    return export_onnx(module, context)
 
 
 def run_case(case: Any, passes: Passes | None = None) -> Result:
@@ -92,13 +96,17 @@ def run_case(case: Any, passes: Passes | None = None) -> Result:
 
 
 def run_variants(case: Any, variants: Sequence[Passes | None]) -> list[Result]:
-    """As `run_case` for several lists of passes; the model itself is run once."""
+    """As `run_case` for several lists of passes, each applied to the outcome of those before it."""
     operator = operator_of(case.model)
     results: list[Result] = []
     wanted: list[_Wanted | str] | None = None
+    context = make_context()
+    module: ModuleOp | None = None
     for passes in variants:
         try:
-            exported = round_trip(case.model, passes)
+            if module is None:
+                module = through_text(case.model, context)
+            model = exported(module, context, passes)
         except UserError as error:
             results.append(Result(case.name, operator, Outcome.REFUSED, str(error)))
             continue
@@ -110,7 +118,7 @@ def run_variants(case: Any, variants: Sequence[Passes | None]) -> list[Result]:
             wanted = [_wanted(case, arrays_of(i), arrays_of(o)) for i, o in case.data_sets]
         outcome, reason = Outcome.PASSED, ""
         for item in wanted:
-            outcome, reason = _compare(case, exported, item)
+            outcome, reason = _compare(case, model, item)
             if outcome is not Outcome.PASSED:
                 break
         results.append(Result(case.name, operator, outcome, reason))

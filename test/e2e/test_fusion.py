@@ -121,7 +121,7 @@ def _fused(quantized: Quantized, ocm_bytes: int, option: str) -> int:
 def test_fused_layers_compute_the_same_bits() -> None:
     fused = dict.fromkeys(_OPTIONS, 0)
 
-    @settings(max_examples=24)
+    @settings(max_examples=14)
     @given(
         image_networks(),
         st.sampled_from(_OCM_BYTES),

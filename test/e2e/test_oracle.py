@@ -129,7 +129,7 @@ def _shrunk(quantized: Quantized) -> list[Program]:
     return programs
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(models(EXACT + SENSITIVE + FUNCTIONS, steps=6))
 def test_schedules_do_not_change_a_bit(model: onnx.ModelProto) -> None:
     inputs = random_inputs(model, 2)
@@ -154,7 +154,7 @@ def test_targets_do_not_change_a_bit(model: onnx.ModelProto) -> None:
         _assert_equal(program.run(inputs[1]), expected)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(models(EXACT + SENSITIVE + FUNCTIONS, steps=6))
 def test_job_orders_do_not_change_a_bit(model: onnx.ModelProto) -> None:
     inputs = random_inputs(model, 2)

@@ -1,7 +1,8 @@
 """Configuration of lit: `lit test/lit` runs every file's RUN lines.
 
 `ax-opt`, `ax-translate` and `filecheck` are those beside the Python that runs lit, so the same
-configuration serves an editable install and an installed wheel.
+configuration serves an editable install and an installed wheel. `--param tools=FOLDER` puts others
+before them.
 """
 
 from __future__ import annotations
@@ -28,5 +29,9 @@ config.test_exec_root = lit_config.params.get(
 )
 config.substitutions.append(("%python", sys.executable))
 config.environment["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), config.environment.get("PATH", os.defpath)]
+    [
+        *filter(None, [lit_config.params.get("tools")]),
+        str(Path(sys.executable).parent),
+        config.environment.get("PATH", os.defpath),
+    ]
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from warm_tools import serving
 
 _HERE = Path(__file__).resolve().parent
 _FILES = sorted(
@@ -17,11 +19,22 @@ _FILES = sorted(
 )
 
 
+@pytest.fixture(scope="session")
+def tools() -> Iterator[Path]:
+    # Not tmp_path: the address of a Unix socket has about 100 characters at most.
+    with tempfile.TemporaryDirectory(prefix="lit") as folder, serving(Path(folder)) as commands:
+        yield commands
+
+
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: str(file.relative_to(_HERE)))
-def test_lit(file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from lit.main import main; main()"]
+def test_lit(file: Path, tools: Path, tmp_path: Path) -> None:
     options = ["-v", "--no-progress-bar", "-j1", "--param", f"exec_root={tmp_path}"]
+    options += ["--param", f"tools={tools}"]
     done = subprocess.run(
-        [*command, *options, str(file)], capture_output=True, text=True, check=False, timeout=300
+        [tools / "lit", *options, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr

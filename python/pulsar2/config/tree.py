@@ -14,7 +14,7 @@ from typing import Any
 MAX_DEPTH = 64
 """Nesting beyond this is refused: no configuration needs it, and readers recurse."""
 
-MAX_NODES = 1_000_000
+MAX_NODES = 200_000
 """Values beyond this are refused: YAML aliases can make billions out of a few lines."""
 
 

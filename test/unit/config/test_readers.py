@@ -122,10 +122,10 @@ def test_refusals(format_: str, text: str, where: str, message: str) -> None:
 
 def test_yaml_aliases_cannot_explode() -> None:
     text = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n"
-    for level in range(1, 9):
+    for level in range(1, 8):
         aliases = ",".join([f"*a{level - 1}"] * 10)
         text += f"a{level}: &a{level} [{aliases}]\n"
-    with pytest.raises(UserError, match="more than 1000000 values"):
+    with pytest.raises(UserError, match="more than 200000 values"):
         read_text(text, "f", "yaml")
 
 
