@@ -75,7 +75,8 @@ test: test-cpp test-python ## run every test: the C++ core under sanitizers, the
 .PHONY: test-cpp
 test-cpp: $(STAMPS)/cmake
 	@$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPULSAR2_PYTHON=OFF -DPULSAR2_TESTS=ON \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
+	  -DPULSAR2_PYTHON=OFF -DPULSAR2_TESTS=ON \
 	  -DPULSAR2_SANITIZE=ON --log-level=WARNING
 	@$(BIN)/cmake --build $(SANITIZED) --parallel $(JOBS)
 	$(BIN)/ctest --test-dir $(SANITIZED) --output-on-failure --parallel $(JOBS)

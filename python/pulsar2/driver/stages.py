@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
@@ -18,6 +19,20 @@ from pulsar2.pass_text import quote_word
 from pulsar2.pipeline import PassTiming, parse_passes, run_passes
 
 PassDone = Callable[[PassTiming, ModuleOp], None]
+T = TypeVar("T")
+
+
+class Stopwatch:
+    """Takes down how many seconds each stage of a build takes, called with its name and work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, stage: str, work: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        result = work()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        return result
 
 
 class Stages:
