@@ -9,7 +9,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from pulsar2.weights import AnyArray
 
@@ -28,15 +28,35 @@ def is_ml_dtype(dtype: np.dtype[Any]) -> bool:
     return dtype.type.__module__.split(".")[0] == ml_dtypes.__name__
 
 
+def _shares_bytes(dtype: np.dtype[Any]) -> bool:
+    """Whether ONNX Runtime has several elements of a type in a byte (ml_dtypes has one)."""
+    return is_ml_dtype(dtype) and _bits(dtype) < 8
+
+
+def _bits(dtype: np.dtype[Any]) -> int:
+    known: Any = ml_dtypes.iinfo if dtype.name.startswith(("int", "uint")) else ml_dtypes.finfo
+    return int(known(dtype).bits)
+
+
 def ort_value(array: AnyArray) -> Any:
-    """An array as ONNX Runtime takes it, on the array's own memory where it is contiguous."""
+    """An array as ONNX Runtime takes it, on the array's own memory where it is contiguous.
+
+    Elements of less than a byte are packed, the first one lowest, into memory of the value's own.
+    """
     value: Any = import_module("onnxruntime").OrtValue
     given = np.ascontiguousarray(array).reshape(array.shape)
     if not is_ml_dtype(given.dtype):
         return value.ortvalue_from_numpy(given)
-    carrier = np.dtype(f"uint{8 * given.dtype.itemsize}")
     element = helper.np_dtype_to_tensor_dtype(given.dtype)
-    return value.ortvalue_from_numpy_with_onnx_type(given.view(carrier), element)
+    if _shares_bytes(given.dtype):
+        packed = np.frombuffer(numpy_helper.from_array(given).raw_data, np.uint8)
+        # The value takes its shape from the carrier, which so is longer than what is packed.
+        carrier = np.zeros(given.size, np.uint8)
+        carrier[: packed.size] = packed
+        carrier = carrier.reshape(given.shape)
+    else:
+        carrier = given.view(np.dtype(f"uint{8 * given.dtype.itemsize}"))
+    return value.ortvalue_from_numpy_with_onnx_type(carrier, element)
 
 
 def run_session(session: Any, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
@@ -60,6 +80,10 @@ def _array(value: Any) -> Any:
         return value.numpy()
     dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(value.element_type())
     shape = tuple(value.shape())
-    count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    bits = _bits(dtype) if _shares_bytes(dtype) else 8 * dtype.itemsize
+    count = -(-int(np.prod(shape, dtype=np.int64)) * bits // 8)
     memory = ctypes.string_at(value.data_ptr(), count) if count else b""
+    if _shares_bytes(dtype):
+        element = value.element_type()
+        return numpy_helper.to_array(TensorProto(dims=shape, data_type=element, raw_data=memory))
     return np.frombuffer(bytearray(memory), dtype).reshape(shape)

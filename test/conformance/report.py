@@ -21,10 +21,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 
 REASONS = {
     "compiled for fixed shapes": "an input without a fixed shape",
-    "is not a tensor": "an input or output that is a sequence or optional",
+    "is not a tensor": "an input or output that is a sequence, optional or map",
     "neither the NPU nor ONNX Runtime runs it": "nothing runs the operator, or not on these types",
-    "NaN or infinite": "NaN or infinite numbers in a tensor that is to be quantized",
-    "elements share bytes": "an input or output whose elements are less than a byte (int4, ..)",
     "Scan of opset 8": "Scan of opset 8, which no later opset has",
     "subgraph_cpu_0: ONNX Runtime": "ONNX Runtime has a kernel, which refuses these numbers",
     "ONNX Runtime cannot": "ONNX Runtime does not run the model, so it cannot be calibrated",

@@ -288,8 +288,8 @@ def test_what_a_chip_lacks_goes_to_the_cpu() -> None:
         assert_same(program.run(inputs[1]), expected)
 
 
-@pytest.mark.parametrize("element", ["double", "bfloat16", "float8e4m3fn"])
-def test_inputs_and_outputs_of_every_whole_type(element: str) -> None:
+@pytest.mark.parametrize("element", ["double", "bfloat16", "float8e4m3fn", "int4", "uint2"])
+def test_inputs_and_outputs_of_every_type(element: str) -> None:
     """Those that numpy has not are arrays of ml_dtypes."""
     kind = onnx.TensorProto.DataType.Value(element.upper())
     dtype = helper.tensor_dtype_to_np_dtype(kind)
@@ -302,12 +302,12 @@ def test_inputs_and_outputs_of_every_whole_type(element: str) -> None:
         [helper.make_tensor_value_info("x", kind, [2, 3])],
         [helper.make_tensor_value_info("y", kind, [2, 3])],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 25)], ir_version=11)
     context = make_context()
     module = import_onnx(model, context)
     run("optimize,place{target=AX650}", module, context)
     check_runtime(module, context)
-    x = np.arange(6).reshape(2, 3).astype(dtype)
+    x = (np.arange(6) % 4).reshape(2, 3).astype(dtype)
     calibrate(module, context, [Sample("one", {"x": x})], threads=1)
     run("quantize", module, context)
     (y,) = Quantized(module, context).compile().run({"x": x}).values()

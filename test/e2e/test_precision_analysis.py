@@ -229,7 +229,7 @@ def test_samples_of_the_users_own(analyse: Any, tmp_path: Path) -> None:
     np.save(folder / "four" / "input.npy", array.astype(np.float64))
     wrong = analyse(1, input_sample_dir=str(folder))
     assert "two/input.bin: the input 'input' has 2048 bytes (expected 3072" in wrong.err
-    assert "three/input.bin: the data for input 'input' hold 768 NaN" in wrong.err
+    assert "three/input.bin: the data for input 'input' hold 768 times NaN" in wrong.err
     assert "four/input.npy: the data for input 'input' are float64" in wrong.err
     assert "Calibration Progress" not in wrong.out
     for name in ("two", "three", "four"):

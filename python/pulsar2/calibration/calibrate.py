@@ -20,6 +20,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.control_flow import user_in
+from pulsar2.driver.float_check import FloatModel
 from pulsar2.locations import place_of, tensor_name
 from pulsar2.lowering.quant.placement import is_on_cpu, mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
@@ -59,9 +60,10 @@ def calibrate(
     will fuse activations into operators. `advance` is called once per sample.
 
     Operators that compute or read an infinity, or a number that stands for one, as masks of
-    attention hold it, are marked for the CPU, with a warning. Raises `UserError` for a model that
-    cannot be quantized or run, and when a tensor takes a NaN, or an input an infinity, with the
-    tensor and the sample.
+    attention hold it, are marked for the CPU, with a warning; so are those that compute or read a
+    NaN, where the model replaces it by numbers (as attention does for rows that are masked whole).
+    Raises `UserError` for a model that cannot be quantized or run, and with the tensor and the
+    sample for a NaN that goes to an output or comes with an input.
     """
     done = 0
 
@@ -82,6 +84,9 @@ def calibrate(
         try:
             return _calibrate(module, ctx, dataset, method, threads, fuses, once_per_sample)
         except InfinityError as error:
+            mistake = error.mistake
+            if mistake is not None and not _removes_nan(module, ctx, dataset[error.index], error):
+                raise mistake from None
             _leave_to_cpu(module, error)
 
 
@@ -164,12 +169,21 @@ def _tell_constants(
         )
 
 
+def _removes_nan(module: ModuleOp, ctx: AxContext, sample: Sample, error: InfinityError) -> bool:
+    """Whether a NaN that the model computes from a sample is in none of its outputs."""
+    if any(a.dtype.kind == "f" and np.isnan(a).any() for a in sample.inputs.values()):
+        return False
+    outputs = FloatModel.of(module, ctx).run(sample.inputs)
+    return not any(a.dtype.kind == "f" and np.isnan(a).any() for a in outputs.values())
+
+
 def _leave_to_cpu(module: ModuleOp, error: InfinityError) -> None:
-    """Marks what computes or reads infinite tensors, and warns."""
+    """Marks what computes or reads tensors that are not finite, and warns."""
     block = main_function(module).body.block
+    what = "NaN or infinite" if error.mistake else "infinite"
     for value in error.values:
         sample = f" in sample '{error.label}'" if error.label else ", or nearly"
-        where = f"tensor '{tensor_name(value)}' is infinite{sample}"
+        where = f"tensor '{tensor_name(value)}' is {what}{sample}"
         for op in (value.owner, *(user_in(block, use.operation) for use in value.uses)):
             if isinstance(op, OnnxOp) and not is_on_cpu(op):
                 mark_cpu(op, Refusal("value", where))

@@ -32,8 +32,8 @@ def channel_maxima(
     multiply, over all samples; those of the graph's inputs are left out.
 
     The result does not depend on `threads` (0: as many as there are cores). `advance` is called
-    once per sample. Where a tensor is infinite, nothing is known of any: calibration says more.
-    Raises `UserError` for a model that cannot be run and a tensor that takes a NaN.
+    once per sample. Where a tensor is not finite, nothing is known of any: calibration says more.
+    Raises `UserError` for a model that cannot be run.
     """
     func = main_function(module)
     reads: dict[SSAValue, WeightedRead] = {}
@@ -55,7 +55,7 @@ def channel_maxima(
             observe_samples(crew, pool, dataset, list(reads), advance)
     except InfinityError as error:
         names = ", ".join(f"'{tensor_name(v)}'" for v in error.values)
-        logger.warning("channels are not compared, for tensor(s) {} are infinite", names)
+        logger.warning("channels are not compared, for tensor(s) {} are not finite", names)
         return {}
     first, *others = crew
     for other in others:

@@ -46,23 +46,33 @@ def crew_size(threads: int, samples: int, numbers: int) -> int:
 
 @dataclass
 class NotFinite:
-    """Which tensors of a sample are not finite, by number.
-
-    `fatal` ones hold a NaN, or are inputs; `infinite` ones are computed.
-    """
+    """Which tensors of a sample are not finite, by number: those with a NaN, and the others."""
 
     label: str
-    fatal: list[int] = field(default_factory=list[int])
+    nan: list[int] = field(default_factory=list[int])
     infinite: list[int] = field(default_factory=list[int])
 
 
 class InfinityError(Exception):
-    """Tensors that operators compute take infinite values, which cannot be quantized."""
+    """Tensors take values that are not finite, which cannot be quantized.
 
-    def __init__(self, label: str, values: Sequence[SSAValue]):
+    `index` is the sample's number. `mistake` is what to tell where there are NaN among them, and
+    the model does not deal with them.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        values: Sequence[SSAValue],
+        *,
+        index: int = 0,
+        mistake: UserError | None = None,
+    ):
         super().__init__(label)
         self.label = label
         self.values = values
+        self.index = index
+        self.mistake = mistake
 
 
 class Worker(Generic[S]):
@@ -97,12 +107,11 @@ class Worker(Generic[S]):
         for index, values in enumerate((*given, *computed)):
             observer = self.observers[index]
             if not observer.observe(values):
-                fatal = index < len(given) or bool(np.isnan(values).any())
-                (wrong.fatal if fatal else wrong.infinite).append(index)
+                (wrong.nan if np.isnan(values).any() else wrong.infinite).append(index)
             elif isinstance(observer, HistogramObserver):
                 # A blocked layout pads the channels with zeros.
                 observer.forget_zeros(values.size - self._sizes[index])
-        return wrong if wrong.fatal or wrong.infinite else None
+        return wrong if wrong.nan or wrong.infinite else None
 
 
 def observe_samples(
@@ -125,9 +134,9 @@ def observe_samples(
             free.put(worker)
 
     try:
-        for failure in pool.map(work, range(len(dataset))):
+        for index, failure in enumerate(pool.map(work, range(len(dataset)))):
             if failure is not None:
-                raise _failure(failure, tensors)
+                raise _failure(failure, tensors, index)
             advance()
     except BaseException:
         pool.shutdown(cancel_futures=True)
@@ -138,18 +147,22 @@ def _flat_f32(inputs: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[
     return np.ascontiguousarray(inputs[name], np.float32).reshape(-1)
 
 
-def _failure(wrong: NotFinite, tensors: Sequence[SSAValue]) -> Exception:
-    if not wrong.fatal:
-        return InfinityError(wrong.label, [tensors[i] for i in wrong.infinite])
-    first = tensors[min(wrong.fatal)]
+def _failure(wrong: NotFinite, tensors: Sequence[SSAValue], index: int) -> InfinityError:
+    values = [tensors[i] for i in (*wrong.nan, *wrong.infinite)]
+    mistake = _mistake(wrong, tensors) if wrong.nan else None
+    return InfinityError(wrong.label, values, index=index, mistake=mistake)
+
+
+def _mistake(wrong: NotFinite, tensors: Sequence[SSAValue]) -> UserError:
+    """What is told of tensors that hold a NaN, where it is the model's mistake or the data's."""
+    first = tensors[min(wrong.nan)]
     what, owner = "an input", first.owner
     if isinstance(owner, OnnxOp):
         what = f"computed by node '{node_name(owner)}' ({owner.op_type})"
-    others = len(wrong.fatal) - 1
+    others = len(wrong.nan) - 1
     more = f"; so do {others} other(s), which come behind it" if others else ""
     return UserError.of(
-        f"tensor '{tensor_name(first)}', {what}, takes a NaN or infinite value in "
-        f"calibration{more}",
+        f"tensor '{tensor_name(first)}', {what}, takes the value NaN in calibration{more}",
         f"sample '{wrong.label}'",
         "check the model's weights and the data's preprocessing",
     )

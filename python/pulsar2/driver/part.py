@@ -181,9 +181,8 @@ def _interface(kind: str, name: str, type_: Attribute) -> TensorInfo:
     """An input or output of the model as `@main` has it."""
     element, shape = element_of(type_), shape_of(type_)
     if element is None or shape is None:
-        what = "has no known rank" if element is not None else "is not a tensor"
         raise UserError.of(
-            f"the {kind} '{name}' {what}", accepted="a tensor, whose number of dimensions is known"
+            f"the {kind} '{name}' has no known rank", accepted="a known number of dimensions"
         )
     stored = element.storage if isinstance(element, UniformType) else element
     sizes = tuple(UNKNOWN if d == DYNAMIC_INDEX else d for d in shape)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -19,14 +18,13 @@ from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.evaluate import runtime_refusal
-from pulsar2.dialects.onnx.types import dtype_of, element_of, type_string
+from pulsar2.dialects.onnx.types import element_of
 from pulsar2.files import make_folder, write_text
 from pulsar2.locations import node_name, tensor_name
 from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.lowering.quant.partition import CPU, device_of
 from pulsar2.lowering.quant.placement import CpuNode, cpu_nodes, is_on_cpu
 from pulsar2.onnx_export import main_function
-from pulsar2.ort_values import is_ml_dtype
 
 _SHOWN = 10
 """Rows of the table on the console; the log has all of them."""
@@ -53,8 +51,7 @@ def tell_placement(module: ModuleOp, target: str) -> None:
 def check_runtime(module: ModuleOp, ctx: AxContext) -> None:
     """Raises `UserError` with every node that neither the NPU nor ONNX Runtime runs.
 
-    So it does for inputs and outputs that cannot be handed over: tensors whose elements are less
-    than a byte.
+    So it does for inputs and outputs that are no tensors, which a compiled model cannot describe.
     """
     problems = Diagnostics()
     _check_interface(module, problems)
@@ -79,21 +76,13 @@ def _check_interface(module: ModuleOp, problems: Diagnostics) -> None:
     returned = [] if block.last_op is None else list(block.last_op.operands)
     for kind, values in (("input", list(block.args)), ("output", returned)):
         for value in values:
-            element = element_of(value.type)
-            if element is not None and _is_packed(dtype_of(element)):
+            if element_of(value.type) is None:
                 problems.error(
-                    f"its type is {type_string(value.type)}, whose elements share bytes, so "
-                    "nothing can hand it to the compiled model, or take it",
+                    "it is not a tensor, but a sequence, an optional value or a map, which a "
+                    "compiled model neither takes nor gives",
                     f"{kind} '{tensor_name(value)}'",
-                    "cast it within the model",
+                    "tensors, of which the model makes the sequence, or which it takes from it",
                 )
-
-
-def _is_packed(dtype: np.dtype[Any]) -> bool:
-    return is_ml_dtype(dtype) and dtype.name.startswith(_PACKED)
-
-
-_PACKED = ("int4", "uint4", "float4", "int2", "uint2", "float6")
 
 
 def _runs_on_npu(module: ModuleOp) -> bool:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from pulsar2.axmodel import TensorInfo
 from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.files import write_bytes
+from pulsar2.ort_values import is_ml_dtype
 from pulsar2.weights import AnyArray
 
 _SEED = 0
@@ -82,6 +84,9 @@ def _random(
     if dtype.kind in "iu" and dtype.itemsize <= 2:
         limits = np.iinfo(dtype)
         return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    if is_ml_dtype(dtype) and dtype.name.startswith(("int", "uint")):
+        few = ml_dtypes.iinfo(dtype)
+        return generator.integers(few.min, few.max, shape, endpoint=True).astype(dtype)
     if dtype.kind in "iu":
         return generator.integers(0, _INDEX_LIMIT, shape, dtype)
     return generator.standard_normal(shape).astype(dtype)

@@ -175,10 +175,39 @@ def test_a_nan_names_the_tensor_the_node_and_the_sample() -> None:
         calibrate(module, ctx, [good, bad], threads=1)
     (found,) = caught.value.diagnostics
     assert found.message == (
-        "tensor 'a', computed by node 'root' (Sqrt), takes a NaN or infinite value in "
+        "tensor 'a', computed by node 'root' (Sqrt), takes the value NaN in "
         "calibration; so do 2 other(s), which come behind it"
     )
     assert found.where == "sample 'bad.npy'"
+
+
+def test_a_nan_that_the_model_replaces_goes_to_the_cpu() -> None:
+    nodes = [
+        helper.make_node("Log", ["x"], ["a"], "log"),
+        helper.make_node("Exp", ["a"], ["b"], "exp"),
+        helper.make_node("IsNaN", ["b"], ["c"], "wrong"),
+        helper.make_node("Where", ["c", "zero", "b"], ["y"], "replace"),
+        helper.make_node("Relu", ["y"], ["z"], "relu"),
+    ]
+    zero = np.zeros((), np.float32)
+    module, ctx = imported(model_of(nodes, (1, 4), zero=zero))
+    run_passes(ctx, module, parse_passes("place{target=AX650}"))
+    sample = Sample("s", {"x": np.asarray([[1, 2, -1, 3]], np.float32)})
+    calibrate(module, ctx, [sample], threads=1)
+    why = {n.node: n.why.message for n in cpu_nodes(module)}
+    assert set(why) == {"log", "exp", "wrong", "replace"}
+    assert why["log"] == "tensor 'a' is NaN or infinite in sample 's'"
+
+
+def test_an_infinite_input_goes_to_the_cpu() -> None:
+    nodes = [
+        helper.make_node("Tanh", ["x"], ["a"], "tanh"),
+        helper.make_node("Exp", ["a"], ["y"], "exp"),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 4)))
+    sample = Sample("s", {"x": np.asarray([[1, 2, -np.inf, 3]], np.float32)})
+    calibrate(module, ctx, [sample], threads=1)
+    assert [n.node for n in cpu_nodes(module)] == ["tanh"]
 
 
 @pytest.mark.parametrize("method", ["MinMax", "KL"])

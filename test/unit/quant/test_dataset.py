@@ -273,7 +273,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
         "shape": "float32 [3, 8, 6]",
         "dtype": "expected float32 [1, 3, 8, 6]",
         "text": "not a .npy file",
-        "nan": "144 NaN or infinite",
+        "nan": "hold 144 times NaN",
         "object": "not a .npy file of numbers",
     }
     for name, content in bad.items():
