@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pulsar2.diagnostics import UserError, nearest
-from pulsar2.targets.operators import Limit, common_limits, operator_aliases, read_limits
+
+if TYPE_CHECKING:
+    from pulsar2.targets.operators import Limit
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,9 @@ def target_names() -> tuple[str, ...]:
 @cache
 def load_target(name: str) -> Target:
     """The chip of that name (any case); `UserError` when there is no file for it."""
+    # Names of chips are wanted at every start, and their limits, which need pydantic, rarely.
+    from pulsar2.targets.operators import common_limits, read_limits
+
     if name.upper() not in target_names():
         hint = nearest(name.upper(), target_names())
         known = f"one of {', '.join(target_names())}"
@@ -132,5 +137,7 @@ def listed_operators() -> frozenset[str]:
 
 
 def _onnx_names(operators: Iterable[str]) -> frozenset[str]:
+    from pulsar2.targets.operators import operator_aliases
+
     aliases = operator_aliases()
     return frozenset(aliases.get(op, op) for op in operators)
