@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 
 REASONS = {
     "compiled for fixed shapes": "an input without a fixed shape",
-    "is not a tensor": "an input or output that is a sequence, optional or map",
+    "is not a tensor": "an input or output that is a sequence, optional or of unknown type",
     "neither the NPU nor ONNX Runtime runs it": "nothing runs the operator, or not on these types",
     "Scan of opset 8": "Scan of opset 8, which no later opset has",
     "subgraph_cpu_0: ONNX Runtime": "ONNX Runtime has a kernel, which refuses these numbers",

@@ -78,8 +78,8 @@ def _check_interface(module: ModuleOp, problems: Diagnostics) -> None:
         for value in values:
             if element_of(value.type) is None:
                 problems.error(
-                    "it is not a tensor, but a sequence, an optional value or a map, which a "
-                    "compiled model neither takes nor gives",
+                    "it is not a tensor (but a sequence, an optional value, a map, or of a type "
+                    "that is not known), and a compiled model takes and gives tensors alone",
                     f"{kind} '{tensor_name(value)}'",
                     "tensors, of which the model makes the sequence, or which it takes from it",
                 )
