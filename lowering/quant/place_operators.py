@@ -29,9 +29,10 @@ class QuantPlaceOperators(AxPass):
 
     The NPU runs what the quantizer has a rule for, within the chip's list and its limits of
     attributes and types. Everything else goes to the CPU: other operators, tensors without a fixed
-    shape, If, Loop and Scan as a whole. So do operations that only move data, where all that they
-    are connected with, and that is not on the CPU, only moves data too: to quantize it would cost
-    time and precision for nothing.
+    shape, If, Loop and Scan as a whole, products whose weights are to stay FP32
+    (`quant.weight_data_type`, which `quant-assign-precision` writes). So do operations that only
+    move data, where all that they are connected with, and that is not on the CPU, only moves data
+    too: to quantize it would cost time and precision for nothing.
 
     Needs: `onnx` operations of inferred types. Leaves: marks, which `convert-onnx-to-quant` heeds;
     old ones of this pass are made anew, and a mark of kind `chosen` stays.

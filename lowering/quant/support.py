@@ -18,6 +18,7 @@ from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.types import element_of, is_tensor, static_shape_of, type_string
 from pulsar2.dialects.sched.attrs import MAX_DIMS
 from pulsar2.locations import tensor_name
+from pulsar2.lowering.quant.attributes import WEIGHT_DATA_TYPE, text_attribute
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, kind_of
 from pulsar2.targets import Target
@@ -33,9 +34,9 @@ beside others."""
 class Refusal:
     """Why the NPU does not run an operation.
 
-    `kind` is `operator`, `attribute`, `type`, `shape`, `value` (a number that is not finite), or
-    `rule` where the quantizer says it in its own words. `attribute`, `value` and `limit` are given
-    where a limit of the chip is not kept.
+    `kind` is `operator`, `attribute`, `type`, `shape`, `value` (a number that is not finite),
+    `weights` (they are to stay FP32), or `rule` where the quantizer says it in its own words.
+    `attribute`, `value` and `limit` are given where a limit of the chip is not kept.
     """
 
     kind: str
@@ -62,6 +63,9 @@ def refusal(op: OnnxOp, target: Target | None, weights: WeightStore) -> Refusal 
     table = "" if target is None else _large_table(op, target)
     if table:
         return Refusal("shape", table)
+    if rule.has_weights and _keeps_weights(op):
+        message = "its weights are to stay FP32, and no unit of the NPU multiplies by them"
+        return Refusal("weights", message)
     infinite = "" if rule.has_weights or not rule.needs_finite else _infinite_constant(op, weights)
     if infinite:
         return Refusal("value", infinite)
@@ -70,6 +74,11 @@ def refusal(op: OnnxOp, target: Target | None, weights: WeightStore) -> Refusal 
         is_type = "is supported" in reason and reason.startswith("only ")
         return Refusal("type" if is_type else "rule", reason + (_types(op) if is_type else ""))
     return None
+
+
+def _keeps_weights(op: OnnxOp) -> bool:
+    """Whether a layer configuration keeps the constant weights of `op` as they are."""
+    return text_attribute(op, WEIGHT_DATA_TYPE) == "FP32" and is_constant(op.operands[1])
 
 
 def _large_table(op: OnnxOp, target: Target) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from cases import Outcome, run
+from onnx import numpy_helper
 from xdsl.dialects.builtin import ModuleOp
 
 import pulsar2.driver.precision
@@ -91,6 +92,23 @@ def test_layer_configs(quantized: Any) -> None:
     assert "Layer Config Table" in outcome.out
     rows = [line.split() for line in outcome.out.splitlines() if "gemm" in line]
     assert any("S16" in row for row in rows)
+
+
+def test_weights_that_stay_float_are_for_the_cpu(
+    built: Path, quantized: Any, tmp_path: Path
+) -> None:
+    module, _, outcome = quantized(layer_configs=[{"op_type": "Conv", "weight_data_type": "FP32"}])
+    assert not any(isinstance(op, ConvOp) for op in module.walk())
+    assert result_types(module)["gemm"] == "u8"
+    (rows,) = json.loads((tmp_path / "out" / "compiler" / "cpu_nodes.json").read_text()).values()
+    # What prepares its input goes with it.
+    assert {row["operator"]: row["kind"] for row in rows}["Conv"] == "weights"
+    assert {row["kind"] for row in rows} == {"weights", "neighbour"}
+    assert "its weights are to stay FP32" in outcome.out
+    kept = onnx.load(tmp_path / "out" / "quant" / "quant_axmodel.onnx").graph.initializer
+    (weights,) = (numpy_helper.to_array(i) for i in kept if i.dims == [8, 3, 3, 3])
+    given = onnx.load(built / "model.onnx").graph.initializer
+    np.testing.assert_array_equal(weights, numpy_helper.to_array(given[0]))
 
 
 def test_output_data_type(quantized: Any) -> None:

@@ -58,9 +58,9 @@ class LayerConfig(Message):
     )
     weight_data_type: WeightType | None = option(
         None,
-        "type of a Conv's weights",
+        "type of a Conv's weights; no unit of the NPU multiplies by FP32, so the CPU runs what is "
+        "to keep them",
         default_text="S8",
-        not_built_values={"FP32": "no kernel multiplies by FP32 weights"},
     )
 
 

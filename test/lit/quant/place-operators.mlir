@@ -77,3 +77,16 @@ func.func @slopes(%x: tensor<1x3x2x4xf32>) -> tensor<1x3x2x4xf32> {
   %2 = onnx.PRelu(%1, %per_column) : (tensor<1x3x2x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x3x2x4xf32>
   func.return %2 : tensor<1x3x2x4xf32>
 }
+
+// -----
+
+// Constant weights that are to stay FP32; a product of two activations has none.
+// CHECK-LABEL: @weights
+// CHECK: onnx.MatMul(%x, {{%\w+}}) {quant.cpu = {kind = "weights", message = "its weights are to stay FP32, and no unit of the NPU multiplies by them"}, quant.weight_data_type = "FP32"}
+// CHECK: onnx.MatMul(%x, %y) {quant.weight_data_type = "FP32"}
+func.func @weights(%x: tensor<2x2xf32> loc("x"), %y: tensor<2x2xf32> loc("y")) -> (tensor<2x2xf32>, tensor<2x2xf32>) {
+  %w = onnx.Constant {value = dense<1.0> : tensor<2x2xf32>} : tensor<2x2xf32> loc("w"("w"))
+  %0 = onnx.MatMul(%x, %w) {quant.weight_data_type = "FP32"} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32> loc("a"("a"))
+  %1 = onnx.MatMul(%x, %y) {quant.weight_data_type = "FP32"} : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32> loc("b"("b"))
+  func.return %0, %1 : tensor<2x2xf32>, tensor<2x2xf32>
+}
