@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -26,19 +27,43 @@ from .report import Section, markdown_table, print_section
 from .synthetic import synthetic_graph
 
 SIZES = (500, 1000, 2000, 5000, 10_000)
+HEADS = (
+    *("nodes", "import, s", "optimize, s", "sum, s", "sum on the clock, s"),
+    "sum / (n log n), from the smallest",
+)
 LIMIT_NODES, LIMIT_SECONDS = 5000, 15.0
 """The graph of so many nodes that has to be imported and optimized in so many seconds."""
 
 
-def once(nodes: int) -> tuple[int, float, float]:
-    """The exact number of nodes of a graph, and the seconds that import and optimization took."""
+@dataclass(frozen=True)
+class Run:
+    """What a graph of `nodes` nodes took: processor time and time on the clock, in seconds."""
+
+    nodes: int
+    imported: float
+    optimized: float
+    clock: float
+
+    @property
+    def total(self) -> float:
+        return self.imported + self.optimized
+
+
+def once(nodes: int) -> Run:
+    """Import and optimization of a graph of about so many nodes.
+
+    Both run in one thread, so on a machine that does nothing else processor time is the clock's;
+    it tells how the work grows where other processes take turns.
+    """
     proto = synthetic_graph(nodes)
     context = make_context()
-    begin = time.perf_counter()
+    start, begin = time.perf_counter(), time.process_time()
     module = import_onnx(proto, context)
-    middle = time.perf_counter()
+    middle = time.process_time()
     run_passes(context, module, parse_passes("optimize"))
-    return len(proto.graph.node), middle - begin, time.perf_counter() - middle
+    end = time.process_time()
+    clock = time.perf_counter() - start
+    return Run(len(proto.graph.node), middle - begin, end - middle, clock)
 
 
 def measure_frontend(repeats: int, sizes: Sequence[int] = SIZES) -> Section:
@@ -48,22 +73,31 @@ def measure_frontend(repeats: int, sizes: Sequence[int] = SIZES) -> Section:
     """
     section = Section(
         "Import and optimization of synthetic graphs",
-        ("nodes", "import, s", "optimize, s", "sum, s", "sum / (n log n), from the smallest"),
-        notes=["convolutions, spelled-out normalizations and activations, shape arithmetic"],
+        HEADS,
+        notes=[
+            "convolutions, spelled-out normalizations and activations, shape arithmetic",
+            "seconds of the processor (one thread); the sum on the clock beside it",
+        ],
     )
     once(100)
-    runs: dict[int, list[tuple[int, float, float]]] = {size: [] for size in sizes}
+    runs: dict[int, list[Run]] = {size: [] for size in sizes}
     for _ in range(repeats):
         for size in sizes:
             runs[size].append(once(size))
     base = 0.0
-    for size in sizes:
-        nodes = runs[size][0][0]
-        imported, optimized = (median(run[i] for run in runs[size]) for i in (1, 2))
-        total = median(run[1] + run[2] for run in runs[size])
+    for taken in runs.values():
+        nodes = taken[0].nodes
+        total = median(run.total for run in taken)
         unit = total / (nodes * math.log(nodes))
         base = base or unit
-        section.add(nodes, imported, optimized, total, unit / base)
+        section.add(
+            nodes,
+            median(run.imported for run in taken),
+            median(run.optimized for run in taken),
+            total,
+            median(run.clock for run in taken),
+            unit / base,
+        )
     return section
 
 
@@ -110,8 +144,9 @@ def main(words: Sequence[str] | None = None) -> int:
     print_section(section, Console())
     if arguments.docs:
         write_docs(arguments.docs, section)
-    seconds = next(float(row[3] or 0) for row in section.rows if float(row[0] or 0) >= LIMIT_NODES)
-    return 0 if seconds < LIMIT_SECONDS else 1
+    clock = HEADS.index("sum on the clock, s")
+    seconds = [float(row[clock] or 0) for row in section.rows if int(row[0] or 0) >= LIMIT_NODES]
+    return 0 if seconds[0] < LIMIT_SECONDS else 1
 
 
 if __name__ == "__main__":

@@ -88,6 +88,16 @@ class ShapeInference:
         self._learn(op)
         return changed
 
+    def settle(self, op: OnnxOp) -> bool:
+        """As `update`, for an operation whose types were inferred before: whether a type changed.
+
+        Types that say all there is to say stay as they are, and cost nothing.
+        """
+        if any(static_shape_of(result.type) is None for result in op.results):
+            return self.update(op)
+        self._learn(op)
+        return False
+
     def _infer(self, op: OnnxOp) -> Sequence[TypeAttribute | None]:
         match op:
             case If():

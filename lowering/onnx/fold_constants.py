@@ -78,7 +78,7 @@ class _Folder:
                     self.fold_block(inner)
             if isinstance(op, OnnxOp) and self._is_candidate(op):
                 try:
-                    self._inference.update(op)
+                    self._inference.settle(op)
                 except InferenceError:
                     continue
                 arrays = self._values(op)

@@ -94,7 +94,7 @@ class _Folder:
 
     def _infer(self, op: OnnxOp) -> None:
         try:
-            self._inference.update(op)
+            self._inference.settle(op)
         except InferenceError:
             return
 
