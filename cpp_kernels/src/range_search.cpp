@@ -17,18 +17,14 @@ struct Distribution {
   std::vector<double> weight;
 };
 
-Distribution distribution_of(const HistogramObserver& histogram, bool with_zeros) {
+Distribution distribution_of(const HistogramObserver& histogram) {
   Distribution d;
   if (histogram.count() == 0) return d;
   d.low = std::min(0.0, static_cast<double>(histogram.min()));
   d.high = std::max(0.0, static_cast<double>(histogram.max()));
   const std::vector<int64_t>& counts = histogram.counts();
   for (int32_t i = 0; i < 2 * kHalf; ++i) {
-    double weight = static_cast<double>(counts[i]);
-    if (i == kHalf && !with_zeros) {
-      // Zeros share their bin with the least positive numbers, whose share is that of neighbours.
-      weight = std::min(weight, static_cast<double>(counts[i + 1]));
-    }
+    const double weight = static_cast<double>(counts[i]);
     if (weight <= 0) continue;
     const double centre = std::ldexp(i - kHalf + 0.5, histogram.exponent());
     d.centre.push_back(std::clamp(centre, d.low, d.high));
@@ -51,48 +47,74 @@ double squared_error(const Distribution& d, double low, double high, int32_t lev
   return sum;
 }
 
-/// The divergence of the quantized distribution from the observed one, clipped to [low, high].
-double divergence(const Distribution& d, double low, double high, int32_t levels) {
-  const double scale = (high - low) / (levels - 1);
-  if (!(scale > 0)) return std::numeric_limits<double>::infinity();
-  const double offset = std::nearbyint(-low / scale);
-  std::vector<double> inside(levels), bins(levels);
-  std::vector<int32_t> level(d.centre.size());
-  double total = 0, kept = 0, below = 0, above = 0;
-  size_t first = d.centre.size(), last = 0;
-  for (size_t i = 0; i < d.centre.size(); ++i) {
-    total += d.weight[i];
-    if (d.centre[i] < low) {
-      below += d.weight[i];
-    } else if (d.centre[i] > high) {
-      above += d.weight[i];
-    } else {
-      first = std::min(first, i);
-      last = i;
-      kept += d.weight[i];
-      const double step = std::nearbyint(d.centre[i] / scale) + offset;
-      level[i] = static_cast<int32_t>(std::clamp(step, 0.0, levels - 1.0));
-      inside[level[i]] += d.weight[i];
-      bins[level[i]] += 1;
+/// Counts of a histogram, summed up to each bin: of numbers, and of bins that hold some.
+struct Sums {
+  double width = 0;     ///< of a bin
+  int32_t first = 0;    ///< bins [first, end) hold all numbers
+  int32_t end = 0;
+  std::vector<double> weight, bins;
+  double entropy = 0;  ///< sum of p * log(p) over all bins
+
+  explicit Sums(const HistogramObserver& histogram)
+      : width(std::ldexp(1.0, histogram.exponent())), weight(2 * kHalf + 1), bins(2 * kHalf + 1) {
+    std::vector<double> counts(histogram.counts().begin(), histogram.counts().end());
+    // Zeros are exact in any range. They share their bin with the least positive numbers, whose
+    // share is that of neighbours.
+    counts[kHalf] = std::min(counts[kHalf], counts[kHalf + 1]);
+    double total = 0;
+    for (double count : counts) total += count;
+    first = 2 * kHalf;
+    for (int32_t i = 0; i < 2 * kHalf; ++i) {
+      const double share = total > 0 ? counts[i] / total : 0;
+      weight[i + 1] = weight[i] + share;
+      bins[i + 1] = bins[i] + (share > 0 ? 1 : 0);
+      if (share > 0) {
+        first = std::min(first, i);
+        end = i + 1;
+        entropy += share * std::log(share);
+      }
     }
   }
-  if (first > last) return std::numeric_limits<double>::infinity();
-  double sum = 0;
-  for (size_t i = first; i <= last; ++i) {
-    // What is clipped away lands in the outermost bins of what was observed, but not of what the
-    // quantized numbers tell of it.
-    const double observed =
-        (d.weight[i] + (i == first ? below : 0) + (i == last ? above : 0)) / total;
-    const double told = inside[level[i]] / bins[level[i]] / kept;
-    sum += observed * std::log(observed / told);
+
+  /// The first bin whose centre is not below `x`.
+  int32_t bin_from(double x) const {
+    const double bin = std::ceil(x / width - 0.5) + kHalf;
+    return static_cast<int32_t>(std::clamp(bin, static_cast<double>(first), double(end)));
   }
-  return sum;
+};
+
+/// The Kullback-Leibler divergence of what quantized numbers tell of the distribution from the
+/// distribution: that numbers are spread evenly over those bins of a level that hold some, and that
+/// there are next to none outside of [low, high].
+///
+/// Candidates are compared over all bins that were observed. With a reference clipped to the
+/// candidate, as is usual, the narrowest ones win, in which a level has hardly more than a bin.
+double divergence(const Sums& d, double low, double high, int32_t levels, bool to_low,
+                  bool to_high) {
+  const double kNothing = -80 * std::log(2.0);  // log of the share told for a bin outside
+  const double scale = (high - low) / (levels - 1);
+  if (!(scale > 0)) return std::numeric_limits<double>::infinity();
+  const double least = -std::nearbyint(-low / scale);
+  // The outermost bins reach beyond the numbers in them, so their centres may lie outside.
+  int32_t at = to_low ? d.first : d.bin_from(low);
+  const int32_t end = to_high ? d.end : d.bin_from(high);
+  const double kept = d.weight[end] - d.weight[at];
+  if (end <= at || !(kept > 0)) return std::numeric_limits<double>::infinity();
+  double told = 0;
+  for (int32_t level = 0; level < levels && at < end; ++level) {
+    const double upper = (least + level + 0.5) * scale;
+    const int32_t next = level == levels - 1 ? end : std::clamp(d.bin_from(upper), at, end);
+    const double inside = d.weight[next] - d.weight[at], bins = d.bins[next] - d.bins[at];
+    if (bins > 0 && inside > 0) told += inside * std::log(inside / (bins * kept));
+    at = next;
+  }
+  return d.entropy - told - (1 - kept) * kNothing;
 }
 
 }  // namespace
 
 Range percentile_range(const HistogramObserver& histogram, double fraction) {
-  const Distribution d = distribution_of(histogram, true);
+  const Distribution d = distribution_of(histogram);
   double total = 0;
   for (double weight : d.weight) total += weight;
   const double tail = std::floor((1 - fraction) * total + 1e-6);
@@ -118,7 +140,7 @@ Range percentile_range(const HistogramObserver& histogram, double fraction) {
 }
 
 Range mse_range(const HistogramObserver& histogram, int32_t levels) {
-  const Distribution d = distribution_of(histogram, true);
+  const Distribution d = distribution_of(histogram);
   // Shares of both ends: a grid over all of them, then ever finer ones around the best so far.
   double low_share = 1, high_share = 1;
   double best = squared_error(d, d.low, d.high, levels);
@@ -146,20 +168,34 @@ Range mse_range(const HistogramObserver& histogram, int32_t levels) {
 }
 
 Range kl_range(const HistogramObserver& histogram, int32_t levels) {
-  const Distribution d = distribution_of(histogram, false);
-  constexpr int kShares = 128, kLeastShare = 16;
-  double best = std::numeric_limits<double>::infinity();
-  int chosen = kShares;
-  for (int share = kShares; share >= kLeastShare; --share) {
-    const double part = static_cast<double>(share) / kShares;
-    const double found = divergence(d, d.low * part, d.high * part, levels);
-    if (found < best) {
-      best = found;
-      chosen = share;
+  const double low = std::min(0.0, static_cast<double>(histogram.min()));
+  const double high = std::max(0.0, static_cast<double>(histogram.max()));
+  if (histogram.count() == 0) return {0, 0};
+  const Sums d(histogram);
+  constexpr int kShares = 128, kLeastShare = 16, kRounds = 2;
+  // Shares of both ends, each searched with the other one as it is; of equal ones the greatest.
+  int shares[2] = {kShares, kShares};
+  for (int round = 0; round < kRounds; ++round) {
+    for (int side : {1, 0}) {
+      if ((side == 0 ? low : high) == 0) continue;
+      double best = std::numeric_limits<double>::infinity();
+      int chosen = kShares;
+      for (int share = kShares; share >= kLeastShare; --share) {
+        shares[side] = share;
+        const double found =
+            divergence(d, low * shares[0] / kShares, high * shares[1] / kShares, levels,
+                       shares[0] == kShares, shares[1] == kShares);
+        if (found < best) {
+          best = found;
+          chosen = share;
+        }
+      }
+      shares[side] = chosen;
     }
+    if (low == 0 || high == 0) break;
   }
-  const double part = static_cast<double>(chosen) / kShares;
-  return {static_cast<float>(d.low * part), static_cast<float>(d.high * part)};
+  return {static_cast<float>(low * shares[0] / kShares),
+          static_cast<float>(high * shares[1] / kShares)};
 }
 
 }  // namespace pulsar2

@@ -166,6 +166,46 @@ def test_kl_keeps_a_sane_share(name: str) -> None:
     )
 
 
+def divergence(observer: HistogramObserver, low: float, high: float) -> float:
+    """The definition: of even shares within a level, 2 ** -80 outside, from the observed ones."""
+    counts = np.asarray(observer.counts, np.float64)
+    counts[HALF] = min(counts[HALF], counts[HALF + 1])
+    bins = np.flatnonzero(counts)
+    shares = counts[bins] / counts.sum()
+    centres = (bins - HALF + 0.5) * 2.0**observer.exponent
+    inside = (centres >= low) | (low <= observer.min)
+    inside &= (centres <= high) | (high >= observer.max)
+    scale = (high - low) / 255
+    levels = np.clip(np.rint(centres / scale) + np.rint(-low / scale), 0, 255).astype(int)
+    mass = np.bincount(levels[inside], shares[inside], 256)
+    told = mass[levels] / np.maximum(np.bincount(levels[inside], minlength=256)[levels], 1)
+    told = np.where(inside, told / shares[inside].sum(), 2.0**-80)
+    return float((shares * np.log(shares / told)).sum())
+
+
+@pytest.mark.parametrize("tail", [0, 3])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_kl_diverges_least(name: str, tail: int) -> None:
+    """Of ranges with one end or the other elsewhere."""
+    values = DISTRIBUTIONS[name](np.random.default_rng(1)).astype(np.float32)
+    values[:tail] = 40 * values[np.abs(values).argmax()]
+    observer = HistogramObserver()
+    observer.observe(values)
+    low, high = observer.kl_range(256)
+    best = divergence(observer, low, high)
+    least, greatest = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    for share in np.linspace(0.2, 1, 33):
+        if greatest > 0:
+            assert best <= divergence(observer, low, share * greatest) + 1e-4
+        if least < 0:
+            assert best <= divergence(observer, share * least, high) + 1e-4
+    if not tail:
+        assert low <= 0.6 * least
+        assert high >= 0.6 * greatest
+    elif name != "uniform":  # whose levels are as even in any range
+        assert high - low < 0.6 * (greatest - least)
+
+
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
 def test_constant_tensors(value: float) -> None:
     observer = HistogramObserver()
