@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from pulsar2.dialects.quant.integer import is_plain
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of, storage_dtype
 from pulsar2.locations import name_location, node_name, tensor_name
 from pulsar2.lowering.quant.parameters import (
+    STORAGES,
     WeightOptions,
     constant_type,
     quantize,
@@ -27,7 +28,7 @@ from pulsar2.lowering.quant.parameters import (
     saturated,
 )
 from pulsar2.lowering.quant.placement import mark_cpu
-from pulsar2.lowering.quant.plan import STORAGES, QuantPlan
+from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGES
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_constant_op, is_float
 from pulsar2.lowering.quant.rules.weight_scales import BIAS_SHIFTS, WEIGHT_SCALES
@@ -204,13 +205,22 @@ class Conversion:
         made = quant.ConstantOp.of(array, type_, self.weights)
         return self.emit(made, name_location(name, [name]))
 
-    def float_constant(self, array: AnyArray, name: str, like: SSAValue | None = None) -> SSAValue:
-        """An f32 constant, quantized with the storage that `like` has (f32 if that is)."""
+    def float_constant(
+        self,
+        array: AnyArray,
+        name: str,
+        like: SSAValue | None = None,
+        storages: Mapping[str, str] = STORAGES,
+    ) -> SSAValue:
+        """An f32 constant, quantized with the storage of the operator's data type.
+
+        It stays f32 if `like` is. `storages` are those of the data types.
+        """
         values = np.asarray(array, np.float32)
         if like is not None and isinstance(element_type(like), Float32Type):
             return self.constant(values, f32, name)
         asked = self.plan.op_data_type(self.op)
-        type_ = constant_type(values, STORAGES.get(asked, "u8"))
+        type_ = constant_type(values, storages.get(asked, "u8"))
         return self.constant(quantize(values, type_), type_, name)
 
     def _constant_form(self, value: SSAValue, array: AnyArray, type_: Attribute) -> SSAValue:

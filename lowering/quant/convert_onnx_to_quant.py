@@ -53,7 +53,9 @@ class ConvertOnnxToQuant(AxPass):
     is quantized where an operation of the NPU uses it.
 
     Needs: `onnx` operations of static shapes, and an observed range (`quant.ranges` on an
-    operation, `quant.range` of an argument) wherever a tensor is computed. Leaves: no `onnx`
+    operation, `quant.range` of an argument) wherever a tensor is computed; where all that reads it
+    selects some of its numbers, as MaxPool and Slice do, the range is that of what is selected, and
+    the rest saturates. Leaves: no `onnx`
     operation but those that are marked, and their constants. Other operators without a quantized
     form are all reported, with their nodes, in one error.
 

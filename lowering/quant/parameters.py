@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,14 @@ from pulsar2.dialects.quant.types import (
     storage_type,
 )
 from pulsar2.weights import AnyArray
+
+STORAGES: Mapping[str, str] = {"U8": "u8", "S8": "i8", "U16": "u16", "S16": "i16"}
+"""The storage of each integer data type; FP32 is the one data type beside them."""
+
+SLOPE_STORAGES: Mapping[str, str] = {
+    name: name[0].lower().replace("s", "i") + "16" for name in STORAGES
+}
+"""The storage of the slopes of a PRelu, by the data type of what it reads."""
 
 
 def weight_max(bits: int) -> int:

@@ -30,7 +30,7 @@ from pulsar2.lowering.quant.attributes import (
     WEIGHT_DATA_TYPE,
     text_attribute,
 )
-from pulsar2.lowering.quant.parameters import activation_type, constant_type
+from pulsar2.lowering.quant.parameters import STORAGES, activation_type, constant_type
 from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.ranges import range_of
 from pulsar2.lowering.quant.rules import RULES
@@ -47,9 +47,6 @@ from pulsar2.lowering.quant.rules.weight_scales import decision_faults
 from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
 
-STORAGES = {"U8": "u8", "S8": "i8", "U16": "u16", "S16": "i16"}
-"""The storage of each integer data type; FP32 is the one data type beside them."""
-
 _PRECISION = ("U8", "S8", "U16", "S16", "FP32")
 _BITS = {"U8": 8, "S8": 8, "U16": 16, "S16": 16, "FP32": 32}
 
@@ -58,12 +55,15 @@ _BITS = {"U8": 8, "S8": 8, "U16": 16, "S16": 16, "FP32": 32}
 class Group:
     """Tensors of one quantization.
 
-    `sources` are those that an operator computes; the others are moved copies of them. `held` are
-    numbers that must be representable. `fixed` is a quantization that comes with the graph.
+    `sources` are those that an operator computes; the others are moved copies of them. `observed`
+    are those whose ranges decide: the sources, but where all that reads one keeps a selection of
+    its numbers, as MaxPool and Slice do, the selections. `held` are numbers that must be
+    representable. `fixed` is a quantization that comes with the graph.
     """
 
     members: list[SSAValue] = field(default_factory=list[SSAValue])
     sources: list[SSAValue] = field(default_factory=list[SSAValue])
+    observed: list[SSAValue] = field(default_factory=list[SSAValue])
     held: list[float] = field(default_factory=list[float])
     fixed: UniformType | None = None
 
@@ -136,12 +136,12 @@ class QuantPlan:
         return list({id(g): g for g in self._groups.values()}.values())
 
     def observed(self) -> list[SSAValue]:
-        """The tensors whose ranges decide the quantization, in program order."""
+        """The tensors whose ranges decide the quantization, group by group."""
         return [
             value
             for group in self.groups()
             if group.fixed is None and self._needs_range(group)
-            for value in group.sources
+            for value in group.observed
             if not is_constant(value) and self._is_on_npu(value)
         ]
 
@@ -254,7 +254,7 @@ class QuantPlan:
         low = min(group.held, default=float("inf"))
         high = max(group.held, default=float("-inf"))
         errors = Diagnostics()
-        for value in group.sources:
+        for value in group.observed:
             pair = range_of(value)
             array = constant_of(value, self.weights)
             if array is not None:
@@ -469,10 +469,29 @@ class QuantPlan:
             joined.members += results
             for member in joined.members:
                 groups[member] = joined
-        for group in groups.values():
+        for group in {id(g): g for g in groups.values()}.values():
             if group.fixed is None:
                 group.fixed = self._imported_type(group)
+            found = (kept for source in group.sources for kept in self._kept(source))
+            group.observed = list(dict.fromkeys(found))
         return groups
+
+    def _kept(self, value: SSAValue) -> list[SSAValue]:
+        """The tensors that hold what is read of `value`: itself, or selections of its numbers.
+
+        What a selection leaves out need not be representable: it saturates, and nobody reads it. A
+        constant is held whole, as calibration data need not select all that it is there for.
+        """
+        kept: list[SSAValue] = []
+        selects = False
+        for user in self._users(value):
+            if not isinstance(user, OnnxOp) or not self.moves(user, value):
+                return [value]
+            results = [r for r in user.results if is_float(r) and r.first_use is not None]
+            parts = [part for result in results for part in self._kept(result)]
+            selects |= self.rule(user).selects or parts != results
+            kept += parts
+        return kept if kept and selects and not is_constant(value) else [value]
 
     def _imported_type(self, group: Group) -> UniformType | None:
         """The quantization that the graph itself gives all of a group's tensors, else None.

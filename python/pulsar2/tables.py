@@ -56,6 +56,16 @@ def unary_table(
     return table
 
 
+def unary_values(fn: str, alpha: float, beta: float, x: AnyArray) -> AnyArray:
+    """The results of a function of each of the f32 numbers `x`, f32."""
+    from pulsar2 import _kernels
+
+    y = np.empty_like(x)
+    words = [UNARY_FUNCTIONS[fn], float(alpha), float(beta), *NO_CLAMP]
+    _kernels.run_kernel(7, [(x, 1.0, 0), (y, 1.0, 0)], words)
+    return y
+
+
 def normalize_table(
     mean: Sequence[float], std: Sequence[float], x: UniformType, y: UniformType | None
 ) -> AnyArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from xdsl.dialects.builtin import f32, i32, i64
@@ -11,6 +12,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.types import element_of, static_shape_of
+from pulsar2.dialects.quant.elementwise import UnaryFn
 from pulsar2.dialects.quant.integer import PLAIN_TYPES
 from pulsar2.lowering.quant.stored import constant_of, is_constant, is_constant_op
 from pulsar2.weights import WeightStore
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pulsar2.lowering.quant.conversion import Conversion
 
 __all__ = [
+    "ElementFunction",
     "Rule",
     "constant_of",
     "int_list",
@@ -31,6 +34,15 @@ __all__ = [
     "plain_type",
     "shape_of",
 ]
+
+
+@dataclass(frozen=True)
+class ElementFunction:
+    """A function of each number of a tensor, with the parameters that it has."""
+
+    fn: UnaryFn
+    alpha: float | None = None
+    beta: float | None = None
 
 
 class Rule(ABC):
@@ -48,6 +60,9 @@ class Rule(ABC):
     has_weights: ClassVar[bool] = False
     """Whether constant weights may have a type of their own, and the result another one."""
 
+    selects: ClassVar[bool] = False
+    """Whether results may lack numbers of the operands whose quantization they share."""
+
     def takes_float(self, op: OnnxOp) -> bool:
         """Whether the operator can compute with FP32 operands."""
         return True
@@ -63,6 +78,10 @@ class Rule(ABC):
     def held(self, op: OnnxOp, weights: WeightStore) -> Sequence[float]:
         """Numbers that the quantization of the results must hold besides those observed."""
         return ()
+
+    def function(self, op: OnnxOp, weights: WeightStore) -> ElementFunction | None:
+        """What `op` computes of each f32 number of its first operand; None where it is no such."""
+        return None
 
     @abstractmethod
     def convert(self, op: OnnxOp, to: Conversion) -> None:

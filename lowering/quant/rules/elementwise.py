@@ -15,7 +15,9 @@ from pulsar2.dialects.onnx.elementwise import Clip
 from pulsar2.dialects.quant.base import broadcast
 from pulsar2.dialects.quant.elementwise import BinaryOp, UnaryFn
 from pulsar2.locations import node_name
+from pulsar2.lowering.quant.parameters import SLOPE_STORAGES
 from pulsar2.lowering.quant.rules.base import (
+    ElementFunction,
     Rule,
     constant_of,
     is_constant,
@@ -119,7 +121,11 @@ class ExtremeRule(Rule):
 
 
 class PReluRule(Rule):
-    """A slope below 0 for each index of some axes."""
+    """A slope below 0 for each index of some axes.
+
+    Beside 8-bit numbers slopes have 16 bits: all channels share one scale, and those of small
+    slopes would lose most of theirs.
+    """
 
     op_types = ("PRelu",)
 
@@ -132,11 +138,22 @@ class PReluRule(Rule):
         a = to.operand(op.operands[0])
         slope = constant_of(op.operands[1], to.weights)
         assert slope is not None
-        b = to.float_constant(slope, f"{node_name(op)}/slope", like=a)
+        b = to.float_constant(slope, f"{node_name(op)}/slope", like=a, storages=SLOPE_STORAGES)
         to.finish(op, quant.PReluOp(a, b, to.type_of(op.result)))
 
 
-class PowRule(Rule):
+class FunctionRule(Rule):
+    """What rules for functions of each element share."""
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        function = self.function(op, to.weights)
+        assert function is not None
+        fn, alpha, beta = function.fn, function.alpha, function.beta
+        x = to.operand(op.operands[0])
+        to.finish(op, quant.UnaryOp(fn, x, to.type_of(op.result), alpha=alpha, beta=beta))
+
+
+class PowRule(FunctionRule):
     """A power with a constant exponent."""
 
     op_types = ("Pow",)
@@ -147,11 +164,10 @@ class PowRule(Rule):
             return "the exponent must be one constant number"
         return "" if is_float(op.operands[0]) else "only f32 is supported"
 
-    def convert(self, op: OnnxOp, to: Conversion) -> None:
-        exponent = constant_of(op.operands[1], to.weights)
+    def function(self, op: OnnxOp, weights: WeightStore) -> ElementFunction:
+        exponent = constant_of(op.operands[1], weights)
         assert exponent is not None
-        x, alpha = to.operand(op.operands[0]), float(exponent.reshape(()))
-        to.finish(op, quant.UnaryOp(UnaryFn.POW, x, to.type_of(op.result), alpha=alpha))
+        return ElementFunction(UnaryFn.POW, float(exponent.reshape(())))
 
 
 _FUNCTIONS: dict[str, UnaryFn] = {
@@ -181,7 +197,7 @@ _FUNCTIONS: dict[str, UnaryFn] = {
 }
 
 
-class UnaryRule(Rule):
+class UnaryRule(FunctionRule):
     """A function of each element; parameters are the ONNX attributes of the same name."""
 
     op_types = tuple(_FUNCTIONS)
@@ -191,26 +207,27 @@ class UnaryRule(Rule):
             return f"alpha is {op.value_of('alpha')}, but only 1 is supported"
         return "" if op.op_type in INTEGER_UNARY and not not_plain(op.result) else _not_float(op)
 
-    def convert(self, op: OnnxOp, to: Conversion) -> None:
+    def function(self, op: OnnxOp, weights: WeightStore) -> ElementFunction | None:
         if not is_float(op.result):
-            convert_integer_unary(op, to)
-            return
+            return None
         fn = _FUNCTIONS[op.op_type]
         if fn is UnaryFn.GELU and op.value_of("approximate") == "tanh":
             fn = UnaryFn.GELU_TANH
         has_alpha = fn in (UnaryFn.LEAKY_RELU, UnaryFn.ELU, UnaryFn.HARD_SIGMOID)
-        x = to.operand(op.operands[0])
-        made = quant.UnaryOp(
+        return ElementFunction(
             fn,
-            x,
-            to.type_of(op.result),
-            alpha=op.value_of("alpha") if has_alpha else None,
-            beta=op.value_of("beta") if fn is UnaryFn.HARD_SIGMOID else None,
+            op.value_of("alpha") if has_alpha else None,
+            op.value_of("beta") if fn is UnaryFn.HARD_SIGMOID else None,
         )
-        to.finish(op, made)
+
+    def convert(self, op: OnnxOp, to: Conversion) -> None:
+        if is_float(op.result):
+            super().convert(op, to)
+        else:
+            convert_integer_unary(op, to)
 
 
-class ClipRule(Rule):
+class ClipRule(FunctionRule):
     """A Clip that no operator before it carries out."""
 
     op_types = ("Clip",)
@@ -222,13 +239,10 @@ class ClipRule(Rule):
             return "min and max must be constants"
         return "" if is_float(op.result) else "only f32 is supported"
 
-    def convert(self, op: OnnxOp, to: Conversion) -> None:
+    def function(self, op: OnnxOp, weights: WeightStore) -> ElementFunction:
         assert isinstance(op, Clip)
-        low = _bound(op.min, to.weights, -np.inf)
-        high = _bound(op.max, to.weights, np.inf)
-        x = to.operand(op.x)
-        made = quant.UnaryOp(UnaryFn.CLIP, x, to.type_of(op.result), alpha=low, beta=high)
-        to.finish(op, made)
+        low, high = _bound(op.min, weights, -np.inf), _bound(op.max, weights, np.inf)
+        return ElementFunction(UnaryFn.CLIP, low, high)
 
 
 def _bound(value: SSAValue | None, weights: WeightStore, default: float) -> float:
@@ -236,7 +250,7 @@ def _bound(value: SSAValue | None, weights: WeightStore, default: float) -> floa
     return float(default) if array is None else float(array.reshape(-1)[0])
 
 
-class InverseSigmoidRule(Rule):
+class InverseSigmoidRule(FunctionRule):
     """The dialect's own function of each element, a logarithm between bounds."""
 
     op_types = ("InverseSigmoid",)
@@ -244,10 +258,8 @@ class InverseSigmoidRule(Rule):
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         return _not_float(op)
 
-    def convert(self, op: OnnxOp, to: Conversion) -> None:
-        x, eps = to.operand(op.operands[0]), op.value_of("eps")
-        made = quant.UnaryOp(UnaryFn.INVERSE_SIGMOID, x, to.type_of(op.result), alpha=eps)
-        to.finish(op, made)
+    def function(self, op: OnnxOp, weights: WeightStore) -> ElementFunction:
+        return ElementFunction(UnaryFn.INVERSE_SIGMOID, op.value_of("eps"))
 
 
 def _not_float(op: OnnxOp) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 class IndexedRule(MovementRule):
     """What operators with a tensor of indices share; data and result have one quantization."""
 
+    selects = True
+
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         indices = constant_of(op.operands[1], weights)
         if indices is not None and not indices.size:
@@ -219,6 +221,7 @@ class TopKRule(MovementRule):
     """Where the greatest elements are, and a gathering of them."""
 
     op_types = ("TopK",)
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         count = int_list(op.operands[1], weights)

@@ -143,6 +143,7 @@ class WhereRule(Rule):
     """
 
     op_types = ("Where",)
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         return not_numbers(*op.operands)

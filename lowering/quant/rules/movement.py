@@ -149,6 +149,7 @@ def pad_widths(op: Pad, weights: WeightStore) -> tuple[int, ...]:
 
 class SliceRule(MovementRule):
     op_types = ("Slice",)
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         given = [op.operand(i) for i in range(1, 5)]
@@ -180,6 +181,7 @@ def _end(end: int, step: int) -> int | None:
 
 class SplitRule(MovementRule):
     op_types = ("Split",)
+    selects = True
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
         shape = shape_of(op.operands[0])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 class PoolRule(Rule):
     op_types = ("MaxPool", "AveragePool")
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         assert isinstance(op, Pool)
@@ -103,6 +104,7 @@ class ReduceRule(Rule):
     """Reductions along constant axes; a global pooling is one along the axes after the second."""
 
     op_types = tuple(_KINDS)
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         if not is_float(op.operands[0]):

@@ -27,6 +27,7 @@ class ResizeRule(Rule):
     """A nearest Resize moves data; a linear one has a quantization of its own."""
 
     op_types = ("Resize",)
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         if not is_float(op.operands[0]):

@@ -26,6 +26,7 @@ class GridSampleRule(Rule):
     """A constant grid stays f32; a computed one has its tensor's type."""
 
     op_types = ("GridSample",)
+    selects = True
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
         if not all(is_float(v) for v in op.operands):

@@ -22,6 +22,7 @@ from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.control_flow import user_in
 from pulsar2.driver.float_check import FloatModel
 from pulsar2.locations import place_of, tensor_name
+from pulsar2.lowering.quant.leveling import leveled
 from pulsar2.lowering.quant.placement import is_on_cpu, mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import Range, write_ranges
@@ -55,9 +56,10 @@ def calibrate(
 ) -> CalibrationResult:
     """Observes every tensor of `@main` that quantization needs, and writes `quant.ranges`.
 
-    `dataset` gives arrays by input name, and is read once. A range is widened to hold 0. The result
-    does not depend on `threads` (0: as many as there are cores). `fuses` says whether quantization
-    will fuse activations into operators. `advance` is called once per sample.
+    `dataset` gives arrays by input name, and is read once. A range is widened to hold 0, and ends
+    where all that reads the tensor levels off. The result does not depend on `threads` (0: as many
+    as there are cores). `fuses` says whether quantization will fuse activations into operators.
+    `advance` is called once per sample.
 
     Operators that compute or read an infinity, or a number that stands for one, as masks of
     attention hold it, are marked for the CPU, with a warning; so are those that compute or read a
@@ -130,7 +132,7 @@ def _calibrate(
     if huge := [v for v in masked if not isinstance(v, BlockArgument)]:
         raise InfinityError("", huge)
     _tell_constants(tensors, crew[0].observers, sizes)
-    write_ranges(func, dict(zip(tensors, ranges, strict=True)))
+    write_ranges(func, leveled(plan, dict(zip(tensors, ranges, strict=True))))
     return CalibrationResult(len(dataset), len(tensors))
 
 

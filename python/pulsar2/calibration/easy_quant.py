@@ -97,7 +97,7 @@ def easy_quant(
                     write_weight_scales(layer.op, chosen, ctx.weights)
                 task.taken.clear()
                 if range_ is not None:
-                    ranges |= dict.fromkeys(task.group.sources, range_)
+                    ranges |= dict.fromkeys(task.group.observed, range_)
                 done += len(task.layers)
                 advance(len(task.layers))
     change_ranges(func, ranges)

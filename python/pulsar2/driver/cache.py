@@ -21,6 +21,9 @@ from pulsar2.version import version
 _KEPT = 16
 """Calibrations kept per work folder; the one used longest ago goes first."""
 
+_REVISION = 2
+"""Raised when calibration finds something else for the same model and data."""
+
 
 class Cache:
     """Text that was found by running a model over calibration data, by all that it depends on.
@@ -87,7 +90,7 @@ def _key(module: ModuleOp, dataset: CalibrationDataset, asked: str) -> str:
     def add(text: str) -> None:
         found.update(f"{len(text)}:{text}".encode())
 
-    for text in (version(), asked, print_module(module)):
+    for text in (version(), str(_REVISION), asked, print_module(module)):
         add(text)
     for data in dataset.inputs:
         # Where the files came from does not matter, what they hold does.

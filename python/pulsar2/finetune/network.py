@@ -18,9 +18,9 @@ from pulsar2.finetune.blocks import Block
 from pulsar2.finetune.operators import Call, compute
 from pulsar2.finetune.ranges import Ranges
 from pulsar2.finetune.sites import WEIGHT, Integers, as_operand
-from pulsar2.lowering.quant.parameters import constant_type, quantize
+from pulsar2.lowering.quant.parameters import SLOPE_STORAGES, STORAGES, constant_type, quantize
 from pulsar2.lowering.quant.placement import is_on_cpu
-from pulsar2.lowering.quant.plan import STORAGES, QuantPlan, clip_bounds
+from pulsar2.lowering.quant.plan import QuantPlan, clip_bounds
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_float
 from pulsar2.weights import AnyArray
 
@@ -151,7 +151,8 @@ class Network:
         if op.op_type in _ROUNDED_CONSTANTS:
             type_ = self.plan.constant_type(value, op)
             return _on_grid(array, type_) if isinstance(type_, UniformType) else array
-        storage = STORAGES.get(self.plan.op_data_type(op))
+        storages = SLOPE_STORAGES if op.op_type == "PRelu" else STORAGES
+        storage = storages.get(self.plan.op_data_type(op))
         if storage is None or value is not op.operands[-1]:
             return array
         if op.op_type == "Div":

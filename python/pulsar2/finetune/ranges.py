@@ -91,7 +91,7 @@ class Ranges:
         made: dict[SSAValue, Range] = {}
         for key, group in self._changed.items():
             if key in self._factors:
-                made |= dict.fromkeys(group.sources, self._range(group))
+                made |= dict.fromkeys(group.observed, self._range(group))
         for value in list(made):
             if isinstance(value, OpResult):
                 # The ranges of an operation are written all at once.

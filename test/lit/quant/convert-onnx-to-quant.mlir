@@ -74,16 +74,16 @@ func.func @movement(%x: tensor<1x2x4x4xf32> {quant.range = array<f32: 0.0, 1.0>}
   %step = onnx.Constant {value = dense<[2]> : tensor<1xi64>} : tensor<1xi64>
   %parts = onnx.Constant {value = dense<[1, 3]> : tensor<2xi64>} : tensor<2xi64>
   %zero = onnx.Constant {value = dense<[0]> : tensor<1xi64>} : tensor<1xi64>
-  %0 = onnx.Sigmoid(%x) {quant.ranges = [array<f32: -1.1, 1.0>]} : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
-  %1 = onnx.Tanh(%x) {quant.ranges = [array<f32: -0.5, 2.0>]} : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
+  %0 = onnx.Sigmoid(%x) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
+  %1 = onnx.Tanh(%x) : (tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
   %2 = onnx.Concat(%0, %1) {axis = 1 : i64} : (tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>) -> tensor<1x4x4x4xf32>
   %3 = onnx.MaxPool(%2) {kernel_shape = array<i64: 2, 2>, strides = array<i64: 2, 2>} : (tensor<1x4x4x4xf32>) -> tensor<1x4x2x2xf32>
   %4 = onnx.Transpose(%3) {perm = array<i64: 0, 2, 3, 1>} : (tensor<1x4x2x2xf32>) -> tensor<1x2x2x4xf32>
   %5 = onnx.Pad(%4, %pads, %four) : (tensor<1x2x2x4xf32>, tensor<8xi64>, tensor<f32>) -> tensor<1x2x2x5xf32>
   %6 = onnx.Reshape(%5, %shape) : (tensor<1x2x2x5xf32>, tensor<2xi64>) -> tensor<4x5xf32>
   %7 = onnx.Slice(%6, %start, %end, %start, %step) : (tensor<4x5xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4x2xf32>
-  %8, %9 = onnx.Split(%7, %parts) {axis = 0 : i64} : (tensor<4x2xf32>, tensor<2xi64>) -> (tensor<1x2xf32>, tensor<3x2xf32>)
-  %10 = onnx.ReduceMax(%9, %zero) {keepdims = 0 : i64} : (tensor<3x2xf32>, tensor<1xi64>) -> tensor<2xf32>
+  %8, %9 = onnx.Split(%7, %parts) {axis = 0 : i64, quant.ranges = [array<f32: -1.1, 1.0>, array<f32>]} : (tensor<4x2xf32>, tensor<2xi64>) -> (tensor<1x2xf32>, tensor<3x2xf32>)
+  %10 = onnx.ReduceMax(%9, %zero) {keepdims = 0 : i64, quant.ranges = [array<f32: -0.5, 2.0>]} : (tensor<3x2xf32>, tensor<1xi64>) -> tensor<2xf32>
   func.return %10, %8 : tensor<2xf32>, tensor<1x2xf32>
 }
 
@@ -160,4 +160,16 @@ func.func @cpu(%x: tensor<2xf32> {quant.range = array<f32: -1.0, 1.0>} loc("x"),
   %3 = onnx.Sigmoid(%1) {quant.ranges = [array<f32: 0.0, 1.0>]} : (tensor<2xf32>) -> tensor<2xf32> loc("e"("e"))
   %4 = onnx.Softsign(%u) {quant.cpu = {kind = "chosen"}} : (tensor<2xf32>) -> tensor<2xf32> loc("f"("f"))
   func.return %3, %2, %4 : tensor<2xf32>, tensor<1xi64>, tensor<2xf32>
+}
+
+// -----
+
+// Slopes of a PRelu have 16 bits beside 8-bit numbers.
+// CHECK-LABEL: func.func @slopes
+// CHECK: %[[SLOPE:.*]] = quant.constant {{.*}} : tensor<2x1x1x!quant.uniform<u16:f32, {{.*}}>>
+// CHECK: quant.prelu {{.*}}, %[[SLOPE]] : {{.*}} -> tensor<1x2x2x2x!quant.uniform<u8:f32, 0.0078125:128>>
+func.func @slopes(%x: tensor<1x2x2x2xf32> {quant.range = array<f32: -1.0, 0.9921875>}) -> (tensor<1x2x2x2xf32>) {
+  %slope = onnx.Constant {value = dense<[[[0.5]], [[0.001]]]> : tensor<2x1x1xf32>} : tensor<2x1x1xf32>
+  %0 = onnx.PRelu(%x, %slope) {quant.ranges = [array<f32: -1.0, 0.9921875>]} : (tensor<1x2x2x2xf32>, tensor<2x1x1xf32>) -> tensor<1x2x2x2xf32>
+  func.return %0 : tensor<1x2x2x2xf32>
 }

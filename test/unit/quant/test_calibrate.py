@@ -16,13 +16,17 @@ from pulsar2.calibration.dataset import Sample
 from pulsar2.calibration.methods import Method
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
+from pulsar2.dialects.quant.elementwise import UnaryFn
 from pulsar2.locations import tensor_name
+from pulsar2.lowering.quant.leveling import told_apart
 from pulsar2.lowering.quant.placement import cpu_nodes
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import range_of
+from pulsar2.lowering.quant.rules.base import ElementFunction
 from pulsar2.onnx_export import main_function
 from pulsar2.onnx_import import import_onnx
 from pulsar2.pipeline import parse_passes, run_passes
+from pulsar2.tables import unary_values
 
 
 def model_of(nodes: list[onnx.NodeProto], shape: tuple[int, ...], **constants: np.ndarray):
@@ -52,7 +56,7 @@ def test_ranges_are_those_of_plain_runs(channels: int) -> None:
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node("Conv", ["b", "v"], ["c"], pads=[1, 1, 1, 1]),
         helper.make_node("Add", ["b", "c"], ["d"]),
-        helper.make_node("Sigmoid", ["d"], ["e"]),
+        helper.make_node("Cos", ["d"], ["e"]),
         helper.make_node("Conv", ["e", "v"], ["f"]),
         helper.make_node("GlobalAveragePool", ["f"], ["g"]),
     ]
@@ -94,6 +98,124 @@ def test_memory_of_moved_tensors_is_not_observed_twice() -> None:
     module, ctx = imported(model_of(nodes, (1, 4, 4)))
     plan = QuantPlan(main_function(module), ctx.weights)
     assert [tensor_name(v) for v in plan.observed()] == ["x", "a"]
+
+
+def observed_names(*nodes: onnx.NodeProto, **constants: np.ndarray) -> list[str]:
+    """The tensors that a plan observes for a model of these nodes, which reads x [1, 3, 4, 4]."""
+    module, ctx = imported(model_of(list(nodes), (1, 3, 4, 4), **constants))
+    return [tensor_name(v) for v in QuantPlan(main_function(module), ctx.weights).observed()]
+
+
+def test_only_what_is_selected_is_observed() -> None:
+    pool = helper.make_node("MaxPool", ["a"], ["p"], kernel_shape=[2, 2])
+    flat = helper.make_node("Flatten", ["p"], ["f"])
+    neg = helper.make_node("Neg", ["x"], ["a"])
+    assert observed_names(neg, pool, flat) == ["x", "p"]
+    another = helper.make_node("Abs", ["a"], ["n"])
+    assert observed_names(neg, pool, another) == ["x", "a", "n"]
+    joined = helper.make_node("Concat", ["a", "x"], ["c"], axis=1)
+    pool = helper.make_node("MaxPool", ["c"], ["p"], kernel_shape=[2, 2])
+    assert observed_names(neg, joined, pool) == ["p", "x"]
+    first = helper.make_node("Gather", ["a", "zero"], ["g"], axis=2)
+    parts = helper.make_node("Split", ["a"], ["s", "t", "u"], axis=1)
+    use = helper.make_node("Exp", ["t"], ["e"])
+    zero = np.zeros((), np.int64)
+    found = observed_names(neg, first, parts, use, zero=zero)
+    assert found == ["x", "s", "t", "u", "g", "e"]
+    whole = helper.make_node("Transpose", ["a"], ["t"], perm=[0, 2, 3, 1])
+    assert observed_names(neg, whole) == ["x", "a"]
+
+
+def test_a_pooling_drops_numbers_that_then_saturate() -> None:
+    nodes = [
+        helper.make_node("Neg", ["x"], ["a"]),
+        helper.make_node("MaxPool", ["a"], ["p"], kernel_shape=[1, 2], strides=[1, 2]),
+    ]
+    module, ctx = imported(model_of(nodes, (1, 1, 1, 4)))
+    x = np.asarray([[[[100, -1, 30, -3]]]], np.float32)
+    calibrate(module, ctx, [Sample("one", {"x": x})])
+    plan = QuantPlan(main_function(module), ctx.weights)
+    pooled = next(op for op in plan.ops() if op.op_type == "MaxPool")
+    assert plan.limits(plan.group(pooled.results[0])) == (0.0, 3.0)
+    run_passes(ctx, module, parse_passes("convert-onnx-to-quant"))
+    assert "max_pool" in str(module)
+
+
+def test_constants_are_held_whole_though_not_selected() -> None:
+    nodes = [
+        helper.make_node("Less", ["x", "never"], ["below"]),
+        helper.make_node("Where", ["below", "lowest", "x"], ["y"]),
+    ]
+    never, lowest = np.float32(-50), np.full((1, 4), -10, np.float32)
+    module, ctx = imported(model_of(nodes, (1, 4), never=np.array(never), lowest=lowest))
+    calibrate(module, ctx, [Sample("one", {"x": np.asarray([[1, 2, 3, 4]], np.float32)})])
+    plan = QuantPlan(main_function(module), ctx.weights)
+    (where,) = (op for op in plan.ops() if op.op_type == "Where")
+    assert plan.limits(plan.group(where.results[0])) == (-10.0, 4.0)
+
+
+def calibrated_limits(nodes: list[onnx.NodeProto], x: np.ndarray) -> tuple[float, float]:
+    """The range of a = x - 0, computed by the first of the nodes."""
+    module, ctx = imported(model_of(nodes, x.shape))
+    calibrate(module, ctx, [Sample("one", {"x": x})])
+    plan = QuantPlan(main_function(module), ctx.weights)
+    return plan.limits(plan.group(next(iter(plan.ops())).results[0]))
+
+
+def test_ranges_end_where_all_readers_level_off() -> None:
+    x = np.linspace(-20, 40, 64, dtype=np.float32)[None]
+    neg = helper.make_node("Neg", ["x"], ["a"])
+    sigmoid = helper.make_node("Sigmoid", ["a"], ["s"])
+    low, high = calibrated_limits([neg, sigmoid], x)
+    assert -8 < low < -6
+    assert 6 < high < 8
+    tanh = helper.make_node("Tanh", ["a"], ["t"])
+    assert calibrated_limits([neg, tanh, sigmoid], x) == (low, high)
+    relu = helper.make_node("Relu", ["a"], ["r"])
+    assert calibrated_limits([neg, relu, relu_of("r2")], x) == (0.0, 20.0)
+    assert calibrated_limits([neg, sigmoid, helper.make_node("Abs", ["a"], ["b"])], x) == (-40, 20)
+    assert calibrated_limits([neg, helper.make_node("Abs", ["a"], ["b"])], x) == (-40, 20)
+
+
+def relu_of(name: str) -> onnx.NodeProto:
+    return helper.make_node("Relu", ["a"], [name])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        ElementFunction(UnaryFn.SIGMOID),
+        ElementFunction(UnaryFn.HARD_SIGMOID, 0.2, 0.5),
+        ElementFunction(UnaryFn.TANH),
+        ElementFunction(UnaryFn.CLIP, -0.5, 6.0),
+        ElementFunction(UnaryFn.RELU),
+        ElementFunction(UnaryFn.GELU),
+        ElementFunction(UnaryFn.HARD_SWISH),
+        ElementFunction(UnaryFn.ELU, 1.0),
+        ElementFunction(UnaryFn.SILU),
+        ElementFunction(UnaryFn.SIN),
+    ],
+    ids=lambda function: function.fn.value,
+)
+@pytest.mark.parametrize("whole", [(-30.0, 50.0), (-3.0, 2.0), (0.0, 9.0), (-40.0, 0.0)])
+def test_a_function_gives_the_same_within_the_part_told_apart(
+    function: ElementFunction, whole: tuple[float, float]
+) -> None:
+    low, high = told_apart(function, whole, 255)
+    assert whole[0] <= low <= 0 <= high <= whole[1]
+
+    def of(x: np.ndarray) -> np.ndarray:
+        return unary_values(function.fn.value, function.alpha or 0, function.beta or 0, x)
+
+    x = np.linspace(*whole, 10001, dtype=np.float32)
+    y = of(x)
+    span = max(float(y.max()), 0) - min(float(y.min()), 0)
+    assert np.abs(of(np.clip(x, low, high)) - y).max() <= 0.3 * span / 255
+    assert told_apart(function, whole, None)[1] >= high
+
+
+def test_a_function_without_a_result_keeps_its_range() -> None:
+    assert told_apart(ElementFunction(UnaryFn.LOG), (-1.0, 8.0), 255) == (-1.0, 8.0)
 
 
 def test_a_nan_names_tensor_and_sample() -> None:

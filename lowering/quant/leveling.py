@@ -1,0 +1,86 @@
+"""How much of a range counts, where all that reads a tensor are functions that level off.
+
+A Sigmoid gives 1 for 8 and for 80, in steps of its result, so the steps of what it reads are
+better spent between its knees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.lowering.quant.placement import is_on_cpu
+from pulsar2.lowering.quant.plan import Group, QuantPlan
+from pulsar2.lowering.quant.ranges import Range
+from pulsar2.lowering.quant.rules.base import ElementFunction
+from pulsar2.tables import unary_values
+
+_POINTS = 4096
+"""Intervals of a range in which a function is looked at."""
+_TOLERANCE = 0.25
+"""Steps of the result by which it may change beyond the ends; half a step could be rounded."""
+_LEAST = 1 / 32
+"""The least share of a range that is worth to be cut off at an end."""
+
+
+def leveled(plan: QuantPlan, ranges: Mapping[SSAValue, Range]) -> dict[SSAValue, Range]:
+    """`ranges` of the tensors that a plan observes, each no wider than its readers tell apart."""
+    result = dict(ranges)
+    for group in {id(g): g for g in map(plan.group, ranges)}.values():
+        values = [v for v in group.observed if v in ranges]
+        low = min(ranges[v][0] for v in values)
+        high = max(ranges[v][1] for v in values)
+        needed = _needed(plan, group, (min(low, 0.0), max(high, 0.0)))
+        for value in values:
+            low, high = ranges[value]
+            result[value] = max(low, needed[0]), min(high, needed[1])
+    return result
+
+
+def _needed(plan: QuantPlan, group: Group, whole: Range) -> Range:
+    """The part of `whole` in which a reader of the group tells numbers apart."""
+    low, high = 0.0, 0.0
+    for reader in plan.readers(group):
+        function = None
+        if isinstance(reader, OnnxOp) and not is_on_cpu(reader):
+            function = plan.rule(reader).function(reader, plan.weights)
+        if function is None or not isinstance(reader, OnnxOp):
+            return whole
+        bits = plan.bits(plan.result(reader))
+        steps = 2**bits - 1 if bits < 32 else None
+        part = told_apart(function, whole, steps)
+        low, high = min(low, part[0]), max(high, part[1])
+    return low, high
+
+
+def told_apart(function: ElementFunction, whole: Range, steps: int | None) -> Range:
+    """The part of `whole`, a range around 0, beyond which a function gives what it gives at its
+    ends, to a fraction of a step.
+
+    `steps` is how many steps the range of its results over `whole` has; None: the numbers must be
+    the same. All of `whole` where a result is not finite.
+    """
+    x = np.linspace(*whole, _POINTS + 1, dtype=np.float32)
+    y = unary_values(function.fn.value, function.alpha or 0.0, function.beta or 0.0, x)
+    y = y.astype(np.float64)
+    if not np.isfinite(y).all():
+        return whole
+    span = max(float(y.max()), 0.0) - min(float(y.min()), 0.0)
+    tolerance = 0.0 if steps is None else _TOLERANCE * span / steps
+    first, last = _level_until(y, tolerance), _level_until(y[::-1], tolerance)
+    low, high = min(float(x[first]), 0.0), max(float(x[-1 - last]), 0.0)
+    least = _LEAST * (whole[1] - whole[0])
+    return (
+        low if low - whole[0] > least else whole[0],
+        high if whole[1] - high > least else whole[1],
+    )
+
+
+def _level_until(y: npt.NDArray[np.float64], tolerance: float) -> int:
+    """The last place before which no number differs from the one there by more than `tolerance`."""
+    spread = np.maximum(y - np.minimum.accumulate(y), np.maximum.accumulate(y) - y)
+    return int(np.flatnonzero(spread <= tolerance)[-1])
