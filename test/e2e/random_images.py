@@ -11,6 +11,17 @@ _COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners
 _ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 
 
+def _nearly_whole(size: int, out: int) -> bool:
+    """Whether rounding alone keeps a place of an axis resized to `out` from being whole.
+
+    `onnx.reference` (1.23) decides in two ways whether a place is whole, before and after adding
+    the width of its padding, and takes the wrong neighbour where the addition has rounded.
+    """
+    centres = (np.arange(out) + 0.5) / (out / size) - 0.5
+    distances = np.abs(centres - np.rint(centres))
+    return bool(np.any((distances > 0) & (distances < 1e-9)))
+
+
 def resize(sketch: Sketch) -> None:
     """Resize by scales or to sizes, of the last axes of an image or of a tensor of rank 3."""
     x = sketch.pick(sketch.live)
@@ -31,12 +42,11 @@ def resize(sketch: Sketch) -> None:
         given = sketch.constant(np.array([1.0, 1.0, *scales], np.float32))
         operands = [x, "", given]
     else:
-        # onnx.reference decides in two ways whether a place is whole, where scales are not exact.
         if sketch.flag():
             attributes["coordinate_transformation_mode"] = "half_pixel_symmetric"
         sizes = [sketch.integer(1, 2 * n + 3) for n in spatial]
         operands = [x, "", "", sketch.constant(np.array([*shape[:2], *sizes], np.int64))]
-    if max(sizes) <= 40:
+    if max(sizes) <= 40 and not any(map(_nearly_whole, spatial, sizes)):
         sketch.node("Resize", operands, (*shape[:2], *sizes), **attributes)
 
 
