@@ -6,60 +6,87 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2 import _kernels
+from pulsar2.axmodel import encode_axmodel
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.driver.container import Compiled, compile_container
 from pulsar2.ir import parse_module
 from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.quant_axmodel import read_quant_axmodel
-from pulsar2.targets import load_target
+from pulsar2.runtime import InferenceSession
+from pulsar2.targets import load_target, target_names
 
 from .builds import ROOT, Build
 from .measure import SCRIPTS, run_process
 from .report import Section, first_line
 
-_TARGET = "AX650"
+_FIRST = "AX650", "NPU1"
+_SMALL = 8
+"""The part of the OCM that a program has in the last case of each network."""
 
 
-def _compile(build: Build, npu_mode: str, ocm_bytes: int) -> Compiled:
+def _compile(build: Build, target: str, npu_mode: str, ocm_bytes: int) -> Compiled:
     context = make_context()
     module = read_quant_axmodel(str(build.quantized), context)
-    options = f"npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
+    options = f"target={target} npu-mode={npu_mode} ocm-bytes={ocm_bytes}"
     run_passes(context, module, parse_passes(f"partition,schedule{{{options}}},emit"))
     return compile_container(module, context, macs=0)
 
 
+def _outputs(compiled: Compiled) -> list[bytes]:
+    """The outputs of a program for random inputs, always the same."""
+    session = InferenceSession(encode_axmodel(compiled.model))
+    rng = np.random.default_rng(0)
+    feed: dict[str, Any] = {}
+    for given in session.get_inputs():
+        dtype = np.dtype(given.dtype)
+        whole = dtype.kind in "iu"
+        drawn = rng.integers(0, 200, given.shape) if whole else rng.normal(size=given.shape)
+        feed[given.name] = drawn.astype(dtype)
+    return [output.tobytes() for output in session.run(None, feed)]
+
+
 def sanitizer_section(builds: Sequence[Build]) -> tuple[Section, int]:
-    """Findings by mode, and with an eighth of the OCM; the section and their number."""
+    """Every target and mode, and an eighth of the OCM of the first; the section, and findings.
+
+    A finding is one of the sanitizer's, or a program whose outputs are not those of the first.
+    """
     section = Section(
-        "Schedule sanitizer, and what an eighth of the OCM costs",
-        ("network", "mode", "OCM bytes", "jobs", "cycles", "findings"),
+        f"All targets and modes, and 1/{_SMALL} of the OCM of {' '.join(_FIRST)}",
+        ("network", "programs", "jobs, least", "jobs, most", "sanitizer findings", "other outputs"),
     )
+    cases = [(name, mode, 0) for name in target_names() for mode in load_target(name).modes]
+    cases.sort(key=lambda case: case[:2] != _FIRST)
+    cases.append((*_FIRST, load_target(_FIRST[0]).modes[_FIRST[1]].ocm_bytes // _SMALL))
     total = 0
-    modes = load_target(_TARGET).modes
     for build in builds:
-        first = next(iter(modes))
-        cases = [(name, mode.ocm_bytes) for name, mode in modes.items()]
-        cases.append((first, modes[first].ocm_bytes // 8))
-        for npu_mode, ocm_bytes in cases:
+        jobs: list[int] = []
+        found = others = 0
+        expected: list[bytes] = []
+        for target, npu_mode, ocm_bytes in cases:
             try:
-                compiled = _compile(build, npu_mode, ocm_bytes)
+                compiled = _compile(build, target, npu_mode, ocm_bytes)
             except UserError as error:
-                case = f"{build.name} for {npu_mode} with {ocm_bytes} bytes"
+                case = f"{build.name} for {target} {npu_mode}, {ocm_bytes or 'all'} bytes of OCM"
                 section.notes.append(f"{case} is not scheduled. {first_line(error)}")
                 continue
-            found = sum(
+            jobs.append(sum(len(program.program.jobs) for program in compiled.programs))
+            found += sum(
                 not finding.is_note
                 for program in compiled.programs
                 for finding in _kernels.sanitize(program.code)
             )
-            jobs = sum(len(program.program.jobs) for program in compiled.programs)
-            section.add(build.name, npu_mode, ocm_bytes, jobs, compiled.estimate.cycles, found)
-            total += found
+            outputs = _outputs(compiled)
+            expected = expected or outputs
+            others += outputs != expected
+        section.add(build.name, len(jobs), min(jobs), max(jobs), found, others)
+        total += found + others
     return section, total
 
 
