@@ -37,6 +37,8 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 
+from pulsar2.values import Form
+
 AnyTensor = TensorType[Attribute] | UnrankedTensorType[Attribute]
 
 
@@ -150,6 +152,19 @@ def element_of(type_: Attribute) -> Attribute | None:
     if isinstance(type_, TensorType | UnrankedTensorType):
         return cast("AnyTensor", type_).element_type
     return None
+
+
+def form_of(type_: Attribute) -> tuple[Form, Attribute] | None:
+    """How a value of a type is made of tensors, and the type of these.
+
+    None for other types: maps, sequences of sequences, and what is not known.
+    """
+    form: Form = "tensor"
+    if isinstance(type_, OptType):
+        form, type_ = "optional", type_.element
+    if isinstance(type_, SeqType):
+        form, type_ = ("optional sequence" if form == "optional" else "sequence"), type_.element
+    return (form, type_) if is_tensor(type_) else None
 
 
 def shape_of(type_: Attribute) -> tuple[int, ...] | None:

@@ -60,11 +60,16 @@ def ort_value(array: AnyArray) -> Any:
 
 
 def run_session(session: Any, names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
-    """The outputs of that name of a session of ONNX Runtime; all where `names` is None."""
+    """The outputs of that name of a session of ONNX Runtime; all where `names` is None.
+
+    Sequences are lists of arrays, and optional values that are not there None. Beside those, there
+    may be no arrays of ml_dtypes.
+    """
     types = {o.name: o.type for o in session.get_outputs()}
     wanted = list(types) if names is None else list(names)
     special = any(types[n].startswith("tensor(") and types[n] not in _PLAIN for n in wanted)
-    if not special and not any(_is_special(value) for value in feeds.values()):
+    plain = any(value is None or isinstance(value, list) for value in feeds.values())
+    if plain or (not special and not any(_is_special(value) for value in feeds.values())):
         return list(session.run(wanted, dict(feeds)))
     values = {name: ort_value(np.asarray(array)) for name, array in feeds.items()}
     return [_array(v) for v in session.run_with_ort_values(wanted, values)]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pulsar2.axmodel import (
+    UNKNOWN,
     CompiledModel,
     CpuSubgraph,
     Group,
@@ -30,6 +31,7 @@ from pulsar2.axmodel import (
 from pulsar2.cpu_subgraph import CpuRunner
 from pulsar2.diagnostics import Diagnostics, UserError, nearest
 from pulsar2.emulator import Emulator
+from pulsar2.values import Form, Value, as_value, description, tensors_of
 from pulsar2.weights import AnyArray
 
 axengine_provider_name = "AxEngineExecutionProvider"
@@ -57,7 +59,8 @@ class SessionOptions:
 class NodeArg:
     """An input or output: name, element type as numpy calls it, and shape.
 
-    An output of integers stands for `scale * (integer - zero_point)`, where these are given.
+    An output of integers stands for `scale * (integer - zero_point)`, where these are given. What
+    is not of the form `tensor` has no shape: it is a list of arrays, or may be None.
     """
 
     name: str
@@ -65,11 +68,15 @@ class NodeArg:
     shape: tuple[int, ...]
     scale: float | None = None
     zero_point: int | None = None
+    form: Form = "tensor"
 
     @property
     def type(self) -> str:
         """The type as ONNX Runtime spells it, such as `tensor(float)`."""
-        return f"tensor({_RUNTIME_NAMES.get(self.dtype, self.dtype)})"
+        name = f"tensor({_RUNTIME_NAMES.get(self.dtype, self.dtype)})"
+        if self.form.endswith("sequence"):
+            name = f"seq({name})"
+        return f"optional({name})" if self.form.startswith("optional") else name
 
 
 def get_all_providers() -> list[str]:
@@ -169,25 +176,35 @@ class InferenceSession:
         input_feed: Mapping[str, Any],
         run_options: object = None,
         shape_group: int = 0,
-    ) -> list[AnyArray]:
+    ) -> list[Any]:
         """The outputs of that name, in that order; all when `output_names` is None or empty.
 
         Arrays (or what numpy makes arrays of) have the inputs' type and shape; their first
         dimension may be any number of samples, which are run in the batch sizes that the model has
-        (see `split_batches`). `run_options` is taken as ONNX Runtime takes it, and means nothing
-        here. Raises `UserError` for an unknown name, a missing input, a wrong type or shape, all at
-        once, and for a group that the model has not.
+        (see `split_batches`). Sequences are lists of arrays, and an optional value that is not
+        there is None; a model that takes or gives such runs one sample at a time. `run_options` is
+        taken as ONNX Runtime takes it, and means nothing here. Raises `UserError` for an unknown
+        name, a missing input, a wrong type or shape, all at once, and for a group that the model
+        has not.
         """
         group = self._group(shape_group)
         names = list(output_names or [t.name for t in group.outputs])
-        arrays: dict[str, AnyArray] = {name: np.asarray(v) for name, v in input_feed.items()}
-        count = self._check(group, names, arrays)
+        forms = {t.name: t.form for t in group.inputs}
+        given: dict[str, Value] = {
+            name: np.asarray(v) if forms.get(name, "tensor") == "tensor" else as_value(v)
+            for name, v in input_feed.items()
+        }
+        count = self._check(group, names, given)
+        if any(t.form != "tensor" for t in (*group.inputs, *group.outputs)):
+            values = self._run_batch(group, count, given)
+            return [values[name] for name in names]
+        arrays = {n: v for n, v in given.items() if isinstance(v, np.ndarray)}
         units = {t.name: self._unit(t) for t in (*group.inputs, *group.outputs)}
         parts: dict[str, list[AnyArray]] = {name: [] for name in names}
         done = 0
         for batch in split_batches(count, group.batches):
             taken = min(batch, count - done)
-            feeds: dict[str, AnyArray] = {}
+            feeds: dict[str, Value] = {}
             for name, array in arrays.items():
                 unit = units[name]
                 whole = count == batch or not array.ndim
@@ -204,9 +221,7 @@ class InferenceSession:
             for p in parts.values()
         ]
 
-    def tensors(
-        self, input_feed: Mapping[str, AnyArray], shape_group: int = 0
-    ) -> dict[str, AnyArray]:
+    def tensors(self, input_feed: Mapping[str, Value], shape_group: int = 0) -> dict[str, Any]:
         """Every tensor that goes from one subgraph to another, or out, by its name.
 
         `input_feed` is as for `run`, but has to be of one of the model's batch sizes.
@@ -232,7 +247,7 @@ class InferenceSession:
         """Length of a tensor's first dimension for one sample."""
         return tensor.shape[0] // self._model.batch if tensor.shape else 1
 
-    def _check(self, group: Group, names: Sequence[str], feed: Mapping[str, AnyArray]) -> int:
+    def _check(self, group: Group, names: Sequence[str], feed: Mapping[str, Value]) -> int:
         """How many samples `feed` holds."""
         problems = Diagnostics()
         outputs = [t.name for t in group.outputs]
@@ -245,9 +260,13 @@ class InferenceSession:
                 _unknown(problems, "input", name, list(inputs))
         counts: set[int] = set()
         for name, tensor in inputs.items():
-            array = feed.get(name)
-            if array is None:
+            if name not in feed:
                 problems.error(f"input '{name}' is missing")
+                continue
+            array = feed[name]
+            if tensor.form != "tensor" or not isinstance(array, np.ndarray):
+                if fault := _unfit(tensor, array):
+                    problems.error(f"input '{name}' is {description(array)}", accepted=fault)
                 continue
             unit = self._unit(tensor)
             fits = array.ndim == len(tensor.shape) and array.shape[1:] == tensor.shape[1:]
@@ -268,13 +287,17 @@ class InferenceSession:
             problems.error(
                 f"the inputs hold {held} samples", accepted="the same number, at least 1, in each"
             )
+        single = [t.name for t in (*group.inputs, *group.outputs) if t.form != "tensor"]
+        if single and not counts <= set(group.batches):
+            problems.error(
+                f"the inputs hold {max(counts)} samples, but {single[0]} is no tensor",
+                accepted="one sample at a time",
+            )
         problems.raise_if_any()
         return counts.pop() if counts else group.batches[-1]
 
-    def _run_batch(
-        self, group: Group, batch: int, feeds: Mapping[str, AnyArray]
-    ) -> dict[str, AnyArray]:
-        values = dict(feeds)
+    def _run_batch(self, group: Group, batch: int, feeds: Mapping[str, Value]) -> dict[str, Any]:
+        values: dict[str, Any] = dict(feeds)
         for subgraph in group.subgraphs:
             runner = self._runner(subgraph, batch)
             values |= runner.run({name: values[name] for name in subgraph.inputs})
@@ -311,11 +334,30 @@ def load_program(model: CompiledModel, subgraph: NpuSubgraph, batch: int, thread
 
 
 def _node_arg(tensor: TensorInfo) -> NodeArg:
-    known = NodeArg(tensor.name, tensor.dtype.name, tensor.shape)
+    known = NodeArg(tensor.name, tensor.dtype.name, tensor.shape, form=tensor.form)
     stored = tensor.quantization
     if stored is None:
         return known
     return replace(known, scale=stored.scale, zero_point=stored.zero_point)
+
+
+def _unfit(tensor: TensorInfo, value: Value) -> str:
+    """What an input should be that is no tensor, where `value` is not that; else ''."""
+    sequence = tensor.form.endswith("sequence")
+    fits = value is None and tensor.form.startswith("optional")
+    fits = fits or isinstance(value, list if sequence else np.ndarray)
+    wanted = tensor.element_shape
+    for array in tensors_of(value):
+        same = array.dtype == tensor.dtype or _are_texts(array, tensor)
+        if wanted is not None and len(wanted) == array.ndim:
+            same = same and all(w in (UNKNOWN, n) for w, n in zip(wanted, array.shape, strict=True))
+        fits = fits and same and (wanted is None or len(wanted) == array.ndim)
+    if fits:
+        return ""
+    dims = "" if wanted is None else ["?" if d == UNKNOWN else d for d in wanted]
+    inner = f"{tensor.dtype}{str(dims).replace(chr(39), '')}"
+    what = f"a list of {inner} arrays" if sequence else f"a {inner} array"
+    return f"{what}, or None" if tensor.form.startswith("optional") else what
 
 
 def _are_texts(array: AnyArray, tensor: TensorInfo) -> bool:

@@ -35,6 +35,8 @@ class Outcome(Enum):
     PASSED = "passed"
     REFUSED = "refused"
     FAILED = "failed"
+    COARSE = "coarse"
+    """A built case that computes, to a step, what its quantized form does, not its float form."""
     NO_ENGINE = "no engine"
 
 

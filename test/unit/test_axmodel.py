@@ -162,6 +162,36 @@ def test_what_outputs_of_integers_stand_for() -> None:
         decode_axmodel(encode_axmodel(model(outputs=(wrong,))))
 
 
+def test_what_is_no_tensor_keeps_its_form() -> None:
+    f32 = np.dtype(np.float32)
+    values = (
+        TensorInfo("a", f32, (), form="sequence", element_shape=(1, UNKNOWN)),
+        TensorInfo("b", f32, (), form="sequence"),
+        TensorInfo("c", f32, (), form="optional", element_shape=()),
+        TensorInfo("d", f32, (), form="optional sequence", element_shape=(3,)),
+    )
+    names = tuple(v.name for v in values)
+    copies = tuple(replace(v, name=f"{v.name}_copy") for v in values)
+    group = {
+        "inputs": values,
+        "outputs": copies,
+        "subgraphs": (),
+        "aliases": tuple((c.name, n) for c, n in zip(copies, names, strict=True)),
+    }
+    read = decode_axmodel(encode_axmodel(model(batch=1, **group)))
+    assert read.inputs == values
+    assert read.outputs == copies
+    onnx.checker.check_model(onnx.ModelProto.FromString(encode_axmodel(read)))
+    with pytest.raises(UserError, match="what is not a tensor does not hold 2 samples"):
+        decode_axmodel(encode_axmodel(model(**group)))
+
+
+def test_a_program_gives_no_sequence() -> None:
+    output = TensorInfo("output", np.dtype(np.float32), (), form="sequence", element_shape=(1,))
+    with pytest.raises(UserError, match="contradicts itself"):
+        decode_axmodel(encode_axmodel(model(batch=1, outputs=(output,))))
+
+
 def test_groups_share_parameters_and_names() -> None:
     """Tensors of another group have names of their own in the file, but not in memory."""
     second = Group(

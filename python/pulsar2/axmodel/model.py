@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pulsar2.values import Form
 from pulsar2.version import version
 from pulsar2.weights import AnyArray
 
@@ -26,13 +27,17 @@ class Quantization:
 class TensorInfo:
     """An input or output at run time; a dimension of an output may be `UNKNOWN`.
 
-    `quantization` is that of an output that leaves the model as integers.
+    `quantization` is that of an output that leaves the model as integers. What is not of the form
+    `tensor` has no shape of its own: `element_shape` is that of the tensors in it, whose dimensions
+    may be `UNKNOWN`, or None where not even their number is known.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     quantization: Quantization | None = None
+    form: Form = "tensor"
+    element_shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

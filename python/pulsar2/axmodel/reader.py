@@ -47,6 +47,7 @@ from pulsar2.axmodel.schema import (
     stored_name,
 )
 from pulsar2.diagnostics import UserError
+from pulsar2.values import Form
 from pulsar2.weights import AnyArray
 
 
@@ -178,7 +179,7 @@ def _group(
 ) -> Group:
     """One group; inputs, outputs and aliases stand in the order of the groups."""
     told = [_part(list(v), number, extra.groups) for v in (proto.graph.input, proto.graph.output)]
-    inputs, outputs = (tuple(_tensor_info(v, number) for v in part) for part in told)
+    inputs, outputs = (tuple(_value_info(v, number) for v in part) for part in told)
     outputs = _with_quantization(outputs, number, extra)
     names = {stored_name(t.name, number) for t in outputs}
     renamed = tuple(
@@ -201,6 +202,8 @@ def _check_groups(groups: Sequence[Group], batch: int, aliases: int) -> None:
     for group in groups:
         if any(t.shape and t.shape[0] % batch for t in group.inputs):
             raise ValueError(f"an input does not hold {batch} samples")
+        if batch > 1 and any(t.form != "tensor" for t in (*group.inputs, *group.outputs)):
+            raise ValueError(f"what is not a tensor does not hold {batch} samples")
         if group.batches and group.batches[-1] > batch:
             raise ValueError("there is a larger batch size than the inputs hold")
 
@@ -277,14 +280,34 @@ def external_slice(tensor: onnx.TensorProto) -> tuple[int, int]:
     return offset, length
 
 
-def _tensor_info(value: onnx.ValueInfoProto, group: int) -> TensorInfo:
-    type_ = value.type.tensor_type
-    dims = type_.shape.dim
+def value_info(value: onnx.ValueInfoProto) -> TensorInfo:
+    """What an ONNX model says of an input or output; ValueError where it is not made of tensors.
+
+    A dimension without a number is `UNKNOWN`, and so is the rank of a tensor taken for 0.
+    """
+    form: Form = "tensor"
+    type_ = value.type
+    if type_.HasField("optional_type"):
+        form, type_ = "optional", type_.optional_type.elem_type
+    if type_.HasField("sequence_type"):
+        form = "optional sequence" if form == "optional" else "sequence"
+        type_ = type_.sequence_type.elem_type
+    if not type_.HasField("tensor_type"):
+        raise ValueError(f"'{value.name}' is neither a tensor nor made of tensors")
+    tensor = type_.tensor_type
+    dims = tensor.shape.dim
     shape = tuple(d.dim_value if d.HasField("dim_value") else UNKNOWN for d in dims)
     if any(d < 0 and d != UNKNOWN for d in shape):
         raise ValueError(f"the tensor {value.name} has a negative dimension")
-    name = plain_name(value.name, group)
-    return TensorInfo(name, helper.tensor_dtype_to_np_dtype(type_.elem_type), shape)
+    dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    if form == "tensor":
+        return TensorInfo(value.name, dtype, shape)
+    inner = shape if tensor.HasField("shape") else None
+    return TensorInfo(value.name, dtype, (), form=form, element_shape=inner)
+
+
+def _value_info(value: onnx.ValueInfoProto, group: int) -> TensorInfo:
+    return replace(value_info(value), name=plain_name(value.name, group))
 
 
 def _with_quantization(
@@ -313,10 +336,12 @@ def _check_tensors(group: Group) -> None:
         known |= set(subgraph.outputs)
         if isinstance(subgraph, CpuSubgraph):
             written |= set(subgraph.outputs)
+    written |= {t.name for t in group.inputs if t.form != "tensor"}
     sources = dict(group.aliases)
     known |= {output for output, tensor in group.aliases if tensor in known}
     for tensor in group.outputs:
         if tensor.name not in known:
             raise ValueError(f"nothing produces the output {tensor.name}")
-        if UNKNOWN in tensor.shape and sources.get(tensor.name, tensor.name) not in written:
+        free = UNKNOWN in tensor.shape or tensor.form != "tensor"
+        if free and sources.get(tensor.name, tensor.name) not in written:
             raise ValueError(f"the tensor {tensor.name} has no fixed shape")

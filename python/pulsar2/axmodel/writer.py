@@ -168,5 +168,11 @@ def _bytes_tensor(name: str, data: AnyArray, packed: bool = False) -> onnx.Tenso
 
 def _value_info(tensor: TensorInfo, group: int) -> onnx.ValueInfoProto:
     element = helper.np_dtype_to_tensor_dtype(tensor.dtype)
-    shape = [None if d == UNKNOWN else d for d in tensor.shape]
-    return helper.make_tensor_value_info(stored_name(tensor.name, group), element, shape)
+    known = tensor.shape if tensor.form == "tensor" else tensor.element_shape
+    shape = None if known is None else [None if d == UNKNOWN else d for d in known]
+    type_ = helper.make_tensor_type_proto(element, shape)
+    if tensor.form.endswith("sequence"):
+        type_ = helper.make_sequence_type_proto(type_)
+    if tensor.form.startswith("optional"):
+        type_ = helper.make_optional_type_proto(type_)
+    return helper.make_value_info(stored_name(tensor.name, group), type_)

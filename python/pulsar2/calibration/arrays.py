@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pulsar2.diagnostics import UserError
+from pulsar2.values import Form, Value, as_value, description, tensors_of
 
 AnyArray = npt.NDArray[Any]
 
@@ -67,8 +68,11 @@ def read_binary(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any
     return data.view(dtype).reshape(shape)
 
 
-def read_dictionary(path: Path) -> Mapping[str, AnyArray]:
-    """The arrays by input name of a .npy file that holds a dictionary; `UserError` otherwise."""
+def read_dictionary(path: Path) -> Mapping[str, object]:
+    """The values by input name of a .npy file that holds a dictionary; `UserError` otherwise.
+
+    A value is made of arrays of numbers: what numpy makes an array of, a list of arrays, or None.
+    """
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
@@ -98,25 +102,52 @@ def read_dictionary(path: Path) -> Mapping[str, AnyArray]:
     accepted = "a dictionary of arrays by input name, saved with numpy.save"
     if not isinstance(content, dict):
         raise UserError.of("it holds no dictionary", str(path), accepted)
-    arrays: dict[str, AnyArray] = {}
+    found: dict[str, object] = {}
     for name, value in cast(dict[object, object], content).items():
-        array = np.asarray(value)
-        if not isinstance(name, str) or array.dtype.kind not in "fiub":
+        if not isinstance(name, str) or not _is_of_numbers(value):
             raise UserError.of(f"the entry {name!r} is no array of numbers", str(path), accepted)
-        arrays[name] = array
-    return arrays
+        found[name] = value
+    return found
+
+
+def _is_of_numbers(value: object) -> bool:
+    try:
+        return all(a.dtype.kind in "fiub" for a in tensors_of(as_value(value)))
+    except ValueError:  # lists of different lengths
+        return False
 
 
 def check_array(
-    array: AnyArray, shape: tuple[int, ...], dtype: np.dtype[Any], path: Path, name: str
+    given: object, shape: tuple[int, ...], dtype: np.dtype[Any], path: Path, name: str
 ) -> AnyArray:
-    """`array`, when it fits the model input `name`, and none of its numbers is NaN."""
+    """What fits the tensor `name`, as an array, when none of its numbers is NaN."""
+    array = np.asarray(given)
     if array.shape != shape or array.dtype != dtype:
         raise UserError.of(
             f"the data for input '{name}' are {array.dtype.name} {list(array.shape)}",
             str(path),
             f"expected {dtype.name} {list(shape)}",
         )
+    return _without_nan(array, path, name)
+
+
+def check_value(given: object, form: Form, dtype: np.dtype[Any], path: Path, name: str) -> Value:
+    """What fits the input `name`, which is no tensor; tensors in it may have any shape."""
+    value = as_value(given)
+    kind = list if form.endswith("sequence") else np.ndarray
+    fits = isinstance(value, kind) or (value is None and form.startswith("optional"))
+    if not fits or any(a.dtype != dtype for a in tensors_of(value)):
+        raise UserError.of(
+            f"the data for input '{name}' are {description(value)}",
+            str(path),
+            f"expected what is {form} of {dtype.name}",
+        )
+    for array in tensors_of(value):
+        _without_nan(array, path, name)
+    return value
+
+
+def _without_nan(array: AnyArray, path: Path, name: str) -> AnyArray:
     wrong = int(np.count_nonzero(np.isnan(array))) if array.dtype.kind == "f" else 0
     if wrong:
         raise UserError.of(f"the data for input '{name}' hold {wrong} times NaN", str(path))

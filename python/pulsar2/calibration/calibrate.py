@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,6 +29,7 @@ from pulsar2.lowering.quant.ranges import Range, write_ranges
 from pulsar2.lowering.quant.support import INFINITY, Refusal
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES
+from pulsar2.values import Value, tensors_of
 
 _SHOWN = 5
 """Tensors that a warning names."""
@@ -173,10 +174,14 @@ def _tell_constants(
 
 def _removes_nan(module: ModuleOp, ctx: AxContext, sample: Sample, error: InfinityError) -> bool:
     """Whether a NaN that the model computes from a sample is in none of its outputs."""
-    if any(a.dtype.kind == "f" and np.isnan(a).any() for a in sample.inputs.values()):
+    if _holds_nan(sample.inputs.values()):
         return False
-    outputs = FloatModel.of(module, ctx).run(sample.inputs)
-    return not any(a.dtype.kind == "f" and np.isnan(a).any() for a in outputs.values())
+    return not _holds_nan(FloatModel.of(module, ctx).run(sample.inputs).values())
+
+
+def _holds_nan(values: Iterable[Value]) -> bool:
+    tensors = (tensor for value in values for tensor in tensors_of(value))
+    return any(t.dtype.kind == "f" and np.isnan(t).any() for t in tensors)
 
 
 def _leave_to_cpu(module: ModuleOp, error: InfinityError) -> None:

@@ -13,7 +13,13 @@ import numpy.typing as npt
 from loguru import logger
 
 from pulsar2.calibration.archive import open_source
-from pulsar2.calibration.arrays import check_array, read_binary, read_dictionary, read_npy
+from pulsar2.calibration.arrays import (
+    check_array,
+    check_value,
+    read_binary,
+    read_dictionary,
+    read_npy,
+)
 from pulsar2.calibration.images import (
     SUFFIXES,
     Layout,
@@ -22,6 +28,7 @@ from pulsar2.calibration.images import (
     check_picture,
 )
 from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError, nearest
+from pulsar2.values import Form, Value
 
 AnyArray = npt.NDArray[Any]
 Format = Literal["Image", "Numpy", "Binary", "NumpyObject"]
@@ -38,7 +45,8 @@ _SUFFIXES: dict[Format, frozenset[str]] = {
 class InputData:
     """The model input `name` and where its calibration data come from.
 
-    `shape` and `dtype` are the model input's. `size` files are used, -1 means all. The fields from
+    `shape`, `dtype` and `form` are the model input's; what is no tensor has no shape, and is of the
+    format NumpyObject. `size` files are used, -1 means all. The fields from
     `tensor_format` on say how a picture becomes the input, and mean nothing to the other formats.
     """
 
@@ -52,6 +60,7 @@ class InputData:
     layout: Layout = "NCHW"
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    form: Form = "tensor"
 
     def preprocessing(self) -> Preprocessing:
         """How a picture becomes this input; `UserError` when that cannot be."""
@@ -86,10 +95,13 @@ class InputData:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run's worth of calibration data: an array per model input, and the files it came from."""
+    """One run's worth of calibration data by model input, and the files it came from.
+
+    `inputs` are arrays, and of inputs that are no tensors lists of arrays, or None.
+    """
 
     label: str
-    inputs: Mapping[str, AnyArray]
+    inputs: Mapping[str, Any]
 
 
 @dataclass
@@ -116,30 +128,31 @@ class CalibrationDataset(Sequence[Sample]):
 
     def sample(self, index: int) -> Sample:
         """Sample `index`; `UserError` when a file does not decode or does not fit its input."""
-        arrays: dict[str, AnyArray] = {}
+        values: dict[str, Value] = {}
         labels: list[str] = []
         for data in self.inputs:
             count = self._per_sample(data)
             files = self.files[data.name][index * count : (index + 1) * count]
-            arrays[data.name] = self._read(data, files)
+            values[data.name] = self._read(data, files)
             labels += [f.name for f in files if f.name not in labels]
-        return Sample(", ".join(labels), arrays)
+        return Sample(", ".join(labels), values)
 
     @staticmethod
     def _per_sample(data: InputData) -> int:
         return data.shape[0] if data.format == "Image" else 1
 
-    def _read(self, data: InputData, files: Sequence[Path]) -> AnyArray:
+    def _read(self, data: InputData, files: Sequence[Path]) -> Value:
         if data.format == "Image":
             preprocessing = self.preprocessings[data.name]
             pictures = [preprocessing.tensor(f, data.dtype) for f in files]
             pictures += [pictures[-1]] * (data.shape[0] - len(pictures))
             return np.stack(pictures)
         path = files[0]
+        given: object
         if data.format == "Numpy":
-            array = read_npy(path)
+            given = read_npy(path)
         elif data.format == "Binary":
-            array = read_binary(path, data.shape, data.dtype)
+            given = read_binary(path, data.shape, data.dtype)
         else:
             content = read_dictionary(path)
             if data.name not in content:
@@ -148,8 +161,10 @@ class CalibrationDataset(Sequence[Sample]):
                     str(path),
                     nearest(data.name, content) or f"it has {', '.join(sorted(content))}",
                 )
-            array = content[data.name]
-        return check_array(array, data.shape, data.dtype, path, data.name)
+            given = content[data.name]
+            if data.form != "tensor":
+                return check_value(given, data.form, data.dtype, path, data.name)
+        return check_array(given, data.shape, data.dtype, path, data.name)
 
 
 def load_dataset(inputs: Sequence[InputData], folder: Path) -> CalibrationDataset:

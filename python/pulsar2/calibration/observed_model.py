@@ -27,7 +27,7 @@ from xdsl.ir import SSAValue
 from pulsar2.diagnostics import UserError
 from pulsar2.frontend.external import ExternalData
 from pulsar2.onnx_export import export_function
-from pulsar2.ort_values import is_ml_dtype, ort_value
+from pulsar2.ort_values import is_ml_dtype, ort_value, run_session
 from pulsar2.weights import WeightStore
 
 F32Array = npt.NDArray[np.float32]
@@ -96,10 +96,15 @@ class Runner:
         self._views: dict[str, F32Array] = {}
         self._kept: list[Any] = []
 
-    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[F32Array]:
+    def run(self, inputs: Mapping[str, Any]) -> list[F32Array]:
         """The observed tensors, flat, valid until the next run."""
         if not self._outputs:
             return []
+        if not all(isinstance(value, np.ndarray) for value in inputs.values()):
+            # Sequences and optional values cannot be bound to buffers.
+            found = run_session(self._session, self._distinct, inputs)
+            arrays = dict(zip(self._distinct, found, strict=True))
+            return [np.ascontiguousarray(arrays[n]).reshape(-1) for n in self._outputs]
         if self._binding is None:
             self._first_run(inputs)
         else:

@@ -24,6 +24,7 @@ from pulsar2.driver.tensors import random_tensors, read_tensors, sample_folders
 from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.quant_export import export_qlinear
 from pulsar2.runtime import InferenceSession
+from pulsar2.values import Value, as_value, description
 from pulsar2.weights import AnyArray
 
 F64 = npt.NDArray[np.float64]
@@ -41,7 +42,7 @@ def check_compiled(
     module: ModuleOp,
     ctx: AxContext,
     config: CompilerConfig,
-    feeds: Iterable[Mapping[str, AnyArray]],
+    feeds: Iterable[Mapping[str, Value]],
     graphs: str = "",
 ) -> int:
     """Compares every output of `model`, on the emulator, with the quantized `module`; how many.
@@ -68,14 +69,31 @@ def check_compiled(
         logger.info("simulate npu graph [{}]", graphs)
         got = dict(zip(names, session.run(None, feed), strict=True))
         for name in compared:
-            fault = compare(got[name], np.asarray(expected[name]), config)
-            where = f"[{graphs}] [{name}], {got[name].shape}, {got[name].dtype}"
+            fault = _compare_values(got[name], as_value(expected[name]), config)
+            where = f"[{graphs}] [{name}], {_shape_text(got[name])}"
             if fault:
                 problems.error(f"check {config.check} failed: {fault}", where)
             else:
                 logger.success("check npu graph {} successfully!", where)
     problems.raise_if_any()
     return len(compared)
+
+
+def _shape_text(value: Value) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.shape}, {value.dtype}"
+    return description(value)
+
+
+def _compare_values(got: Value, expected: Value, config: CompilerConfig) -> str:
+    """As `compare`, of values of any form."""
+    if isinstance(got, np.ndarray) and isinstance(expected, np.ndarray):
+        return compare(got, expected, config)
+    if not isinstance(got, list) or not isinstance(expected, list) or len(got) != len(expected):
+        same = got is None and expected is None
+        return "" if same else f"{description(got)}, expected {description(expected)}"
+    faults = (compare(a, b, config) for a, b in zip(got, expected, strict=True))
+    return next((f"tensor {i}: {fault}" for i, fault in enumerate(faults) if fault), "")
 
 
 def compare(got: AnyArray, expected: AnyArray, config: CompilerConfig) -> str:
@@ -113,7 +131,7 @@ def sample_feeds(
     plans: Sequence[InputPlan],
     samples: Sequence[Sample],
     largest: int,
-) -> list[dict[str, AnyArray]]:
+) -> list[dict[str, Value]]:
     """What to check `model` with, which has one batch size.
 
     That is every sample of `input_sample_dir`, whose files hold `largest` samples, of which the
@@ -126,15 +144,21 @@ def sample_feeds(
         whole = [for_batch(t, largest, batch) for t in model.inputs]
         feeds = [read_tensors(folder, whole) for folder in folders]
         sizes = {t.name: t.shape[0] for t in model.inputs if t.shape}
-        return [{n: a[: sizes[n]] if n in sizes else a for n, a in f.items()} for f in feeds]
-    feed = random_tensors(model.inputs)
-    known = {p.model.name: p for p in plans if p.invertible}
+        return [{n: _first(a, sizes.get(n)) for n, a in f.items()} for f in feeds]
+    known = {p.model.name: p for p in plans if p.invertible} if len(samples) else {}
+    feed = random_tensors([t for t in model.inputs if t.name not in known])
+    for name in feed:
+        logger.info("check with random data in [{}]", name)
     for tensor in model.inputs:
-        if tensor.name in known and len(samples):
+        if tensor.name in known:
             plan = known[tensor.name]
             chosen = [samples[i % len(samples)].inputs[tensor.name] for i in range(batch)]
-            given = [plan.runtime_array(a).astype(tensor.dtype) for a in chosen]
-            feed[tensor.name] = np.concatenate(given) if tensor.shape else given[0]
-        else:
-            logger.info("check with random data in [{}]", tensor.name)
+            given = [plan.runtime_value(value, tensor.dtype) for value in chosen]
+            arrays = [value for value in given if isinstance(value, np.ndarray)]
+            feed[tensor.name] = np.concatenate(arrays) if tensor.shape else given[0]
     return [feed]
+
+
+def _first(value: Value, count: int | None) -> Value:
+    """The first `count` of the samples that a tensor holds; all without a number."""
+    return value[:count] if isinstance(value, np.ndarray) and count is not None else value

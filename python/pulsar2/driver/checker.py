@@ -21,7 +21,7 @@ from pulsar2.driver.stages import Stages
 from pulsar2.driver.subgraphs import SubgraphOptions, models_of
 from pulsar2.driver.variants import Variant, largest_batch
 from pulsar2.runtime import InferenceSession
-from pulsar2.weights import AnyArray
+from pulsar2.values import Value
 
 
 class Checker:
@@ -91,7 +91,7 @@ class Checker:
         model: CompiledModel,
         plans: Sequence[InputPlan],
         samples: Sequence[Sample],
-    ) -> list[dict[str, AnyArray]]:
+    ) -> list[dict[str, Value]]:
         if variant.group:
             # Neither calibration data nor the user's samples have these sizes.
             options = options.model_copy(update={"input_sample_dir": ""})
@@ -103,7 +103,7 @@ class Checker:
         model: CompiledModel,
         module: ModuleOp,
         options: CompilerConfig,
-        feeds: Sequence[Mapping[str, AnyArray]],
+        feeds: Sequence[Mapping[str, Value]],
     ) -> None:
         """To see inner tensors, a program is compiled that returns them too."""
         graphs = ", ".join(s.name for s in model.subgraphs)

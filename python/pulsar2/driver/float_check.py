@@ -18,6 +18,7 @@ from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.onnx_export import save_onnx
 from pulsar2.ort_values import run_session
 from pulsar2.pipeline import parse_passes, run_passes
+from pulsar2.values import Value, as_value, description
 from pulsar2.weights import AnyArray
 
 TOLERANCE = 1e-4
@@ -27,7 +28,7 @@ _SMALLEST = 1e-3
 """Root mean square that an output is taken to have at least. A Sigmoid near 0 is exact to about
 1e-8 in ONNX Runtime, so the smaller numbers are, the less their digits say of a model."""
 
-Outputs = dict[str, AnyArray]
+Outputs = dict[str, Value]
 
 
 class TransformationError(Exception):
@@ -61,13 +62,23 @@ class FloatModel:
             save_onnx(module, ctx, path)
             return FloatModel(path)
 
-    def run(self, feeds: Mapping[str, AnyArray]) -> Outputs:
+    def run(self, feeds: Mapping[str, Any]) -> Outputs:
         values = run_session(self._session, None, feeds)
-        return {n: np.asarray(v) for n, v in zip(self.names, values, strict=True)}
+        return {n: as_value(v) for n, v in zip(self.names, values, strict=True)}
 
 
-def difference(got: AnyArray, expected: AnyArray) -> str:
+def difference(got: Value, expected: Value) -> str:
     """How `got` differs by more than `TOLERANCE`; '' where it does not."""
+    if isinstance(got, np.ndarray) and isinstance(expected, np.ndarray):
+        return _difference(got, expected)
+    if not isinstance(got, list) or not isinstance(expected, list) or len(got) != len(expected):
+        same = got is None and expected is None
+        return "" if same else f"{description(got)} instead of {description(expected)}"
+    faults = (_difference(a, b) for a, b in zip(got, expected, strict=True))
+    return next((f"element {i}: {fault}" for i, fault in enumerate(faults) if fault), "")
+
+
+def _difference(got: AnyArray, expected: AnyArray) -> str:
     if got.shape != expected.shape or got.dtype != expected.dtype:
         return f"{got.dtype}{list(got.shape)} instead of {expected.dtype}{list(expected.shape)}"
     if got.dtype.kind != "f":
@@ -87,7 +98,7 @@ def check_transformations(
     after: ModuleOp,
     ctx: AxContext,
     pipeline: str,
-    feeds: Mapping[str, AnyArray],
+    feeds: Mapping[str, Any],
 ) -> None:
     """Compares the outputs of a module before and after a pipeline of float passes on one sample.
 
@@ -109,7 +120,7 @@ def check_transformations(
 
 
 def _first_fault(
-    module: ModuleOp, ctx: AxContext, feeds: Mapping[str, AnyArray], expected: Outputs
+    module: ModuleOp, ctx: AxContext, feeds: Mapping[str, Any], expected: Outputs
 ) -> str:
     got = FloatModel.of(module, ctx).run(feeds)
     faults = ((name, difference(got[name], value)) for name, value in expected.items())
@@ -120,7 +131,7 @@ def check_model(
     original: FloatModel,
     module: ModuleOp,
     ctx: AxContext,
-    samples: Sequence[tuple[str, Mapping[str, AnyArray]]],
+    samples: Sequence[tuple[str, Mapping[str, Any]]],
 ) -> None:
     """`onnx_opt.model_check`: the optimized model against the original on every sample.
 

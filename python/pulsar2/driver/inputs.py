@@ -15,17 +15,24 @@ from pulsar2.calibration.dataset import InputData
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where
 from pulsar2.config.processors import YUV_FORMATS, InputProcessor, OutputProcessor
-from pulsar2.config.quant import InputQuantConfig
+from pulsar2.config.quant import FINETUNE_STRATEGIES, InputQuantConfig
 from pulsar2.config.tree import Path as KeyPath
 from pulsar2.config.tree import path_text
-from pulsar2.diagnostics import Diagnostics, nearest
-from pulsar2.dialects.onnx.types import dtype_of, element_of, static_shape_of
+from pulsar2.diagnostics import Diagnostics, UserError, nearest
+from pulsar2.dialects.onnx.types import (
+    dtype_of,
+    element_of,
+    form_of,
+    is_tensor,
+    static_shape_of,
+)
 from pulsar2.driver.color import color_option
 from pulsar2.frontend.batch import BatchRepairs
 from pulsar2.frontend.patch import ModelPatch
 from pulsar2.lowering.onnx.runtime_input import DTYPES
 from pulsar2.onnx_export import main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
+from pulsar2.values import Form, Value
 from pulsar2.weights import AnyArray
 
 DEFAULT = "DEFAULT"
@@ -39,14 +46,16 @@ class ModelInput:
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    form: Form = "tensor"
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The model's inputs and the names of its outputs."""
+    """The model's inputs and the names of its outputs, and of those of them that are tensors."""
 
     inputs: tuple[ModelInput, ...]
     outputs: tuple[str, ...]
+    tensors: tuple[str, ...]
 
     @staticmethod
     def of(module: ModuleOp) -> Interface:
@@ -55,14 +64,20 @@ class Interface:
         names = tensor_names(function, INPUT_NAMES, "input", len(arguments))
         inputs: list[ModelInput] = []
         for name, argument in zip(names, arguments, strict=True):
-            element = element_of(argument.type)
-            assert element is not None
+            form, type_ = form_of(argument.type) or ("tensor", argument.type)
+            element = element_of(type_)
+            if element is None:
+                raise UserError.of(
+                    "it is a map, or a sequence of sequences",
+                    f"input '{name}'",
+                    "a tensor, a sequence of tensors, or one of them as an optional value",
+                )
             shape = static_shape_of(argument.type) or ()
-            inputs.append(ModelInput(name, shape, dtype_of(element)))
-        count = len(function.function_type.outputs.data)
-        return Interface(
-            tuple(inputs), tuple(tensor_names(function, OUTPUT_NAMES, "output", count))
-        )
+            inputs.append(ModelInput(name, shape, dtype_of(element), form))
+        types = list(function.function_type.outputs)
+        outputs = tensor_names(function, OUTPUT_NAMES, "output", len(types))
+        tensors = [n for n, t in zip(outputs, types, strict=True) if is_tensor(t)]
+        return Interface(tuple(inputs), tuple(outputs), tuple(tensors))
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,12 @@ class InputPlan:
     def invertible(self) -> bool:
         """Whether `runtime_array` applies."""
         return self.processor.src_format not in YUV_FORMATS
+
+    def runtime_value(self, value: Value, dtype: np.dtype[Any]) -> Value:
+        """As `runtime_array`, in the element type that comes in; what is no tensor stays."""
+        if isinstance(value, np.ndarray) and self.model.form == "tensor":
+            return self.runtime_array(value).astype(dtype)
+        return value
 
     def runtime_array(self, array: AnyArray) -> AnyArray:
         """What has to come in at run time for the model to see `array`; 0 in what is cut off."""
@@ -157,7 +178,7 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
     said = config.input_processors
     _check_names("input", names, [e.tensor_name for e in said], _PROCESSORS, where, problems)
     outputs = [e.tensor_name for e in config.output_processors]
-    _check_names("output", interface.outputs, outputs, ("output_processors",), where, problems)
+    _check_names("output", interface.outputs, outputs, _OUTPUTS, where, problems)
     plans: list[InputPlan] = []
     for model in interface.inputs:
         entry = _entry(entries, model.name)
@@ -172,9 +193,56 @@ def plan_inputs(config: BuildConfig, interface: Interface, where: Where | None) 
                 )
             continue
         plans.append(_plan(model, entry, _entry(said, model.name)))
+    _check_forms(config, interface, where, problems)
     problems.raise_if_any()
     _tell(config, plans, interface)
     return plans
+
+
+def _check_forms(
+    config: BuildConfig, interface: Interface, where: Where | None, problems: Diagnostics
+) -> None:
+    """Reports what is said of inputs and outputs that are no tensors, and is for tensors alone."""
+    inputs = {i.name: i for i in interface.inputs if i.form != "tensor"}
+    outputs = set(interface.outputs) - set(interface.tensors)
+    for index, entry in enumerate(config.quant.input_configs):
+        model = inputs.get(entry.tensor_name)
+        if model is not None and (entry.calibration_mean or entry.calibration_std):
+            at = place((*_INPUT_CONFIGS, index), where)
+            problems.error(f"{model.name} is no tensor: mean and std do not apply", at)
+    for model in inputs.values():
+        entry = _entry(config.quant.input_configs, model.name)
+        if entry is not None and entry.calibration_format != "NumpyObject":
+            problems.error(
+                f"the input '{model.name}' is no tensor (but of the form {model.form}), which "
+                f"calibration_format {entry.calibration_format} cannot hold",
+                place(_INPUT_CONFIGS, where),
+                "NumpyObject: lists of arrays, and None for an optional value that is not there",
+            )
+    named = [(_PROCESSORS, e.tensor_name, inputs) for e in config.input_processors]
+    named += [(_OUTPUTS, e.tensor_name, outputs) for e in config.output_processors]
+    for path, name, others in named:
+        if name in others or (name == DEFAULT and others):
+            which = ", ".join(sorted(others)) if name == DEFAULT else name
+            problems.error(f"it is for tensors, which {which} is not", place(path, where))
+    quant = config.quant
+    for key in ("precision_analysis", "transformer_opt_level", *FINETUNE_STRATEGIES):
+        if getattr(quant, key) and (inputs or outputs):
+            problems.error(
+                f"{', '.join(sorted((*inputs, *outputs)))}: it is for models whose inputs and "
+                "outputs are all tensors",
+                place(("quant", key), where),
+                "leaving it out",
+            )
+    options = config.compiler
+    batches = max(options.static_batch_sizes, default=options.max_dynamic_batch_size)
+    if batches > 1 and (inputs or outputs):
+        key = "static_batch_sizes" if options.static_batch_sizes else "max_dynamic_batch_size"
+        problems.error(
+            f"{', '.join(sorted((*inputs, *outputs)))}: what is not a tensor has no batch",
+            place(("compiler", key), where),
+            "a batch of 1",
+        )
 
 
 def model_patch(config: BuildConfig, repairs: BatchRepairs | None = None) -> ModelPatch:
@@ -214,6 +282,7 @@ def _output_perm(said: OutputProcessor | None) -> Sequence[int]:
 
 _INPUT_CONFIGS: KeyPath = ("quant", "input_configs")
 _PROCESSORS: KeyPath = ("input_processors",)
+_OUTPUTS: KeyPath = ("output_processors",)
 
 
 def _check_names(
@@ -261,6 +330,7 @@ def _plan(model: ModelInput, entry: InputQuantConfig, said: InputProcessor | Non
         layout=processor.tensor_layout,
         mean=calibration[0],
         std=calibration[1],
+        form=model.form,
     )
     mean = tuple(map(float, processor.mean)) or calibration[0]
     std = tuple(map(float, processor.std)) or calibration[1]

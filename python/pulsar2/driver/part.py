@@ -17,7 +17,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.ax import InvokeOp
 from pulsar2.dialects.chips.base import ChipProgramOp
-from pulsar2.dialects.onnx.types import dtype_of, element_of, shape_of
+from pulsar2.dialects.onnx.types import dtype_of, element_of, form_of, shape_of
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.onnx_export import export_function, main_function, tensor_names
 from pulsar2.onnx_import import INPUT_NAMES, OUTPUT_NAMES
@@ -179,14 +179,19 @@ def estimate_time(programs: Sequence[Assembled]) -> Estimate:
 
 def _interface(kind: str, name: str, type_: Attribute) -> TensorInfo:
     """An input or output of the model as `@main` has it."""
-    element, shape = element_of(type_), shape_of(type_)
-    if element is None or shape is None:
+    form, tensor = form_of(type_) or ("tensor", type_)
+    element, shape = element_of(tensor), shape_of(tensor)
+    if element is None or (shape is None and form == "tensor"):
         raise UserError.of(
             f"the {kind} '{name}' has no known rank", accepted="a known number of dimensions"
         )
     stored = element.storage if isinstance(element, UniformType) else element
-    sizes = tuple(UNKNOWN if d == DYNAMIC_INDEX else d for d in shape)
-    return TensorInfo(name, dtype_of(stored), sizes)
+    sizes = None
+    if shape is not None:
+        sizes = tuple(UNKNOWN if d == DYNAMIC_INDEX else d for d in shape)
+    if form == "tensor":
+        return TensorInfo(name, dtype_of(stored), sizes or ())
+    return TensorInfo(name, dtype_of(stored), (), form=form, element_shape=sizes)
 
 
 def _quantization(type_: Attribute) -> Quantization | None:

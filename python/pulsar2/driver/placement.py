@@ -18,7 +18,7 @@ from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.custom import Custom
 from pulsar2.dialects.onnx.evaluate import runtime_refusal
-from pulsar2.dialects.onnx.types import element_of
+from pulsar2.dialects.onnx.types import form_of
 from pulsar2.files import make_folder, write_text
 from pulsar2.locations import node_name, tensor_name
 from pulsar2.lowering.quant.constants import is_constant_like
@@ -51,7 +51,8 @@ def tell_placement(module: ModuleOp, target: str) -> None:
 def check_runtime(module: ModuleOp, ctx: AxContext) -> None:
     """Raises `UserError` with every node that neither the NPU nor ONNX Runtime runs.
 
-    So it does for inputs and outputs that are no tensors, which a compiled model cannot describe.
+    So it does for inputs and outputs that are not made of tensors, which a compiled model cannot
+    describe.
     """
     problems = Diagnostics()
     _check_interface(module, problems)
@@ -76,12 +77,11 @@ def _check_interface(module: ModuleOp, problems: Diagnostics) -> None:
     returned = [] if block.last_op is None else list(block.last_op.operands)
     for kind, values in (("input", list(block.args)), ("output", returned)):
         for value in values:
-            if element_of(value.type) is None:
+            if form_of(value.type) is None:
                 problems.error(
-                    "it is not a tensor (but a sequence, an optional value, a map, or of a type "
-                    "that is not known), and a compiled model takes and gives tensors alone",
+                    "it is a map, a sequence of sequences, or of a type that is not known",
                     f"{kind} '{tensor_name(value)}'",
-                    "tensors, of which the model makes the sequence, or which it takes from it",
+                    "a tensor, a sequence of tensors, or one of them as an optional value",
                 )
 
 

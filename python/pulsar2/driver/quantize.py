@@ -20,7 +20,7 @@ from pulsar2.lowering.quant.set_attributes import attributes_option
 
 def prepare_runtime(stages: Stages, config: BuildConfig, plans: Sequence[InputPlan]) -> None:
     """Puts what inputs and outputs go through at run time into a calibrated model."""
-    outputs = Interface.of(stages.module).outputs
+    outputs = Interface.of(stages.module).tensors
     inserted = {
         "inputs": quoted(*filter(None, (p.preprocess_option() for p in plans))),
         "outputs": quoted(*output_options(config, outputs)),
@@ -34,7 +34,7 @@ def lower_numbers(stages: Stages, config: BuildConfig, data_type: str = "U8") ->
 
     `data_type` is that of activations where the configuration says nothing.
     """
-    outputs = Interface.of(stages.module).outputs
+    outputs = Interface.of(stages.module).tensors
     pipeline = quantize_pipeline(config)
     stages.run(pipeline, quantize_options(config.quant) | {"activation": data_type})
     set_attributes(stages, config)

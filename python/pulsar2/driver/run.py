@@ -35,13 +35,13 @@ def run(config: RunConfig) -> None:
             )
     for index, (_, source, _) in enumerate(simulations):
         if config.random_input:
-            write_tensors(source, random_tensors(inputs, index))
+            write_tensors(source, random_tensors(inputs, index), inputs)
     for name, source, target in simulations:
         print(f">>> [{name}] start", flush=True)
         values = simulator.run(read_tensors(source, inputs))
         if config.enable_perlayer_output:
             check_file_names(values)
-        write_tensors(target, values, told=True)
+        write_tensors(target, values, simulator.outputs, told=True)
         print(f">>> [{name}] finish", flush=True)
 
 

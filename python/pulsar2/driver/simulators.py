@@ -8,16 +8,15 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol
 
-import numpy as np
 import onnx
-from onnx import helper
 
-from pulsar2.axmodel import TensorInfo
+from pulsar2.axmodel import UNKNOWN, TensorInfo
+from pulsar2.axmodel.reader import value_info
 from pulsar2.cpu_subgraph import first_line
 from pulsar2.diagnostics import UserError
 from pulsar2.ort_values import run_session
 from pulsar2.runtime import InferenceSession
-from pulsar2.weights import AnyArray
+from pulsar2.values import Value, as_value
 
 
 class Simulator(Protocol):
@@ -26,7 +25,7 @@ class Simulator(Protocol):
     inputs: list[TensorInfo]
     outputs: list[TensorInfo]
 
-    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    def run(self, feeds: Mapping[str, Value]) -> dict[str, Value]:
         """Outputs (and, where asked for, inner tensors) by name."""
         ...
 
@@ -47,9 +46,12 @@ class OnnxSimulator:
         options.intra_op_num_threads = len(os.sched_getaffinity(0))
         # Its own integer kernels saturate on some CPUs; what is wanted is the float arithmetic.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self.inputs = [_tensor_info(v) for v in _real_inputs(model)]
-        self.outputs = [_tensor_info(v) for v in model.graph.output]
-        dynamic = [t.name for t in self.inputs if 0 in t.shape]
+        try:
+            self.inputs = [value_info(v) for v in _real_inputs(model)]
+            self.outputs = [value_info(v) for v in model.graph.output]
+        except ValueError as error:
+            raise UserError.of(str(error), path) from None
+        dynamic = [t.name for t in self.inputs if {0, UNKNOWN} & set(t.shape)]
         if dynamic:
             raise UserError.of(
                 f"the inputs {', '.join(dynamic)} have no fixed shape", path, "fixed dimensions"
@@ -73,12 +75,12 @@ class OnnxSimulator:
         self._names: list[str] = [v.name for v in self._session.get_outputs()]
         self._path = path
 
-    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    def run(self, feeds: Mapping[str, Value]) -> dict[str, Value]:
         try:
             values = run_session(self._session, None, feeds)
         except Exception as error:
             raise UserError.of(f"ONNX Runtime: {first_line(error)}", self._path) from None
-        return {n: np.asarray(v) for n, v in zip(self._names, values, strict=True)}
+        return {n: as_value(v) for n, v in zip(self._names, values, strict=True)}
 
 
 class NpuSimulator:
@@ -113,7 +115,7 @@ class NpuSimulator:
                 f"--batch_size of {', '.join(map(str, chosen.batches))}",
             )
 
-    def run(self, feeds: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    def run(self, feeds: Mapping[str, Value]) -> dict[str, Value]:
         names = [t.name for t in self.outputs]
         if self._inner:
             values = self._session.tensors(feeds, self._group)
@@ -133,13 +135,6 @@ def _real_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """The inputs that are not initializers (which old models list among them)."""
     constants = {t.name for t in model.graph.initializer}
     return [v for v in model.graph.input if v.name not in constants]
-
-
-def _tensor_info(value: onnx.ValueInfoProto) -> TensorInfo:
-    type_ = value.type.tensor_type
-    shape = tuple(d.dim_value for d in type_.shape.dim)
-    dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(type_.elem_type)
-    return TensorInfo(value.name, dtype, shape)
 
 
 def _with_all_outputs(model: onnx.ModelProto, path: str) -> onnx.ModelProto:

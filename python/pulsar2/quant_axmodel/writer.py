@@ -18,7 +18,7 @@ from onnx import (
     helper,
     numpy_helper,
 )
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import SSAValue
 
@@ -104,7 +104,7 @@ class _Writer:
         return list(graph.node), list(graph.value_info)
 
     def _annotate(self, value: SSAValue, name: str) -> None:
-        type_ = quantized_of(value)
+        type_ = quantized_of(value) if isinstance(value.type, TensorType) else None
         if type_ is None:
             return
         scales, points = quant_parameters(type_, self.weights)
