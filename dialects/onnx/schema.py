@@ -198,11 +198,6 @@ def _default_schemas() -> tuple[OpSchema, ...]:
 @cache
 def op_types() -> tuple[str, ...]:
     """Every operator of the default domain that is in force at `IR_OPSET`, sorted."""
-    newest: dict[str, OpSchema] = {}
-    for schema in _default_schemas():
-        known = newest.get(schema.name)
-        if schema.since_version <= IR_OPSET and (
-            known is None or known.since_version < schema.since_version
-        ):
-            newest[schema.name] = schema
-    return tuple(sorted(name for name, schema in newest.items() if not schema.deprecated))
+    names = {s.name for s in onnx.defs.get_all_schemas() if s.domain == ""}
+    found = {name: onnx_schema(name) for name in names}
+    return tuple(sorted(n for n, s in found.items() if s is not None and not s.deprecated))
