@@ -23,8 +23,8 @@ from pulsar2.lowering.analysis.regions import (
     whole,
 )
 
-ROWS, COLUMNS = 2, 3
-"""The dimensions that are cut: rows and columns of a [N, C, H, W] tensor."""
+CHANNELS, ROWS, COLUMNS = 1, 2, 3
+"""Dimensions of a [N, C, H, W] tensor, or of N * C matrices; rows and columns are what is cut."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pulsar2.dialects.sched.attrs import ElementType, EuKind, Fusion, Space, Vie
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.lowering.analysis.fuse import (
+    CHANNELS,
     COLUMNS,
     ROWS,
     FusedLayer,
@@ -151,11 +152,13 @@ class _Group:
     def _advance(self, index: int, strip: Strip, each: Slice) -> None:
         """A new window of a layer's result, what is held of the last one copied over."""
         facts, tensor = self.facts[index], self.facts[index].result
-        pixel = self.layers[index].view(facts.output).strides[COLUMNS] * facts.ratio(facts.output)
+        view = self.layers[index].view(facts.output)
+        pixel = view.strides[COLUMNS] * facts.ratio(facts.output)
         rows, columns = each.held[tensor], strip.held[tensor]
-        size = (rows[1] - rows[0]) * (columns[1] - columns[0]) * pixel
+        planes = view.shape[CHANNELS] if view.strides[CHANNELS] > view.strides[ROWS] else 1
+        size = planes * (rows[1] - rows[0]) * (columns[1] - columns[0]) * pixel
         buffer = self.builder.buffer(self.layers[index], Space.OCM, size)
-        previous, window = self.windows.get(tensor), _Window(rows, columns, pixel, buffer)
+        previous, window = self.windows.get(tensor), _Window(rows, columns, pixel, planes, buffer)
         self.windows[tensor] = window
         if previous is None:
             return
@@ -166,7 +169,7 @@ class _Group:
             kept = rows[0], each.computed[i][0]
             if kept[0] >= kept[1]:
                 continue
-            if len(ends) == 1:
+            if len(ends) == 1 and planes == 1:
                 uses = [w.whole_rows(kept) for w in (previous, window)]
             else:
                 view, ratio = layer.view(wrote.output), wrote.ratio(wrote.output)
@@ -208,12 +211,17 @@ def describe(
 
 
 class _Window:
-    """Rows and columns of a tensor, in an OCM buffer of their own."""
+    """Rows and columns of a tensor, in an OCM buffer of their own.
 
-    def __init__(self, rows: Range, columns: Range, pixel: int, buffer: BufferOp):
+    Pixels of `pixel` bytes hold all channels, or there is a plane of pixels for each of `planes`
+    channels.
+    """
+
+    def __init__(self, rows: Range, columns: Range, pixel: int, planes: int, buffer: BufferOp):
         self.rows = rows
         self.columns = columns
         self.pixel = pixel
+        self.planes = planes
         self.buffer = buffer
 
     @property
@@ -228,10 +236,12 @@ class _Window:
             moved[dim] = (region[dim][0] - begin, region[dim][1] - begin)
         strides = list(view.strides)
         strides[ROWS] = self.pitch
+        if self.planes > 1:
+            strides[CHANNELS] = self.pitch * (self.rows[1] - self.rows[0])
         return self.buffer, subview(view._replace(strides=tuple(strides)), tuple(moved))
 
     def whole_rows(self, rows: Range) -> Use:
-        """All bytes of some rows."""
+        """All bytes of some rows, which have their channels in their pixels."""
         begin = (rows[0] - self.rows[0]) * self.pitch
         size = (rows[1] - rows[0]) * self.pitch
         return self.buffer, View(begin, (size,), (1,), ElementType.S8)

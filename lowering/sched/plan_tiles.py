@@ -9,7 +9,15 @@ from xdsl.dialects.builtin import BoolAttr, ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.dialects.sched.attrs import Fusion, FusionAttr, Space, Tiling, TilingAttr, View
+from pulsar2.dialects.sched.attrs import (
+    Fusion,
+    FusionAttr,
+    Space,
+    Tiling,
+    TilingAttr,
+    View,
+    dense_strides,
+)
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.locations import place_of
@@ -36,6 +44,7 @@ class SchedPlanTiles(AxPass):
 
     With `slice-mode`, runs of layers whose tensors would go to DDR between them may be fused: they
     run slice by slice of rows and hand those tensors on in OCM, which then lie in `tile` space.
+    Rows are those of images, and those of matrices, as in attention.
     With `tile-mode`, by tiles of rows and columns (`pulsar2.lowering.analysis.fuse_plan`). The
     cheapest by an estimate of the time is taken, segment by segment, a layer at a time being
     one of the choices. The log tells the segments.
@@ -188,6 +197,14 @@ def _views(buffer: BufferOp) -> list[View]:
     ]
 
 
+def _are_matrices(buffer: BufferOp, views: list[View]) -> bool:
+    """Whether all layers see the buffer as the same matrices, one behind the other."""
+    first = views[0]
+    dense = dense_strides(first.shape, range(4), first.element.itemsize)
+    whole = first.offset == 0 and first.shape[0] == 1 and first.nbytes == buffer.nbytes
+    return whole and all(v[:3] == (0, first.shape, dense) for v in views)
+
+
 def _has_rows(buffer: BufferOp) -> bool:
     """Whether every layer sees the buffer as an image of the same rows, or a part of one."""
     views = _views(buffer)
@@ -201,11 +218,14 @@ def _has_rows(buffer: BufferOp) -> bool:
 def _is_sliceable(buffer: BufferOp) -> bool:
     """Whether rows and columns of the buffer can be handed on in a buffer of their own.
 
-    Views may take several neighbouring pixels for one, or see a part of the channels.
+    Of an image, channels last, views may take several neighbouring pixels for one, or see a part of
+    the channels; matrices behind each other are seen alike by all.
     """
     views = _views(buffer)
     if buffer.where is not Space.ANY or not _has_rows(buffer):
         return False
+    if _are_matrices(buffer, views):
+        return True
     height, row = views[0].shape[2], views[0].strides[2]
     columns = min(v.shape[3] for v in views)
     if height * row != buffer.nbytes or row % columns:

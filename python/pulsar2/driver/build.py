@@ -259,7 +259,8 @@ class _Build:
         checked = None
         if options.check and not options.sub_configs:
             checked = stages.module.clone()
-        part = self._compile(stages, self._subgraphs)
+        # A transformer level lets attention run by slices of its queries.
+        part = self._compile(stages, self._subgraphs, slices=self._quantizing.level.enabled)
         if not variant.group:
             write_placement(stages.module, self._workspace.cpu_nodes)
         if checked is not None:
@@ -270,13 +271,15 @@ class _Build:
             self._timed("check", lambda: self._checker.subgraphs(variant, part, plans, samples))
         return part
 
-    def _compile(self, stages: Stages, subgraphs: SubgraphOptions | None = None) -> Part:
+    def _compile(
+        self, stages: Stages, subgraphs: SubgraphOptions | None = None, *, slices: bool = False
+    ) -> Part:
         config = self._config
         return compile_quantized(
             stages,
             config.target_hardware,
             config.npu_mode,
-            slice_mode=config.compiler.enable_slice_mode,
+            slice_mode=slices or config.compiler.enable_slice_mode,
             tile_mode=config.compiler.enable_tile_mode,
             ddr_bw_limit=config.compiler.ddr_bw_limit,
             ranges=subgraphs.ranges if subgraphs is not None else (),
