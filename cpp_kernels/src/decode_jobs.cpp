@@ -78,6 +78,10 @@ void Decoder::read_job(size_t index) {
   for (uint32_t k = 0; k < job.num_params; ++k) {
     program_.params.push_back(read_le<int32_t>(words + 4 * k));
   }
+  if (job.opcode == static_cast<uint16_t>(Opcode::Resize) &&
+      program_.eus[job.eu].kind == EuKind::Cv && program_.params[job.first_param] != 0) {
+    fail(offset_of(p + 2), "a cv unit repeats elements when it resizes, it does not interpolate");
+  }
   int32_t required = 0;
   for (int32_t k = 0; k < entry_->num_operands; ++k) {
     required += entry_->operands[k].optional ? 0 : 1;

@@ -23,6 +23,7 @@ bool runs_on(uint16_t opcode, EuKind kind) {
     case Opcode::Copy:
       return kind == EuKind::Sdma || kind == EuKind::Cv || kind == EuKind::Teng;
     case Opcode::Fill:
+    case Opcode::Resize:
       return kind == EuKind::Cv || kind == EuKind::Teng;
     default:
       return kind == EuKind::Teng;

@@ -239,7 +239,7 @@ class ChipJobOp(IRDLOperation):
         kernel = KERNELS.get(self.kernel.data)
         if kernel is None:
             raise VerifyException(f"unknown kernel '{self.kernel.data}'")
-        if self.eu.data not in kernel.eus:
+        if self.eu.data not in kernel.units(self.params.data):
             raise VerifyException(f"'{kernel.name}' does not run on {self.eu.data.value} units")
         views = [p.view for p in self.place_list]
         check_call(kernel, views, self.params.data)

@@ -175,8 +175,9 @@ class JobOp(Work):
 
     def verify_(self) -> None:
         self._verify_work()
-        if self.eu.data not in self.spec.eus:
-            kinds = ", ".join(k.value for k in self.spec.eus)
+        units = self.spec.units(self.params.data)
+        if self.eu.data not in units:
+            kinds = ", ".join(k.value for k in units)
             raise VerifyException(
                 f"'{self.kernel.data}' does not run on a {self.eu.data.value} unit, "
                 f"only on: {kinds}"

@@ -15,6 +15,9 @@ from xdsl.utils.exceptions import VerifyException
 from pulsar2.dialects.sched.attrs import MAX_DIMS, ElementType, EuKind, Params, View
 from pulsar2.program import OPCODES, Opcode
 
+_NEAREST = 0
+"""The `kind` of a resize that repeats elements."""
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -32,6 +35,12 @@ class Kernel:
     output: int
     eus: tuple[EuKind, ...]
     check: Callable[[Sequence[View], dict[str, int | float]], None]
+
+    def units(self, params: Params) -> tuple[EuKind, ...]:
+        """Those of `eus` that run it with these parameters: what interpolates is not for the cv."""
+        if self.name == "resize" and dict(params).get("kind") != _NEAREST:
+            return tuple(kind for kind in self.eus if kind is not EuKind.CV)
+        return self.eus
 
 
 def _fail(message: str) -> None:

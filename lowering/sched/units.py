@@ -8,7 +8,7 @@ from pulsar2.dialects.sched.job import LayerOp
 
 def preferred_unit(layer: LayerOp) -> EuKind:
     """The class of units that runs a layer: for a copy or fill in memory, the rearranging one."""
-    return layer.spec.eus[0]
+    return layer.spec.units(layer.params.data)[0]
 
 
 def writes_to_ddr(unit: EuKind) -> bool:

@@ -150,6 +150,7 @@ _TABLE = (
         "x y",
         "kind coordinates rounding in_h in_w out_h out_w scale_h:f scale_w:f "
         "in_row in_column out_row out_column",
+        eus="teng cv",
     ),
     _op(129, "grid_sample", "x grid y", "kind padding align_corners"),
     _op(130, "roi_align", "x rois batch y", "kind half_pixel samples scale:f"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from program_maker import CONV0, EUS, SDMA, add_program, copy, dense
+from program_maker import CONV0, CV, EUS, SDMA, add_program, copy, dense
 
 from pulsar2 import _kernels
 from pulsar2.program import (
@@ -122,6 +122,14 @@ def test_wrong_programs() -> None:
     program = add_program()
     program.jobs[1].eu = CONV0
     with pytest.raises(_kernels.ProgramError, match=r"job 1 \(ld:p\) on conv0: 'copy' does not"):
+        Program.decode(program.encode())
+    program = add_program()
+    params = (0, 0, 0, 2, 2, 4, 4, 0.0, 0.0, 0, 0, 0, 0)
+    x, y = (dense(Space.OCM, 64 * i, (1, 1, n, n)) for i, n in enumerate((2, 4)))
+    program.jobs.append(Job(CV, OPCODES["resize"].code, (x, y), params))
+    Program.decode(program.encode())
+    program.jobs[-1].params = (1, *params[1:])
+    with pytest.raises(_kernels.ProgramError, match="a cv unit repeats elements"):
         Program.decode(program.encode())
     program = add_program()
     program.jobs[2].waits = (3,)

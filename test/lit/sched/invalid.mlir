@@ -152,3 +152,13 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
   // expected-error@+1 {{the condition is BOOL}}
   sched.layer "where"(%x, %x, %x, %x) [#sched.view<i32 [4] : [4]>, #sched.view<i32 [4] : [4]>, #sched.view<i32 [4] : [4]>, #sched.view<i32 [4] : [4]>] <> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
 }
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  %y = sched.buffer ocm 64 : !sched.buffer
+  %t0 = sched.job "resize" on cv(%x, %y) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 1, 4, 4] : [16, 16, 4, 1]>] <kind = 0, coordinates = 0, rounding = 0, in_h = 2, in_w = 2, out_h = 4, out_w = 4, scale_h = 0.0, scale_w = 0.0, in_row = 0, in_column = 0, out_row = 0, out_column = 0>
+  // expected-error@+1 {{'resize' does not run on a cv unit, only on: teng}}
+  %t1 = sched.job "resize" on cv(%x, %y) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 1, 4, 4] : [16, 16, 4, 1]>] <kind = 1, coordinates = 0, rounding = 0, in_h = 2, in_w = 2, out_h = 4, out_w = 4, scale_h = 0.0, scale_w = 0.0, in_row = 0, in_column = 0, out_row = 0, out_column = 0>
+}
