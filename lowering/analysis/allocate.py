@@ -57,3 +57,33 @@ def assign_offsets(
         return None
     offsets = _kernels.assign_offsets(begin, end, size, room, effort)
     return None if offsets is None else offsets.tolist()
+
+
+def prolong(
+    begins: Sequence[int],
+    ends: Sequence[int],
+    sizes: Sequence[int],
+    limit: int,
+    rests: Sequence[int],
+) -> list[int]:
+    """Later ends, by which buffers keep their bytes for some steps after their last use.
+
+    Every buffer rests for each of the ascending `rests` in turn, as long as the bytes alive stay
+    within `limit`; the shorter rest of all comes before the longer one of any.
+    """
+    prolonged = list(ends)
+    last = max(ends, default=0)
+    alive = np.zeros(last + 1, dtype=np.int64)
+    np.add.at(alive, np.asarray(begins), np.asarray(sizes))
+    np.add.at(alive, np.asarray(ends), -np.asarray(sizes))
+    alive = np.cumsum(alive)
+    by_end = sorted(range(len(ends)), key=lambda buffer: (ends[buffer], buffer))
+    for rest in rests:
+        for buffer in by_end:
+            begin, end = prolonged[buffer], min(ends[buffer] + rest, last)
+            stretch = alive[begin:end]
+            # Nothing else may have stopped the buffer before.
+            if begin < end and stretch.max() + sizes[buffer] <= limit:
+                stretch += sizes[buffer]
+                prolonged[buffer] = end
+    return prolonged

@@ -10,12 +10,15 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, ProgramOp
-from pulsar2.lowering.analysis.allocate import EFFORT
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.sched.memory import OcmUse
+from pulsar2.lowering.sched.memory import OcmUse, Rest
 
-_SLACKS = (64, 32, 16, 8, 4, 2, 0)
-"""Jobs for which freed bytes rest, the first that fits is taken."""
+_RESTS = (2, 4, 8, 16, 32, 64)
+"""Jobs for which freed bytes rest, where there is room for it: the least for all buffers first."""
+_LIMITS = (100, 95, 90, 85, 80, 75, 70, 60, 50)
+"""Percents of the OCM that may be in use with rests; the first that can be placed is taken."""
+_EFFORT = 100_000
+"""Of the allocator, for each of them."""
 
 _SEGMENTS = (Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
 
@@ -46,18 +49,20 @@ class SchedAllocate(AxPass):
                 _allocate(op)
 
 
-def _offsets(use: OcmUse, capacity: int, slack: int) -> list[int] | None:
-    """Offsets with some slack where they are easily found; without any, at every effort."""
-    return use.offsets(capacity, slack=slack, effort=0 if slack else EFFORT)
+def _offsets(use: OcmUse, capacity: int) -> list[int] | None:
+    """Offsets with rests where they are easily found; without any, at every effort."""
+    for percent in _LIMITS:
+        rest = Rest(_RESTS, capacity * percent // 100)
+        offsets = use.offsets(capacity, rest=rest, effort=_EFFORT)
+        if offsets is not None:
+            return offsets
+    return use.offsets(capacity)
 
 
 def _allocate(program: ProgramOp) -> None:
     use = OcmUse.of(program)
     capacity = program.ocm_bytes.value.data
-    offsets = next(
-        (found for slack in _SLACKS if (found := _offsets(use, capacity, slack)) is not None),
-        None,
-    )
+    offsets = _offsets(use, capacity)
     if offsets is None:
         raise UserError.of(
             f"the buffers of '{program.sym_name.data}' do not fit in {capacity} bytes of OCM: "

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.job import JobOp
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp, ProgramOp
-from pulsar2.lowering.analysis.allocate import EFFORT, assign_offsets, pressure_profile
+from pulsar2.lowering.analysis.allocate import (
+    EFFORT,
+    assign_offsets,
+    pressure_profile,
+    prolong,
+)
+
+
+class Rest(NamedTuple):
+    """For how many jobs bytes rest, tried in turn, and how many bytes may be in use then."""
+
+    jobs: tuple[int, ...]
+    limit: int
 
 
 @dataclass
@@ -54,14 +67,15 @@ class OcmUse:
         self,
         capacity: int,
         used: list[list[int]] | None = None,
-        slack: int = 0,
+        rest: Rest | None = None,
         effort: int = EFFORT,
     ) -> list[int] | None:
         """Offsets of the buffers within `capacity`; None where the allocator finds none.
 
-        `slack` keeps the bytes of a buffer from others for so many jobs after its last use;
+        With `rest`, buffers keep their bytes from others for some jobs after their last use;
         `effort` bounds the search (see `assign_offsets`).
         """
         begins, ends = self.lives(used)
-        ends = [end + slack for end in ends]
+        if rest is not None:
+            ends = prolong(begins, ends, self.sizes, rest.limit, rest.jobs)
         return assign_offsets(begins, ends, self.sizes, capacity, OCM_ALIGNMENT, effort)

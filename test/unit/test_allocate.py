@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.allocation import Instance, cut_rectangle, measure, read_instance
-from pulsar2.lowering.analysis.allocate import assign_offsets, peak_pressure
+from pulsar2.lowering.analysis.allocate import (
+    assign_offsets,
+    peak_pressure,
+    pressure_profile,
+    prolong,
+)
 
 
 @st.composite
@@ -148,3 +153,28 @@ def _check(
         for j in range(i):
             if begins[i] < ends[j] and begins[j] < ends[i]:
                 assert offsets[i] + sizes[i] <= offsets[j] or offsets[j] + sizes[j] <= offsets[i]
+
+
+@given(packed_instance(), st.integers(0, 64))
+@settings(max_examples=200, deadline=None)
+def test_rests_keep_within_the_limit(
+    instance: tuple[list[tuple[int, int, int]], int], room: int
+) -> None:
+    buffers, capacity = instance
+    begins, ends, sizes = (list(x) for x in zip(*buffers, strict=True))
+    rests = (1, 2, 4)
+    longer = prolong(begins, ends, sizes, capacity + room, rests)
+    profile = pressure_profile(np.array(begins), np.array(longer), np.array(sizes))
+    assert profile.max() <= capacity + room
+    last = max(ends)
+    for buffer, (before, after) in enumerate(zip(ends, longer, strict=True)):
+        assert after - before in (0, *rests) or after == last
+        # The shortest rest is missing only where there was no room for it.
+        if after == before < last:
+            crowded = profile[before : min(before + 1, last)].max()
+            assert crowded + sizes[buffer] > capacity + room
+
+
+def test_a_short_rest_of_all_comes_before_a_long_one() -> None:
+    # Room for one more at a time: each rests for a step, and none of them for two.
+    assert prolong([0, 1, 2, 3], [1, 2, 3, 4], [4, 4, 4, 4], 8, (1, 2)) == [2, 3, 4, 4]
