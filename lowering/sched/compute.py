@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from xdsl.ir import Operation
 
@@ -11,13 +11,15 @@ from pulsar2.dialects.quant.types import (
     storage_dtype,
     uniform_of,
 )
+from pulsar2.locations import tensor_name
+from pulsar2.lowering.analysis.layouts import CHANNELS_LAST
 from pulsar2.lowering.sched.contraction import CONTRACTIONS
 from pulsar2.lowering.sched.image import IMAGES
 from pulsar2.lowering.sched.indexing import INDEXING
 from pulsar2.lowering.sched.integer import INTEGERS, spread
 from pulsar2.lowering.sched.operands import clamp_bounds as _clamp
 from pulsar2.lowering.sched.operands import param_of as _as_param
-from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view
+from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view, element_of
 from pulsar2.tables import UNARY_FUNCTIONS, normalize_table, unary_table
 
 ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
@@ -95,21 +97,49 @@ def _channel(ref: Ref, axis: int, index: int) -> Ref:
 
 def _lower_pool(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.MaxPoolOp | quant.AvgPoolOp)
+    x, y = builder.channels_last(op.x), builder.result(op.y)
+    (n, c, height, _), (*_, rows, columns) = x.view.shape, y.view.shape
+    kh, kw = op.kernel
+    if isinstance(op, quant.MaxPoolOp) and height * kw + rows * kh < rows * kh * kw:
+        # The greatest of a window is that of the greatest of its rows, which are fewer to compare.
+        shape = (n, c, height, columns)
+        middle = builder.allocate(tensor_name(op.y), shape, *element_of(op.y), CHANNELS_LAST)
+        _add_pool(op, builder, x, middle, (False, True))
+        _add_pool(op, builder, middle, y, (True, False))
+    else:
+        _add_pool(op, builder, x, y, (True, True))
+
+
+def _add_pool(
+    op: quant.MaxPoolOp | quant.AvgPoolOp,
+    builder: ProgramBuilder,
+    x: Ref,
+    y: Ref,
+    along: tuple[bool, bool],
+) -> None:
+    """One pooling layer whose windows reach `along` rows, columns, or both."""
+
+    def window(values: Sequence[int], nothing: int) -> list[int]:
+        return [v if along[i % 2] else nothing for i, v in enumerate(values)]
+
+    (kh, kw), (stride_h, stride_w) = window(op.kernel, 1), window(op.strides, 1)
+    top, left, bottom, right = window(op.pads, 0)
+    dil_h, dil_w = window(op.dilations, 1)
     average = isinstance(op, quant.AvgPoolOp)
     builder.layer(
         "pool",
-        [builder.channels_last(op.x), builder.result(op.y)],
+        [x, y],
         kind=POOL_AVG if average else POOL_MAX,
-        kh=op.kernel[0],
-        kw=op.kernel[1],
-        stride_h=op.strides[0],
-        stride_w=op.strides[1],
-        pad_top=op.pads[0],
-        pad_left=op.pads[1],
-        pad_bottom=op.pads[2],
-        pad_right=op.pads[3],
-        dil_h=op.dilations[0],
-        dil_w=op.dilations[1],
+        kh=kh,
+        kw=kw,
+        stride_h=stride_h,
+        stride_w=stride_w,
+        pad_top=top,
+        pad_left=left,
+        pad_bottom=bottom,
+        pad_right=right,
+        dil_h=dil_h,
+        dil_w=dil_w,
         count_include_pad=int(average and op.count_include_pad),
         **_clamp(op.y),
     )

@@ -17,6 +17,8 @@ from pulsar2.dialects.quant.types import (
     quant_parameters,
     shape_of,
 )
+from pulsar2.locations import tensor_name
+from pulsar2.lowering.analysis.layouts import CHANNELS_LAST
 from pulsar2.lowering.analysis.subpixel import Phase, phases
 from pulsar2.lowering.sched.operands import clamp_bounds, constant_array, param_of
 from pulsar2.lowering.sched.tensors import (
@@ -134,7 +136,9 @@ def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
     """One convolution of stride 1 for each residue of the output's rows and columns.
 
     Where the columns of all residues read the same inputs, as when the kernel is as wide as the
-    stride, one convolution computes them all: neighbouring pixels are its output channels.
+    stride, one convolution computes them all: neighbouring pixels are its output channels. Where
+    rows do too, and so few channels that lanes would idle, one computes all of a square, and
+    copies part it into rows.
     """
     assert isinstance(op, quant.ConvTransposeOp)
     x = builder.channels_last(op.x)
@@ -151,6 +155,9 @@ def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
         for i in range(2)
     )
     if op.group == 1 and _same_inputs(columns) and _is_row_packed(y):
+        if _same_inputs(rows) and _shares_lanes(len(rows), len(columns) * y.view.shape[1], builder):
+            _lower_squares(_ConvLayers(op, builder, len(rows) * len(columns)), x, y, rows, columns)
+            return
         layers = _ConvLayers(op, builder, len(columns))
         for phase in rows:
             _lower_side_by_side(layers, x, y, phase, columns)
@@ -167,6 +174,12 @@ def _same_inputs(columns: Sequence[Phase]) -> bool:
     return len(columns) > 1 and len(windows) == 1 and bool(columns[0].taps)
 
 
+def _shares_lanes(count: int, channels: int, builder: ProgramBuilder) -> bool:
+    """Whether `count` convolutions of these channels take fewer passes of the lanes as one."""
+    lanes = builder.lanes_out
+    return -(-count * channels // lanes) < count * -(-channels // lanes)
+
+
 def _is_row_packed(ref: Ref) -> bool:
     """Whether the pixels of a row follow one another, channel by channel."""
     view = ref.view
@@ -174,11 +187,39 @@ def _is_row_packed(ref: Ref) -> bool:
     return view.strides[1] == itemsize and view.strides[3] == view.shape[1] * itemsize
 
 
-def _lower_side_by_side(
-    layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Sequence[Phase]
+def _lower_squares(
+    layers: _ConvLayers, x: Ref, y: Ref, rows: Sequence[Phase], columns: Sequence[Phase]
 ) -> None:
-    view = y.view
-    stride = len(columns)
+    """One convolution for the phases of rows and columns, its channels row by row of a square."""
+    n, channels = y.view.shape[0], len(columns) * y.view.shape[1]
+    height, width = rows[0].count, columns[0].count
+    squares = layers.builder.allocate(
+        tensor_name(layers.op.y),
+        (n, len(rows) * channels, height, width),
+        *element_of(layers.op.y),
+        CHANNELS_LAST,
+    )
+    first, column = rows[0], columns[0]
+    layers.add(
+        _from(x, first.begin, column.begin),
+        np.concatenate(
+            [layers.weights[:, :, r.taps][:, :, :, c.taps] for r in rows for c in columns]
+        ),
+        squares,
+        (1, 1),
+        (first.pad, column.pad),
+        (first.dilation, column.dilation),
+    )
+    for index, phase in enumerate(rows):
+        part = slice_ref(
+            squares, (0, index * channels, 0, 0), (n, channels, height, width), (1, 1, 1, 1)
+        )
+        layers.builder.copy(part, _row_phase(layers, y, phase, columns))
+
+
+def _row_phase(layers: _ConvLayers, y: Ref, rows: Phase, columns: Sequence[Phase]) -> Ref:
+    """The rows of a phase, the pixels of a stride of columns as one of so many channels."""
+    view, stride = y.view, len(columns)
     target = slice_ref(
         y,
         (0, 0, rows.first, 0),
@@ -186,7 +227,14 @@ def _lower_side_by_side(
         (1, 1, layers.op.strides[0], stride),
     )
     shape = target.view.shape
-    target = target.reshaped((shape[0], stride * shape[1], *shape[2:]), target.view.strides)
+    return target.reshaped((shape[0], stride * shape[1], *shape[2:]), target.view.strides)
+
+
+def _lower_side_by_side(
+    layers: _ConvLayers, x: Ref, y: Ref, rows: Phase, columns: Sequence[Phase]
+) -> None:
+    stride = len(columns)
+    target = _row_phase(layers, y, rows, columns)
     if not rows.taps:
         zeros = np.concatenate([layers.zeros()] * stride)
         source = slice_ref(x, (0, 0, 0, 0), (*x.view.shape[:2], 1, 1), (1, 1, 1, 1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from pulsar2.context import AxContext, load_dialect
@@ -81,7 +81,7 @@ class ConvertQuantToSched(AxPass):
                 continue
             if device_of(op) != NPU:
                 continue
-            block = lower_function(op, ctx.weights)
+            block = lower_function(op, ctx.weights, int(target.timing["conv_lanes_out"]))
             own = op.attributes.get(DDR_LIMIT)
             limit = (
                 own.value.data
@@ -108,9 +108,9 @@ def _invoke(module: ModuleOp, name: str) -> None:
             Rewriter.replace_op(op, invoke)
 
 
-def lower_function(func: FuncOp, weights: WeightStore) -> Block:
-    """The buffers and layers of one quantized function."""
-    builder = ProgramBuilder(weights, memory_orders(func))
+def lower_function(func: FuncOp, weights: WeightStore, lanes_out: int) -> Block:
+    """The buffers and layers of one quantized function, for conv units of so many lanes."""
+    builder = ProgramBuilder(weights, memory_orders(func), lanes_out)
     for argument in func.args:
         shape = shape_of(argument)
         builder.refs[argument] = builder.allocate(
@@ -122,9 +122,7 @@ def lower_function(func: FuncOp, weights: WeightStore) -> Block:
         )
     outputs = _place_outputs(func, builder)
     _place_concatenations(func, builder)
-    for op in func.body.block.ops:
-        if isinstance(op, ReturnOp):
-            continue
+    for op in _in_order(func):
         lower = COMPUTE.get(type(op)) or MOVEMENT.get(type(op))
         if lower is None:
             raise UserError.of(f"'{op.name}' has no lowering to layers", place_of(op), source=op)
@@ -135,6 +133,33 @@ def lower_function(func: FuncOp, weights: WeightStore) -> Block:
     block.add_ops([b for b in builder.buffers if b.result.first_use is not None])
     block.add_ops(builder.layers)
     return block
+
+
+def _in_order(func: FuncOp) -> list[Operation]:
+    """The operations such that one result after another is finished, those that need least first.
+
+    What leads to a result only, as a head of a detector, so comes right behind what it reads.
+    """
+    terminator = func.body.block.last_op
+    assert isinstance(terminator, ReturnOp)
+    operations = [op for op in func.body.block.ops if op is not terminator]
+    needed = [_ancestors(value) for value in terminator.operands]
+    ordered: dict[Operation, None] = {}
+    for ancestors in sorted(needed, key=len):
+        ordered.update((op, None) for op in operations if op in ancestors)
+    return [*ordered, *(op for op in operations if op not in ordered)]
+
+
+def _ancestors(value: SSAValue) -> set[Operation]:
+    """The operations that a value depends on."""
+    found: set[Operation] = set()
+    open_values = [value]
+    while open_values:
+        owner = open_values.pop().owner
+        if isinstance(owner, Operation) and owner not in found:
+            found.add(owner)
+            open_values += owner.operands
+    return found
 
 
 def _place_outputs(func: FuncOp, builder: ProgramBuilder) -> list[tuple[SSAValue, Ref]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
@@ -14,6 +15,7 @@ from pulsar2.dialects.sched.attrs import EuKind, Space, View, dense_strides
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.lowering.analysis.fold import folded_weights, folded_width, foldings
+from pulsar2.lowering.analysis.layouts import CHANNELS_LAST
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.plan_tiles import machine_of
 from pulsar2.targets import Target, load_target
@@ -32,7 +34,8 @@ class SchedFoldColumns(AxPass):
     times the channels. A convolution with p copies of the filters, each at its own column of a
     wider kernel and zero elsewhere, computes the same sums, and fills more of the multiplier array.
     The p of least time is taken, the loading of the larger weights counted in. The number of groups
-    becomes one.
+    becomes one. Where other bytes lie between the pixels, as in the operand of a concatenation, the
+    convolution writes a buffer of its own, and a copy brings it there.
 
     Needs: layers whose places are not decided. Leaves: the same, over fewer and deeper pixels.
 
@@ -57,9 +60,10 @@ def _fold_program(program: ProgramOp, weights: WeightStore) -> None:
     options = {layer: _options(layer) for layer in layers}
     tried = [each for layer in layers for each in (layer, *options[layer].values())]
     cycles = iter(_cycles(tried, program, target))
+    copies = iter(_copy_cycles(layers, program, target))
     chosen: list[tuple[LayerOp, int]] = []
     for layer in layers:
-        least, best = next(cycles) * _WORTH, 1
+        least, best = next(cycles) * _WORTH - next(copies), 1
         for columns in options[layer]:
             time = next(cycles)
             if time < least:
@@ -75,7 +79,7 @@ def _fold_program(program: ProgramOp, weights: WeightStore) -> None:
 
 
 def _may_fold(layer: LayerOp) -> bool:
-    """Whether the layer is a convolution to whose output's rows no bytes of others belong."""
+    """Whether the layer is a convolution whose output's channels lie side by side."""
     if layer.kernel.data != "conv" or layer.tiling is not None:
         return False
     y = layer.view(2)
@@ -85,8 +89,18 @@ def _may_fold(layer: LayerOp) -> bool:
         and dict(layer.params.data)["dil_w"] == 1
         and y.shape[3] > 1
         and y.strides[1] == item
-        and y.strides[3] == y.shape[1] * item
+        and y.strides[3] >= y.shape[1] * item
     )
+
+
+def _is_packed(y: View) -> bool:
+    """Whether no bytes of others belong to an image's rows."""
+    return y.strides[3] == y.shape[1] * y.element.itemsize
+
+
+def _packed(y: View) -> View:
+    """An image in a buffer of its own."""
+    return y._replace(offset=0, strides=dense_strides(y.shape, CHANNELS_LAST, y.element.itemsize))
 
 
 def _options(layer: LayerOp) -> dict[int, LayerOp]:
@@ -110,6 +124,8 @@ def _folded_views(layer: LayerOp, columns: int) -> list[View]:
     """Views of x, the wider weights, the output in fewer and deeper pixels, and the rest."""
     params = dict(layer.params.data)
     x, w, y, *rest = layer.view_list
+    if not _is_packed(y):
+        y = _packed(y)
     channels = y.shape[1]
     shape = (
         columns * channels,
@@ -141,6 +157,21 @@ def _cycles(layers: list[LayerOp], program: ProgramOp, target: Target) -> list[f
     ]
 
 
+def _copy_cycles(layers: list[LayerOp], program: ProgramOp, target: Target) -> list[float]:
+    """Cycles of the copies that folding asks for, on all cv units; 0 where there is none."""
+    spread = [layer for layer in layers if not _is_packed(layer.view(2))]
+    copies = [
+        LayerOp("copy", [layer.buffer(2)] * 2, [_packed(layer.view(2)), layer.view(2)])
+        for layer in spread
+    ]
+    units = target.mode(program.npu_mode.data).units
+    costs = work_costs(copies, [EuKind.CV] * len(copies), target)
+    cycles = {layer: cost.cycles / units["cv"] for layer, cost in zip(spread, costs, strict=True)}
+    for copy in copies:
+        copy.erase()
+    return [cycles.get(layer, 0.0) for layer in layers]
+
+
 def _fold(layer: LayerOp, columns: int, weights: WeightStore) -> None:
     params = dict(layer.params.data)
     w = layer.view(1)
@@ -168,9 +199,18 @@ def _fold(layer: LayerOp, columns: int, weights: WeightStore) -> None:
         fresh.location = buffers[index].location
         Rewriter.insert_op(fresh, InsertPoint.before(buffers[index]))
         buffers[index] = fresh
-    folded = LayerOp("conv", buffers, views, _folded_params(layer, columns))
-    folded.location = layer.location
-    Rewriter.replace_op(layer, folded)
+    y, target = layer.view(2), buffers[2]
+    made: list[LayerOp] = []
+    if not _is_packed(y):
+        own = BufferOp(Space.ANY, prod(y.shape) * y.element.itemsize)
+        own.location = target.location
+        Rewriter.insert_op(own, InsertPoint.before(target))
+        buffers[2] = own
+        made.append(LayerOp("copy", [own, target], [_packed(y), y]))
+    made.insert(0, LayerOp("conv", buffers, views, _folded_params(layer, columns)))
+    for each in made:
+        each.location = layer.location
+    Rewriter.replace_op(layer, made, [])
 
 
 def _content(layer: LayerOp, index: int, weights: WeightStore) -> AnyArray:

@@ -103,6 +103,8 @@ class ProgramBuilder:
     weights: WeightStore
     orders: Mapping[SSAValue, Order]
     """The memory order of every value that is computed into a place of its own."""
+    lanes_out: int
+    """Output channels that a conv unit computes side by side."""
     buffers: list[BufferOp] = field(default_factory=list[BufferOp])
     layers: list[LayerOp] = field(default_factory=list[LayerOp])
     refs: dict[SSAValue, Ref] = field(default_factory=dict[SSAValue, Ref])

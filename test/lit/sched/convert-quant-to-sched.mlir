@@ -63,6 +63,53 @@ func.func @public(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // -----
 
+// The greatest of a window of 5 x 5 is found along the columns, then along the rows.
+// CHECK-LABEL: @large_window
+// CHECK: sched.layer "pool"(%{{\w+}}, [[M:%\w+]])
+// CHECK-SAME: kh = 1, kw = 5, stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 2, pad_bottom = 0, pad_right = 2
+// CHECK-NEXT: sched.layer "pool"([[M]], %{{\w+}})
+// CHECK-SAME: kh = 5, kw = 1, stride_h = 1, stride_w = 1, pad_top = 2, pad_left = 0, pad_bottom = 2, pad_right = 0
+func.func private @large_window(%x: tensor<1x2x8x8x!quant.uniform<u8:f32, 0.5>> loc("x")) -> tensor<1x2x8x8x!quant.uniform<u8:f32, 0.5>> {
+  %y = quant.max_pool %x kernel [5, 5] strides [1, 1] pads [2, 2, 2, 2] dilations [1, 1] : tensor<1x2x8x8x!quant.uniform<u8:f32, 0.5>> -> tensor<1x2x8x8x!quant.uniform<u8:f32, 0.5>> loc("pool"("y"))
+  func.return %y : tensor<1x2x8x8x!quant.uniform<u8:f32, 0.5>>
+}
+
+// -----
+
+// What leads to one result alone comes before what the other result needs beside it.
+// CHECK-LABEL: @heads
+// CHECK: sched.layer "eltwise"
+// CHECK-SAME: fn = 0
+// CHECK-NEXT: sched.layer "eltwise"
+// CHECK-SAME: fn = 2
+// CHECK-NEXT: sched.layer "eltwise"
+// CHECK-SAME: fn = 1
+func.func private @heads(%x: tensor<4x!quant.uniform<u8:f32, 0.5>> loc("x")) -> (tensor<4x!quant.uniform<u8:f32, 0.5>>, tensor<4x!quant.uniform<u8:f32, 0.5>>) {
+  %a = quant.add %x, %x : (tensor<4x!quant.uniform<u8:f32, 0.5>>, tensor<4x!quant.uniform<u8:f32, 0.5>>) -> tensor<4x!quant.uniform<u8:f32, 0.5>> loc("add"("a"))
+  %b = quant.sub %a, %x : (tensor<4x!quant.uniform<u8:f32, 0.5>>, tensor<4x!quant.uniform<u8:f32, 0.5>>) -> tensor<4x!quant.uniform<u8:f32, 0.5>> loc("sub"("b"))
+  %c = quant.sub %b, %x : (tensor<4x!quant.uniform<u8:f32, 0.5>>, tensor<4x!quant.uniform<u8:f32, 0.5>>) -> tensor<4x!quant.uniform<u8:f32, 0.5>> loc("sub"("c"))
+  %d = quant.mul %a, %x : (tensor<4x!quant.uniform<u8:f32, 0.5>>, tensor<4x!quant.uniform<u8:f32, 0.5>>) -> tensor<4x!quant.uniform<u8:f32, 0.5>> loc("mul"("d"))
+  func.return %c, %d : tensor<4x!quant.uniform<u8:f32, 0.5>>, tensor<4x!quant.uniform<u8:f32, 0.5>>
+}
+
+// -----
+
+// Four pixels of two channels fill lanes that two convolutions would leave idle: one computes the
+// squares, and a copy takes each of their rows to its place.
+// CHECK-LABEL: @squares
+// CHECK: sched.layer "conv"(%{{\w+}}, %{{\w+}}, [[S:%\w+]],
+// CHECK-SAME: #sched.view<ui8 [1, 8, 4, 4] : [128, 1, 32, 8], 0.25:3>
+// CHECK-NEXT: sched.layer "copy"([[S]], [[T:%\w+]]) [#sched.view<ui8 [1, 4, 4, 4] : [128, 1, 32, 8], 0.25:3>, #sched.view<ui8 [1, 4, 4, 4] : [128, 1, 32, 4], 0.25:3>]
+// CHECK-NEXT: sched.layer "copy"([[S]], [[T]]) [#sched.view<ui8 [1, 4, 4, 4] : [128, 1, 32, 8] + 4, 0.25:3>, #sched.view<ui8 [1, 4, 4, 4] : [128, 1, 32, 4] + 16, 0.25:3>]
+func.func private @squares(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> loc("x")) -> tensor<1x2x8x8x!quant.uniform<u8:f32, 0.25:3>> {
+  %w = quant.constant dense<[[[[1, 2], [3, 4]], [[-1, 0], [0, 1]]], [[[5, 6], [7, 8]], [[2, 0], [0, 2]]]]> : tensor<2x2x2x2xi8> : tensor<2x2x2x2x!quant.uniform<i8:f32:0, {0.1, 0.2}>>
+  %h = quant.conv_transpose %x, %w strides [2, 2] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x2x2x!quant.uniform<i8:f32:0, {0.1, 0.2}>>) -> tensor<1x2x8x8x!quant.uniform<u8:f32, 0.25:3>> loc("up"("h"))
+  %y = quant.max_pool %h kernel [3, 3] strides [1, 1] pads [1, 1, 1, 1] dilations [1, 1] : tensor<1x2x8x8x!quant.uniform<u8:f32, 0.25:3>> -> tensor<1x2x8x8x!quant.uniform<u8:f32, 0.25:3>> loc("pool"("y"))
+  func.return %y : tensor<1x2x8x8x!quant.uniform<u8:f32, 0.25:3>>
+}
+
+// -----
+
 func.func private @unsupported(%x: tensor<4xf32> loc("x")) -> tensor<4xf32> {
   // expected-error@+1 {{'onnx.Sin' has no lowering to layers}}
   %0 = onnx.Sin(%x) : (tensor<4xf32>) -> tensor<4xf32>
