@@ -100,7 +100,7 @@ def test_attention_runs_by_slices_of_queries(tmp_path: Path) -> None:
     scores = HEADS * TOKENS * TOKENS
     assert traffic[0] - traffic[1] > 3.5 * scores
     assert np.array_equal(results[0], results[1])
-    segment = "segment [node 'scores'] to [node 'context']"
+    segment = "to [node 'context']: "
     assert [segment in text for text in told] == [False, True, True]
 
 
