@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from attentions import HEADS, WIDTH, make_attention
 from cases import run
 
 from pulsar2.axmodel import read_axmodel
@@ -16,7 +18,10 @@ from pulsar2.context import make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.quant import ConstantOp
 from pulsar2.dialects.quant.types import element_type
-from pulsar2.driver.check import check_compiled, compare
+from pulsar2.driver.check import check_compiled, check_operators, compare, exposed
+from pulsar2.driver.container import compile_container
+from pulsar2.ir import parse_module, print_module
+from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.quant_axmodel import read_quant_axmodel
 from pulsar2.runtime import InferenceSession
 
@@ -93,6 +98,66 @@ def test_a_wrong_program_is_found(built: Path) -> None:
     assert "check 2 failed" in found.message
     assert "worst at [0, " in found.message
     assert "[output]" in found.where
+
+
+@pytest.fixture
+def attention(tmp_path: Path) -> Any:
+    """Builds attention over random tensors: what Softmax gives is a step off now and then."""
+    make_attention(tmp_path / "model.onnx", tokens=96)
+    (tmp_path / "data").mkdir()
+    rng = np.random.default_rng(3)
+    feed = {n: rng.normal(size=(1, HEADS, 96, WIDTH)).astype(np.float32) for n in "qkv"}
+    np.save(tmp_path / "data" / "0.npy", np.array(feed, object))
+    inputs = {
+        "tensor_name": "DEFAULT",
+        "calibration_dataset": str(tmp_path / "data"),
+        "calibration_size": 1,
+        "calibration_format": "NumpyObject",
+    }
+    config = {"input": str(tmp_path / "model.onnx"), "quant": {"input_configs": [inputs]}}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+
+    def build(*words: str) -> Any:
+        return run(
+            "build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / "out", *words
+        )
+
+    return build, feed
+
+
+@pytest.mark.parametrize("mode", ["CheckOutput", "CheckPerLayer"])
+def test_functions_may_be_a_step_off(attention: Any, mode: str) -> None:
+    build, _ = attention
+    outcome = build("--compiler.check", "2", "--compiler.check_mode", mode)
+    assert outcome.code == 0, outcome.err
+    assert "operators are compared one by one" in outcome.err
+    assert "check npu graph [subgraph_npu_0] [y]" in outcome.err
+    assert ("[scores]" in outcome.err) == (mode == "CheckPerLayer")
+
+
+def test_a_wrong_function_is_found(attention: Any, tmp_path: Path) -> None:
+    """The scores of another scale: each of Softmax's results is wrong, and nothing else."""
+    build, feed = attention
+    assert build().code == 0
+    ctx = make_context()
+    module = read_quant_axmodel(tmp_path / "out" / "quant" / "quant_axmodel.onnx", ctx)
+    tensors = exposed(module, ctx)
+    passes = parse_passes("partition,schedule{target=AX650},emit")
+    compiled = tensors.clone()
+    run_passes(ctx, compiled, passes)
+    layers = compile_container(compiled, ctx, macs=0).model
+    model = read_axmodel(tmp_path / "out" / "compiled.axmodel")
+    check = CompilerConfig(check=2)
+    assert check_operators(model, layers, tensors, ctx, check, [feed], "g") == 1
+    text = print_module(tensors)
+    wrong = re.sub(r"(quant\.softmax %\w+)", r"\1 axis 2", text)
+    assert wrong != text
+    with pytest.raises(UserError) as caught:
+        check_operators(
+            model, layers, parse_module(wrong, ctx, "wrong").module, ctx, check, [feed], "g"
+        )
+    assert [d.where.split("] [")[1].split("]")[0] for d in caught.value.diagnostics] == ["p"]
+    assert "from what its operator makes of its operands" in caught.value.diagnostics[0].message
 
 
 def test_levels() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from attentions import HEADS, WIDTH, make_attention
 from cases import run
 from onnx import TensorProto, helper
 
@@ -39,25 +40,8 @@ def make_model(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
 
 
-TOKENS, HEADS, WIDTH = 640, 4, 32
-
-
-def make_attention(path: Path) -> None:
-    """Attention whose scores are larger than AX615's OCM."""
-    shape = (1, HEADS, TOKENS, WIDTH)
-    nodes = [
-        helper.make_node("Transpose", ["k"], ["kt"], "turn", perm=[0, 1, 3, 2]),
-        helper.make_node("MatMul", ["q", "kt"], ["scores"], "scores"),
-        helper.make_node("Softmax", ["scores"], ["p"], "softmax", axis=-1),
-        helper.make_node("MatMul", ["p", "v"], ["y"], "context"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "attention",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "qkv"],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+TOKENS = 640
+"""Their scores are larger than AX615's OCM."""
 
 
 def ddr_bytes(model: CompiledModel) -> int:
@@ -67,7 +51,7 @@ def ddr_bytes(model: CompiledModel) -> int:
 
 
 def test_attention_runs_by_slices_of_queries(tmp_path: Path) -> None:
-    make_attention(tmp_path / "model.onnx")
+    make_attention(tmp_path / "model.onnx", TOKENS)
     data = tmp_path / "data"
     data.mkdir()
     rng = np.random.default_rng(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -10,16 +12,19 @@ from pulsar2.axmodel import CompiledModel, encode_axmodel
 from pulsar2.calibration.dataset import Sample
 from pulsar2.config.build import BuildConfig
 from pulsar2.config.compiler import CompilerConfig
+from pulsar2.console.log import silent
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, UserError
-from pulsar2.driver.check import check_compiled, exposed, sample_feeds
+from pulsar2.driver.check import check_compiled, check_operators, exposed, sample_feeds
 from pulsar2.driver.container import link
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan
+from pulsar2.driver.lockstep import has_functions
 from pulsar2.driver.part import Part
 from pulsar2.driver.stages import Stages
 from pulsar2.driver.subgraphs import SubgraphOptions, models_of
 from pulsar2.driver.variants import Variant, largest_batch
+from pulsar2.quant_export import export_qlinear
 from pulsar2.runtime import InferenceSession
 from pulsar2.values import Value
 
@@ -105,12 +110,32 @@ class Checker:
         options: CompilerConfig,
         feeds: Sequence[Mapping[str, Value]],
     ) -> None:
-        """To see inner tensors, a program is compiled that returns them too."""
+        """To see inner tensors, a program is compiled that returns them too.
+
+        So it is for functions in f32, which are compared by themselves.
+        """
         graphs = ", ".join(s.name for s in model.subgraphs)
-        if options.check_mode == "CheckPerLayer":
+        per_layer = options.check_mode == "CheckPerLayer"
+        integers = export_qlinear(module, self._ctx)
+        functions = has_functions(integers) and options.check < 3 and not model.cpu_subgraphs
+        if functions or per_layer:
             module = exposed(module, self._ctx)
             stages = Stages(module.clone(), self._ctx, self._crash, None, {})
-            model = link([{max(model.batches): self._compile(stages)}]).model
-        count = check_compiled(model, module, self._ctx, options, feeds, graphs)
+            with ExitStack() as quiet:
+                if not per_layer:
+                    quiet.enter_context(silent("pulsar2"))
+                    quiet.enter_context(redirect_stdout(StringIO()))
+                part = self._compile(stages)
+            layers = link([{max(model.batches): part}]).model
+            model = layers if per_layer else model
+            if functions:
+                count = check_operators(model, layers, module, self._ctx, options, feeds, graphs)
+                self._tell(graphs, options, count)
+                return
+        self._tell(
+            graphs, options, check_compiled(model, module, self._ctx, options, feeds, graphs)
+        )
+
+    def _tell(self, graphs: str, options: CompilerConfig, count: int) -> None:
         outcome = f"level {options.check}, {count} tensor(s) as they should be"
         self.outcomes.append(f"{graphs}: {outcome}")
