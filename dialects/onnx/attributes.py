@@ -142,7 +142,12 @@ def import_attribute(proto: AttributeProto, weights: WeightStore) -> Attribute |
         case AttributeKind.STRINGS:
             value = [_text(s) for s in proto.strings]
         case AttributeKind.TENSOR:
-            return make_tensor_constant(numpy_helper.to_array(proto.t), weights)
+            try:
+                return make_tensor_constant(numpy_helper.to_array(proto.t), weights)
+            except (KeyError, TypeError):
+                raise ValueError(
+                    f"the tensor of '{proto.name}' has no element type {proto.t.data_type}"
+                ) from None
         case AttributeKind.TYPE_PROTO:
             try:
                 return from_type_proto(proto.tp)

@@ -99,6 +99,8 @@ class ShapeInference:
         return False
 
     def _infer(self, op: OnnxOp) -> Sequence[TypeAttribute | None]:
+        if isinstance(op, If | Loop | Scan) and len(op.regions) != (2 if isinstance(op, If) else 1):
+            return [None] * len(op.results)  # which the verifier tells of
         match op:
             case If():
                 branches = [yield_of(r).operand_types for r in op.regions]
@@ -109,7 +111,7 @@ class ShapeInference:
                 return _scan_types(op)
             case _ if op.own and (own := op.own_types()) is not None:
                 return own
-            case _ if op.op_type in _LIKE_FIRST:
+            case _ if op.op_type in _LIKE_FIRST and op.operands:
                 return [op.operands[0].type]  # pyright: ignore
             case _ if op.regions:
                 return _region_types(op.regions[0], len(op.results))
@@ -132,6 +134,11 @@ class ShapeInference:
         outputs = [
             "" if isinstance(r.type, NoneType) else f"o{i}" for i, r in enumerate(op.results)
         ]
+        if op.op_type == "Split" and op.value_of("num_outputs") not in (None, len(outputs)):
+            # ONNX's inference writes the sizes past the end of a list, and ends the process.
+            raise InferenceError(
+                f"num_outputs is {op.value_of('num_outputs')}, but it has {len(outputs)} outputs"
+            )
         node = to_node(op, inputs, outputs, self._weights)
         types = {n: to_type_proto(v.type) for n, v in zip(inputs, op.operands, strict=True) if n}
         data: dict[str, TensorProto] = {}

@@ -22,6 +22,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from pulsar2.dialects.onnx.attributes import AttributeValue, from_attribute, to_attribute
 from pulsar2.dialects.onnx.schema import OpSpec, op_spec
+from pulsar2.dialects.onnx.types import shape_of
 from pulsar2.dialects.onnx.verify import schema_violations
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ T = TypeVar("T")
 NO_TRAITS = OpTraits(tuple[OpTrait, ...])
 PURE = OpTraits(lambda: (Pure(),))
 """The traits of a deterministic operator: equal operands and attributes give equal results."""
+
+_ALONG_AXIS = frozenset(
+    (
+        *("ArgMax", "ArgMin", "Concat", "Gather", "GatherElements", "Hardmax", "LogSoftmax"),
+        *("LayerNormalization", "LpNormalization", "RMSNormalization", "ScatterElements"),
+        *("Softmax", "Split", "TopK"),
+    )
+)
+"""Operators that work along `axis` of their first operand; ONNX's inference does not ask each."""
 
 
 class OnnxOp(Operation):
@@ -123,7 +133,16 @@ class OnnxOp(Operation):
             )
             if wrong:
                 raise VerifyException(f"{self.name} " + "; ".join(wrong))
+        if self.op_type in _ALONG_AXIS:
+            self._verify_axis()
         self.verify_structure()
+
+    def _verify_axis(self) -> None:
+        shape, axis = shape_of(self._operands[0].type), self.value_of("axis")
+        if shape is not None and axis is not None and not -len(shape) <= axis < len(shape):
+            raise VerifyException(
+                f"{self.name} works along axis {axis} of a tensor of {len(shape)} dimensions"
+            )
 
     def own_types(self) -> Sequence[TypeAttribute] | None:
         """The result types of an operation that is the dialect's own; None: they are not known."""

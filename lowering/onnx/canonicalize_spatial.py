@@ -60,16 +60,16 @@ class _AddSpatialAxis(OnnxPattern):
         ):
             return
         x, y = static_shape_of(op.x.type), static_shape_of(op.result.type)
-        if x is None or y is None or len(x) != 3:
+        if x is None or y is None or len(x) != 3 or 0 in y:
+            return  # a Reshape takes a 0 for something else
+        dims = static_shape_of(op.weight.type) if isinstance(op, Conv | ConvTranspose) else x
+        if dims is None:
             return
         new = Replacement(self, rewriter, op)
         operands: list[SSAValue] = [
             new.builder.op("Reshape", [op.x, new.shape((*x[:2], 1, x[2]))]).result
         ]
         if isinstance(op, Conv | ConvTranspose):
-            dims = static_shape_of(op.weight.type)
-            if dims is None:
-                return
             operands.append(self._weight(new, op.weight, (*dims[:2], 1, dims[2])))
             operands.extend(op.operands[2:])
         attributes: dict[str, Any] = dict(op.attributes)

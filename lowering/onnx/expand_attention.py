@@ -126,10 +126,44 @@ def _is_plain(op: OnnxOp) -> bool:
         return False
     if any(static_shape_of(x.type) is None or element_of(x.type) != f32 for x in (q, k, v)):
         return False
+    if not _agree(op, q, k, v):
+        return False
     if mask is None:
         return True
     shape = static_shape_of(mask.type)
-    return bool(shape) and shape[-1] in (1, _tokens(k)) and element_of(mask.type) in (f32, i1)
+    if not shape or element_of(mask.type) not in (f32, i1):
+        return False
+    return shape[-1] in (1, _tokens(k)) and _broadcasts(shape, _scores(op, q, k))
+
+
+def _agree(op: OnnxOp, q: SSAValue, k: SSAValue, v: SSAValue) -> bool:
+    """Whether the shapes of the three fit each other, which ONNX's inference does not ask."""
+    ranks = {len(_shape(x)) for x in (q, k, v)}
+    heads = [op.value_of(f"{which}_num_heads") for which in ("q", "kv", "kv")]
+    if ranks == {3}:
+        if not all(n and _shape(x)[2] % n == 0 for x, n in zip((q, k, v), heads, strict=True)):
+            return False
+        sizes = [_shape(x)[2] // n for x, n in zip((q, k, v), heads, strict=True)]
+    elif ranks == {4}:
+        heads, sizes = [_shape(x)[1] for x in (q, k, v)], [_shape(x)[3] for x in (q, k, v)]
+    else:
+        return False
+    same = len({_shape(x)[0] for x in (q, k, v)}) == 1 and _tokens(k) == _tokens(v)
+    fits = heads[1] == heads[2] and heads[1] > 0 and heads[0] % heads[1] == 0
+    elements = [int(np.prod(_shape(x), dtype=np.int64)) for x in (q, k, v)]
+    return same and fits and sizes[0] == sizes[1] and min(elements) > 0
+
+
+def _scores(op: OnnxOp, q: SSAValue, k: SSAValue) -> tuple[int, ...]:
+    """The shape of what a mask is added to."""
+    heads = op.value_of("q_num_heads") if len(_shape(q)) == 3 else _shape(q)[1]
+    return _shape(q)[0], heads, _tokens(q), _tokens(k)
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether ONNX repeats a tensor of one shape to another."""
+    pairs = zip(reversed(shape), reversed(to), strict=False)
+    return len(shape) <= len(to) and all(a in (1, b) for a, b in pairs)
 
 
 def _tokens(value: SSAValue) -> int:

@@ -14,10 +14,11 @@ from xdsl.pattern_rewriter import (
     PatternRewriter,
     PatternRewriteWalker,
 )
+from xdsl.rewriter import Rewriter
 
 from pulsar2.dialects.onnx.builder import OpBuilder
 from pulsar2.dialects.onnx.constant import Constant
-from pulsar2.dialects.onnx.inference import ShapeInference
+from pulsar2.dialects.onnx.inference import InferenceError, ShapeInference, refine
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.locations import name_location, node_name, output_names
 from pulsar2.lowering.base import AxPattern
@@ -30,9 +31,18 @@ class OnnxPattern(AxPattern):
 
     weights: WeightStore
     inference: ShapeInference = field(init=False)
+    making: list[Operation] = field(init=False, default_factory=list[Operation])
+    """The operations of the newest `Replacement`."""
 
     def __post_init__(self) -> None:
         self.inference = ShapeInference(self.weights)
+
+    def give_up(self) -> None:
+        """Takes the operations that were made for a replacement that is not finished from use."""
+        for op in self.making:
+            if op.parent is None:
+                op.drop_all_references()
+        self.making = []
 
     def constant(self, value: SSAValue | None) -> AnyArray | None:
         """The values of a constant, or None when `value` is not one."""
@@ -66,7 +76,7 @@ class Replacement:
         self._rewriter = rewriter
         self._op = op
         self._location = location or op.location
-        self._made: list[Operation] = []
+        self._made = pattern.making = []
         self.builder = OpBuilder(
             pattern.weights,
             self._made.append,
@@ -90,6 +100,13 @@ class Replacement:
             owner = None if result is None else result.owner
             if isinstance(owner, Operation) and owner in self._made:
                 owner.location = self._location
+        for index, (old, new) in enumerate(zip(self._op.results, results, strict=True)):
+            # What was known of a type, as from the model's own words, stays known.
+            if new is not None and new.type != old.type and new.owner in self._made:
+                exact = refine(old.type, new.type)  # pyright: ignore[reportArgumentType]
+                if exact != new.type:
+                    results = list(results)
+                    results[index] = Rewriter.replace_value_with_new_type(new, exact)
         AxPattern.replace(self._rewriter, self._op, self._made, results)
 
 
@@ -98,7 +115,21 @@ def run_patterns(module: ModuleOp, patterns: Sequence[AxPattern]) -> bool:
 
     Operations whose results nobody uses any more are erased on the way.
     """
-    return PatternRewriteWalker(GreedyRewritePatternApplier(list(patterns))).rewrite_module(module)
+    return PatternRewriteWalker(_Applier(list(patterns))).rewrite_module(module)
+
+
+class _Applier(GreedyRewritePatternApplier):
+    """Leaves operations in regions as they are whose operands do not fit: they may never run."""
+
+    def match_and_rewrite(self, op: Operation, rewriter: PatternRewriter) -> None:
+        try:
+            super().match_and_rewrite(op, rewriter)
+        except InferenceError:
+            if rewriter.has_done_action or isinstance(op.parent_op(), FuncOp):
+                raise
+            for pattern in self.rewrite_patterns:
+                if isinstance(pattern, OnnxPattern):
+                    pattern.give_up()
 
 
 def joint_location(first: OnnxOp, last: OnnxOp) -> LocationAttr:

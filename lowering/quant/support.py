@@ -6,7 +6,7 @@ is, and the chip's file neither lacks the operator nor limits it further. There 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -109,13 +109,31 @@ def _infinite_constant(op: OnnxOp, weights: WeightStore) -> str:
 
 
 def _beyond_limits(op: OnnxOp, target: Target, weights: WeightStore) -> Refusal | None:
+    found = [
+        (limit.attribute or f"operand {limit.operand}", value, limit.text)
+        for limit in target.limits_of(kind_of(op))
+        if not limit.ours and (value := violation(op, limit, weights)) is not None
+    ]
+    if not found:
+        return None
+    words = [
+        f"{what} is {value}, but {target.name} has the limit: {text}" for what, value, text in found
+    ]
+    what, value, text = ("; ".join(column) for column in zip(*found, strict=True))
+    return Refusal("attribute", "; ".join(words), what, value, text)
+
+
+def limits_passed(op: OnnxOp, target: Target, weights: WeightStore) -> Iterator[str]:
+    """The limits of a chip's list that an operation on the NPU does not keep, as ours does more.
+
+    What an attribute is by default says nothing of the model, and is passed over.
+    """
     for limit in target.limits_of(kind_of(op)):
-        value = None if limit.ours else violation(op, limit, weights)
-        if value is not None:
-            what = limit.attribute or f"operand {limit.operand}"
-            message = f"{what} is {value}, but {target.name} has the limit: {limit.text}"
-            return Refusal("attribute", message, what, value, limit.text)
-    return None
+        if limit.ours and (not limit.attribute or limit.attribute in op.attributes):
+            value = violation(op, limit, weights)
+            if value is not None:
+                what = limit.attribute or f"operand {limit.operand}"
+                yield f"{what} is {value}, the limit: {limit.text}"
 
 
 _WIDE = (f16, f64, bf16)

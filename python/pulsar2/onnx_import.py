@@ -68,11 +68,7 @@ def import_onnx(
     block = Block(arg_types=argument_types)
     importer = GraphImporter(ctx.weights, opsets, folder, diagnostics)
     outputs = importer.fill(graph, block, {})
-    if changes and diagnostics.errors:
-        diagnostics.error(
-            f"input_shapes changes {', '.join(changes)}, which the model may not allow"
-        )
-    diagnostics.raise_if_any()
+    _raise_if_any(diagnostics, changes)
     if importer.doubtful:
         logger.warning("{} can only fail when it runs", importer.doubtful[0])
     values = [v for v in outputs if v is not None]
@@ -83,17 +79,25 @@ def import_onnx(
     function.attributes[INPUT_NAMES] = ArrayAttr([StringAttr(v.name) for v in inputs])
     function.attributes[OUTPUT_NAMES] = ArrayAttr([StringAttr(v.name) for v in graph.output])
     module = ModuleOp([function])
-    _verify(function)
+    _verify(function, diagnostics)
+    _raise_if_any(diagnostics, changes)
     return module
 
 
-def _verify(function: FuncOp) -> None:
+def _raise_if_any(diagnostics: Diagnostics, changes: Sequence[str]) -> None:
+    """Raises what was found, with a word on the dimensions that the user changed."""
+    if changes and diagnostics.errors:
+        diagnostics.error(
+            f"input_shapes changes {', '.join(changes)}, which the model may not allow"
+        )
+    diagnostics.raise_if_any()
+
+
+def _verify(function: FuncOp, diagnostics: Diagnostics) -> None:
     """Reports what the dialect's verifiers find as mistakes of the model, by node."""
-    diagnostics = Diagnostics()
     for op in function.walk():
         if isinstance(op, OnnxOp):
             try:
                 op.verify_()
             except VerifyException as error:
                 diagnostics.error(str(error), f"node '{node_name(op)}' ({op.op_type})")
-    diagnostics.raise_if_any()

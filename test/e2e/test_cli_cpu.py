@@ -170,3 +170,39 @@ def test_a_limit_of_the_chip_is_told(tmp_path: Path) -> None:
         "value": "reflect",
         "limit": "mode is constant",
     }
+
+
+def test_every_limit_is_told_and_those_that_are_passed(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["input", "w", "b"], ["c"], "conv"),
+        helper.make_node(
+            "MaxPool", ["c"], ["m"], "wide", kernel_shape=[2, 2], strides=[2, 2], dilations=[2, 2]
+        ),
+        helper.make_node(
+            "ConvTranspose", ["m", "up"], ["output"], "both",
+            dilations=[2, 2], strides=[2, 2], output_padding=[1, 1],
+        ),
+    ]  # fmt: skip
+    path = classifier(tmp_path / "model.onnx", nodes=nodes)
+    model = onnx.load(path)
+    channels = next(t.dims[0] for t in model.graph.initializer if t.name == "w")
+    weight = np.ones((channels, 2, 2, 2), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "up"))
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, path)
+    write_config(tmp_path / "config.json", configuration(pictures(tmp_path / "data.tar")))
+    outcome = run(
+        "build", "--input", path, "--config", tmp_path / "config.json", "--output_dir",
+        tmp_path / "out", "--target_hardware", "AX650",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    told = json.loads((tmp_path / "out" / "compiler" / "cpu_nodes.json").read_text())
+    (entry,) = told["subgraph_cpu_0"]
+    assert entry["node"] == "both"
+    assert entry["limit"] == ("dilations are 1; output_padding is within the bottom and right pads")
+    assert "dilations is 2, 2, but AX650 has the limit" in entry["message"]
+    assert "operand 0 is output_padding [1, 1] with pads [0, 0, 0, 0]" in entry["message"]
+    assert (
+        "beyond the support list of AX650, and on its NPU all the same: node 'wide' (MaxPool): "
+        "dilations is 2, 2, the limit: dilations are 1" in outcome.err
+    )

@@ -151,6 +151,9 @@ class ScatterRule(IndexedRule):
     op_types = ("ScatterElements", "Scatter", "ScatterND")
 
     def refuse(self, op: OnnxOp, weights: WeightStore) -> str:
+        reduction = str(op.value_of("reduction") or "none")
+        if reduction not in list(quant.ScatterKind):
+            return f"the reduction '{reduction}' is not known"
         joins = self._kind(op) in (quant.ScatterKind.ADD, quant.ScatterKind.MUL)
         if joins and is_float(op.operands[0]):
             return "sums and products of real numbers are not supported"

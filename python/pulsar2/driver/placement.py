@@ -24,7 +24,9 @@ from pulsar2.locations import node_name, tensor_name
 from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.lowering.quant.partition import CPU, device_of
 from pulsar2.lowering.quant.placement import CpuNode, cpu_nodes, is_on_cpu
+from pulsar2.lowering.quant.support import limits_passed
 from pulsar2.onnx_export import main_function
+from pulsar2.targets import load_target
 
 _SHOWN = 10
 """Rows of the table on the console; the log has all of them."""
@@ -46,6 +48,27 @@ def tell_placement(module: ModuleOp, target: str) -> None:
     print_table("Nodes on the CPU", ("Node", "Operator", "Why"), rows)
     if not _runs_on_npu(module):
         logger.warning("no node runs on the NPU of {}: the CPU runs the whole model", target)
+
+
+def tell_limits(module: ModuleOp, ctx: AxContext, target: str) -> None:
+    """Says which nodes run on the NPU beyond the limits of the chip's support list."""
+    chip = load_target(target)
+    words = [
+        f"node '{node_name(op)}' ({op.op_type}): {passed}"
+        for op in main_function(module).body.walk()
+        if isinstance(op, OnnxOp) and op.op_type and not is_on_cpu(op)
+        for passed in limits_passed(op, chip, ctx.weights)
+    ]
+    if words:
+        more = f"; and {len(words) - _SHOWN} more, see build.log" if len(words) > _SHOWN else ""
+        logger.info(
+            "beyond the support list of {}, and on its NPU all the same: {}{}",
+            target,
+            "; ".join(words[:_SHOWN]),
+            more,
+        )
+    for each in words[_SHOWN:]:
+        logger.debug("beyond the support list of {}: {}", target, each)
 
 
 def check_runtime(module: ModuleOp, ctx: AxContext) -> None:

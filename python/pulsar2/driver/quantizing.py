@@ -21,7 +21,7 @@ from pulsar2.driver.float_check import FloatModel, check_model, check_transforma
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, model_patch, stays_float
 from pulsar2.driver.part import Part
-from pulsar2.driver.placement import check_runtime, tell_placement
+from pulsar2.driver.placement import check_runtime, tell_limits, tell_placement
 from pulsar2.driver.precision import assign_precision, graph_names
 from pulsar2.driver.precision_analysis import PrecisionAnalysis, tell_idle_options
 from pulsar2.driver.quantize import lower_numbers, prepare_runtime, requantized
@@ -100,6 +100,7 @@ class Quantizing:
         assign_precision(stages, config, before, self._where)
         stages.run("place", {"target": quoted(config.target_hardware)})
         tell_placement(module, config.target_hardware)
+        tell_limits(module, self._ctx, config.target_hardware)
         check_runtime(module, self._ctx)
         if analysis is not None:
             analysis.check(module)

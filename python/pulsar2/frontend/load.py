@@ -8,8 +8,9 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.dialects.onnx.schema import IR_OPSET
+from pulsar2.frontend.check import node_label
 
 OLDEST_OPSET = 11
 """Models of an older opset go through ONNX's version converter first."""
@@ -70,6 +71,7 @@ def normalize_model(model: ModelProto, where: str) -> ModelProto:
             raise UserError.of(
                 f"the model uses Scan of opset {version}, which no later opset has", where
             )
+        _check_nodes(model, where)
         try:
             model = _raised(model)
         except Exception as error:  # the converter raises what its C++ side happens to throw
@@ -79,6 +81,36 @@ def normalize_model(model: ModelProto, where: str) -> ModelProto:
                 where,
             ) from None
     return model
+
+
+def _check_nodes(model: ModelProto, where: str) -> None:
+    """Raises `UserError` with the nodes that are not as their operators are defined.
+
+    The converter takes for granted that they are, and ends the process where they are not.
+    """
+    from onnx import checker
+
+    context = checker.C.CheckerContext()
+    context.ir_version = model.ir_version
+    context.opset_imports = {o.domain: o.version for o in model.opset_import}
+    problems = Diagnostics()
+
+    def check(graph: GraphProto) -> None:
+        for index, node in enumerate(graph.node):
+            bodies = [a.g for a in node.attribute if a.HasField("g")]
+            for body in bodies:
+                check(body)
+            if bodies:
+                continue  # the checker would look for tensors of the graphs around it
+            try:
+                checker.check_node(node, context)
+            except checker.ValidationError as error:
+                reason = str(error).strip().splitlines()[0]
+                label = node_label(node, index)
+                problems.error(reason, f"{where}: " * bool(where) + f"node '{label}'")
+
+    check(model.graph)
+    problems.raise_if_any()
 
 
 _IR_WITH_OWN_INITIALIZERS = 4
