@@ -105,10 +105,11 @@ class ShapeInference:
             case If():
                 branches = [yield_of(r).operand_types for r in op.regions]
                 return [merge(*types) for types in zip(*branches, strict=True)]
-            case Loop():
-                return _loop_types(op)
-            case Scan():
-                return _scan_types(op)
+            case Loop() | Scan():
+                try:
+                    return _loop_types(op) if isinstance(op, Loop) else _scan_types(op)
+                except (IndexError, ValueError):
+                    raise InferenceError("its body, operands and axes do not fit") from None
             case _ if op.own and (own := op.own_types()) is not None:
                 return own
             case _ if op.op_type in _LIKE_FIRST and op.operands:

@@ -99,9 +99,12 @@ def _type_violations(
 def _one_type(
     formal: ParameterSpec, place: str, type_: Attribute, bound: dict[str, tuple[str, str]]
 ) -> Iterator[str]:
+    needed = formal.arity is Arity.SINGLE
+    if formal.arity is Arity.VARIADIC and formal.variable:
+        needed = place.startswith("operand")  # one of many alike, as in Sum
     place = f"{place} ({formal.name})"
     if isinstance(type_, NoneType):
-        if formal.arity is Arity.SINGLE:
+        if needed:
             yield f"{place} is not optional"
         return
     text = type_string(type_)

@@ -69,6 +69,10 @@ def constant(data_type: int) -> NodeProto:
             model(helper.make_node("Scan", ["a"], ["y"], num_scan_inputs=1), (3, 2)),
             "expects 1 regions (body)",
         ),
+        (
+            model(helper.make_node("Sum", ["a", "", "b"], ["y"]), (3,), (3,)),
+            "operand 1 (data_0) is not optional",
+        ),
         (model(helper.make_node("MeanVarianceNormalization", [], ["y"])), "operands"),
     ],
 )
@@ -76,6 +80,22 @@ def test_a_mistake_is_told(proto: ModelProto, words: str) -> None:
     with pytest.raises(UserError) as caught:
         build(proto)
     assert words in str(caught.value)
+
+
+def test_a_body_that_does_not_fit_is_told() -> None:
+    body = helper.make_graph(
+        [helper.make_node("Add", ["s", "x"], ["t"])],
+        "body",
+        [helper.make_tensor_value_info(n, _F, []) for n in "sx"],
+        [helper.make_tensor_value_info("t", _F, [])],
+    )
+    for count, axes in ((7, [0]), (1, [3])):
+        node = helper.make_node(
+            "Scan", ["a", "b"], ["y"], num_scan_inputs=count, body=body, scan_input_axes=axes
+        )
+        with pytest.raises(UserError) as caught:
+            build(model(node, (), (5,)))
+        assert "its body, operands and axes do not fit" in str(caught.value)
 
 
 def test_nodes_of_old_models_are_checked_before_they_are_raised() -> None:
