@@ -83,6 +83,9 @@ class ConvTranspose(OnnxOp):
     def verify_structure(self) -> None:
         x, weight = static_shape_of(self.x.type), static_shape_of(self.weight.type)
         verify_window(self, len(x) - 2 if x is not None else None)
+        extent = self.value_of("output_shape")
+        if extent is not None and min(extent, default=1) < 1:
+            raise VerifyException(f"onnx.ConvTranspose has the output_shape {list(extent)}")
         if x is None or weight is None:
             return
         if len(x) != len(weight) or len(x) < 3 or x[1] != weight[0] or x[1] % self.group:

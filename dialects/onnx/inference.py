@@ -135,11 +135,8 @@ class ShapeInference:
         outputs = [
             "" if isinstance(r.type, NoneType) else f"o{i}" for i, r in enumerate(op.results)
         ]
-        if op.op_type == "Split" and op.value_of("num_outputs") not in (None, len(outputs)):
-            # ONNX's inference writes the sizes past the end of a list, and ends the process.
-            raise InferenceError(
-                f"num_outputs is {op.value_of('num_outputs')}, but it has {len(outputs)} outputs"
-            )
+        if fatal := _fatal_attribute(op):
+            raise InferenceError(fatal)
         node = to_node(op, inputs, outputs, self._weights)
         types = {n: to_type_proto(v.type) for n, v in zip(inputs, op.operands, strict=True) if n}
         data: dict[str, TensorProto] = {}
@@ -196,6 +193,19 @@ class ShapeInference:
         else:
             array = np.array(shape[op.value_of("start") : op.value_of("end")], dtype=np.int64)
         self._known[op.result] = array
+
+
+def _fatal_attribute(op: OnnxOp) -> str:
+    """What is wrong with an attribute that ONNX's inference takes for a place in memory, or ''.
+
+    It reads or writes past the end of a list, and may end the process.
+    """
+    parts, dims = op.value_of("num_outputs"), op.value_of("batch_dims")
+    if op.op_type == "Split" and parts not in (None, len(op.results)):
+        return f"num_outputs is {parts}, but it has {len(op.results)} outputs"
+    if op.op_type == "GatherND" and dims is not None and dims < 0:
+        return f"batch_dims is {dims}, and cannot be negative"
+    return ""
 
 
 def _message(error: Exception) -> str:

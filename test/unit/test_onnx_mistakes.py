@@ -73,6 +73,19 @@ def constant(data_type: int) -> NodeProto:
             model(helper.make_node("Sum", ["a", "", "b"], ["y"]), (3,), (3,)),
             "operand 1 (data_0) is not optional",
         ),
+        (
+            # On it too.
+            model(helper.make_node("GatherND", ["a", "b"], ["y"], batch_dims=-5), (2, 2), (2, 1)),
+            "batch_dims is -5, and cannot be negative",
+        ),
+        (
+            model(
+                helper.make_node("ConvTranspose", ["a", "b"], ["y"], output_shape=[0, 0]),
+                (1, 2, 4, 4),
+                (2, 2, 3, 3),
+            ),
+            "has the output_shape [0, 0]",
+        ),
         (model(helper.make_node("MeanVarianceNormalization", [], ["y"])), "operands"),
     ],
 )
@@ -107,6 +120,14 @@ def test_nodes_of_old_models_are_checked_before_they_are_raised() -> None:
         build(proto)
     assert "node 'up'" in str(caught.value)
     assert "mode" in str(caught.value)
+
+
+def test_an_old_node_without_operands_is_told() -> None:
+    proto = model(helper.make_node("Softmax", [], ["y"]))
+    proto.opset_import[0].version = 12
+    with pytest.raises(UserError) as caught:
+        build(proto)
+    assert "expects at least 1 operands, got 0" in str(caught.value)
 
 
 def test_a_convolution_without_results_stays() -> None:

@@ -49,7 +49,7 @@ def _scan_arguments(
     types: Sequence[Attribute | None], attributes: Mapping[str, Attribute]
 ) -> list[Attribute | None]:
     count = attributes.get("num_scan_inputs")
-    scans = count.value.data if isinstance(count, IntegerAttr) else 0
+    scans = min(count.value.data, len(types)) if isinstance(count, IntegerAttr) else 0
     states = len(types) - scans
     axes_attribute = attributes.get("scan_input_axes")
     axes = from_attribute(axes_attribute) if axes_attribute is not None else (0,) * scans

@@ -9,6 +9,7 @@ older opsets.
 from __future__ import annotations
 
 from pulsar2.dialects.onnx.builder import OpBuilder
+from pulsar2.dialects.onnx.schema import op_spec
 from pulsar2.frontend.adapters import attributes_to_inputs, meaning
 from pulsar2.frontend.node import Node
 
@@ -20,6 +21,9 @@ def adapt(node: Node, version: int, builder: OpBuilder) -> None:
 
     Raises `ValueError` with what of the node has no counterpart.
     """
+    spec = op_spec(node.op_type, version)
+    if spec is not None and len(node.operands) < spec.min_inputs:
+        raise ValueError(f"expects at least {spec.min_inputs} operands, got {len(node.operands)}")
     for below, adapter in _ADAPTERS.get(node.op_type, ()):
         if version < below:
             adapter(node, builder)
