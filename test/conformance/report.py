@@ -23,7 +23,6 @@ REASONS = {
     "compiled for fixed shapes": "an input without a fixed shape",
     "or of a type that is not known": "an input or output that is a map or of unknown type",
     "neither the NPU nor ONNX Runtime runs it": "nothing runs the operator, or not on these types",
-    "Scan of opset 8": "Scan of opset 8, which no later opset has",
     "subgraph_cpu_0: ONNX Runtime": "ONNX Runtime has a kernel, which refuses these numbers",
     "ONNX Runtime cannot": "ONNX Runtime does not run the model, so it cannot be calibrated",
 }

@@ -11,10 +11,12 @@ from onnx import GraphProto, ModelProto, helper, numpy_helper
 from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.dialects.onnx.schema import IR_OPSET
 from pulsar2.frontend.check import node_label
+from pulsar2.frontend.old_scan import hold_scans, release_scans
 
 OLDEST_OPSET = 11
 """Models of an older opset go through ONNX's version converter first."""
 
+_OPSET_OF_OLD_SCAN = 8
 _DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
@@ -67,13 +69,13 @@ def normalize_model(model: ModelProto, where: str) -> ModelProto:
         model = inliner.inline_local_functions(model)
     version = opset_of(model, where)
     if version < OLDEST_OPSET:
-        if version < 9 and any(n.op_type == "Scan" for n in model.graph.node):
-            raise UserError.of(
-                f"the model uses Scan of opset {version}, which no later opset has", where
-            )
         _check_nodes(model, where)
         try:
+            if version == _OPSET_OF_OLD_SCAN:
+                model = hold_scans(model, _raised)
             model = _raised(model)
+        except UserError:
+            raise
         except Exception as error:  # the converter raises what its C++ side happens to throw
             raise UserError.of(
                 f"the model uses opset {version}, and ONNX's version converter cannot raise it to "
@@ -128,6 +130,7 @@ def _raised(model: ModelProto) -> ModelProto:
         copy.ir_version = _IR_WITH_OWN_INITIALIZERS
         model = copy
     made = version_converter.convert_version(model, OLDEST_OPSET)
+    release_scans(made)
     _keep_places(made.graph)
     return made
 
