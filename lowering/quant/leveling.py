@@ -21,6 +21,8 @@ from pulsar2.tables import unary_values
 
 _POINTS = 4096
 """Intervals of a range in which a function is looked at."""
+_WITHIN = 64
+"""Parts of such an interval, when it is asked whether the function jumps in it."""
 _TOLERANCE = 0.25
 """Steps of the result by which it may change beyond the ends; half a step could be rounded."""
 _LEAST = 1 / 32
@@ -65,19 +67,36 @@ def told_apart(function: ElementFunction, whole: Range, steps: int | None) -> Ra
     the same. All of `whole` where a result is not finite.
     """
     x = np.linspace(*whole, _POINTS + 1, dtype=np.float32)
-    y = unary_values(function.fn.value, function.alpha or 0.0, function.beta or 0.0, x)
-    y = y.astype(np.float64)
+    y = _values(function, x)
     if not np.isfinite(y).all():
         return whole
     span = max(float(y.max()), 0.0) - min(float(y.min()), 0.0)
     tolerance = 0.0 if steps is None else _TOLERANCE * span / steps
     first, last = _level_until(y, tolerance), _level_until(y[::-1], tolerance)
+    # The end of a range is rounded, and might come to lie on the other side of a jump, as Ceil has.
+    if _jumps(function, x[first : first + 2]):
+        first = 0
+    if _jumps(function, x[::-1][last : last + 2]):
+        last = 0
     low, high = min(float(x[first]), 0.0), max(float(x[-1 - last]), 0.0)
     least = _LEAST * (whole[1] - whole[0])
     return (
         low if low - whole[0] > least else whole[0],
         high if whole[1] - high > least else whole[1],
     )
+
+
+def _values(function: ElementFunction, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    y = unary_values(function.fn.value, function.alpha or 0.0, function.beta or 0.0, x)
+    return y.astype(np.float64)
+
+
+def _jumps(function: ElementFunction, ends: npt.NDArray[np.float32]) -> bool:
+    """Whether a function changes at one place of an interval, and not along it."""
+    if ends.size < 2:
+        return False
+    y = _values(function, np.linspace(ends[0], ends[1], _WITHIN + 1, dtype=np.float32))
+    return float(np.abs(np.diff(y)).max()) > 0.5 * float(y.max() - y.min())
 
 
 def _level_until(y: npt.NDArray[np.float64], tolerance: float) -> int:

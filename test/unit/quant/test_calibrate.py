@@ -177,6 +177,17 @@ def test_ranges_end_where_all_readers_level_off() -> None:
     assert calibrated_limits([neg, helper.make_node("Abs", ["a"], ["b"])], x) == (-40, 20)
 
 
+@pytest.mark.parametrize("operator", ["Ceil", "Floor", "Round"])
+def test_ranges_do_not_end_at_a_jump(operator: str) -> None:
+    x = np.asarray([[-3.3, -0.8, 1.2, 3.7]], np.float32)
+    nodes = [helper.make_node("Neg", ["x"], ["a"]), helper.make_node(operator, ["a"], ["y"])]
+    assert calibrated_limits(nodes, x) == pytest.approx((-3.7, 3.3))
+    # A slope within one interval of what is looked at is no jump.
+    steep = [nodes[0], helper.make_node("HardSigmoid", ["a"], ["y"])]
+    low, high = calibrated_limits(steep, np.asarray([[-30000, 30000]], np.float32))
+    assert -50 < low < 0 < high < 50
+
+
 def relu_of(name: str) -> onnx.NodeProto:
     return helper.make_node("Relu", ["a"], [name])
 
