@@ -125,7 +125,9 @@ class _Group:
             if rows[0] == rows[1]:
                 continue
             begin = len(self.builder.jobs) - self.first
-            after = {index, *(w for t in facts.tensors if t != facts.result for w in writers(t))}
+            # It may read another part of the tensor that it writes to.
+            read = [t for operand, t in enumerate(facts.tensors) if operand != facts.output]
+            after = {index, *(w for t in read for w in writers(t))}
             if facts.result in self.inner and facts.result not in advanced:
                 advanced.add(facts.result)
                 after.update(writers(facts.result))

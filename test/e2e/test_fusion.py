@@ -201,3 +201,28 @@ def test_fused_layers_compute_the_same_bits(
 
     check()
     assert min(fused.values()) >= 2
+
+
+@pytest.mark.parametrize(("ocm_bytes", "option"), [(1 << 11, "tile-mode"), (1 << 12, "slice-mode")])
+def test_one_part_of_a_concatenation_is_made_of_the_other(ocm_bytes: int, option: str) -> None:
+    """The layer reads what was written to the very tensor that it writes to, in the same slice."""
+    weights = np.random.default_rng(0).normal(size=(12, 7, 1, 1)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv"),
+        helper.make_node("Add", ["c", "c"], ["d"], "double"),
+        helper.make_node("Concat", ["c", "d"], ["y"], "both", axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "parts",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 7, 42, 26))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 24, 42, 26))],
+        [onnx.numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = random_inputs(model, 2)
+    quantized = quantize(model, inputs[:1])
+    assert _fused(quantized, ocm_bytes, f"{option}=true") > 2
+    program = quantized.compile(ocm_bytes=ocm_bytes, options=f"{option}=true")
+    expected, got = quantized.compile().run(inputs[1]), program.run(inputs[1])
+    np.testing.assert_array_equal(got["y"], expected["y"], strict=True)
