@@ -73,6 +73,16 @@ void bins_of(const float* data, int64_t count, float width, float inverse_width,
   }
 }
 
+// Counters for each bin, more than one so that equal neighbours do not wait for each other.
+constexpr int64_t kTables = 4;
+
+// kTables tables of counters, all 0; who counts in them sets them to 0 again. Clearing them all for
+// each of many small tensors would take longer than counting does.
+uint32_t* zero_counters() {
+  thread_local std::vector<uint32_t> counters(kTables * 2 * HistogramObserver::kHalf);
+  return counters.data();
+}
+
 // Raises maxima[i] to the magnitude of data[i]; whether all numbers are finite.
 PULSAR2_WIDE_CLONES
 bool raise_maxima(const float* data, int64_t count, float* maxima) {
@@ -116,23 +126,30 @@ bool HistogramObserver::observe(const float* data, int64_t count) {
     std::frexp(greatest, &exponent);
     grow(exponent - 11);  // 2^11 = kHalf
   }
-  // Two counters per bin, so that equal neighbours do not wait for each other.
-  std::vector<uint32_t> counters(4 * kHalf);
-  uint32_t* even = counters.data();
-  uint32_t* odd = even + 2 * kHalf;
   const float width = std::ldexp(1.0f, exponent_), inverse_width = std::ldexp(1.0f, -exponent_);
+  uint32_t* counters = zero_counters();
   int32_t bins[kBlock];
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t size = std::min(kBlock, count - begin);
     bins_of(data + begin, size, width, inverse_width, bins);
     int64_t i = 0;
-    for (; i + 1 < size; i += 2) {
-      ++even[bins[i]];
-      ++odd[bins[i + 1]];
+    for (; i + kTables <= size; i += kTables) {
+      for (int64_t table = 0; table < kTables; ++table) {
+        ++counters[table * 2 * kHalf + bins[i + table]];
+      }
     }
-    if (i < size) ++even[bins[i]];
+    for (; i < size; ++i) ++counters[bins[i]];
   }
-  for (int32_t i = 0; i < 2 * kHalf; ++i) counts_[i] += static_cast<int64_t>(even[i]) + odd[i];
+  int32_t ends[2];
+  const float least_and_greatest[2] = {seen.min(), seen.max()};
+  bins_of(least_and_greatest, 2, width, inverse_width, ends);
+  for (int32_t i = ends[0]; i <= ends[1]; ++i) {
+    for (int64_t table = 0; table < kTables; ++table) {
+      uint32_t& counter = counters[table * 2 * kHalf + i];
+      counts_[i] += counter;
+      counter = 0;
+    }
+  }
   return true;
 }
 
