@@ -15,24 +15,23 @@ from xdsl.dialects.builtin import f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from pulsar2.diagnostics import Diagnostic, Diagnostics, UserError
+from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.control_flow import user_in
-from pulsar2.dialects.onnx.custom import Custom
-from pulsar2.dialects.onnx.elementwise import Add, Clip, Relu
-from pulsar2.dialects.onnx.matmul import MatMul
-from pulsar2.dialects.onnx.types import static_shape_of
+from pulsar2.dialects.onnx.elementwise import Relu
 from pulsar2.dialects.quant.types import UniformType
-from pulsar2.locations import node_name, tensor_name
+from pulsar2.locations import tensor_name
 from pulsar2.lowering.quant.attributes import (
     DATA_TYPE,
     OUTPUT_DATA_TYPE,
     WEIGHT_DATA_TYPE,
     text_attribute,
 )
+from pulsar2.lowering.quant.fusions import Fusion, clip_bounds, fusion_of
 from pulsar2.lowering.quant.parameters import STORAGES, activation_type, constant_type
 from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.ranges import range_of
+from pulsar2.lowering.quant.refusals import refuse_unsupported
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.lowering.quant.rules.base import (
     Rule,
@@ -43,7 +42,6 @@ from pulsar2.lowering.quant.rules.base import (
     kind_of,
     plain_type,
 )
-from pulsar2.lowering.quant.rules.weight_scales import decision_faults
 from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
 
@@ -68,17 +66,6 @@ class Group:
     fixed: UniformType | None = None
 
 
-@dataclass
-class Fusion:
-    """What one operator carries out besides itself. `tail` gives the result."""
-
-    bias: Add | None = None
-    activation: Relu | Clip | None = None
-
-    def tail(self, op: OnnxOp) -> OnnxOp:
-        return self.activation or self.bias or op
-
-
 class QuantPlan:
     """The plan of one function; see the module."""
 
@@ -98,9 +85,12 @@ class QuantPlan:
         self._absorbed: dict[Operation, OnnxOp] = {}
         self._types: dict[tuple[int, str], Attribute] = {}
         self._data_types: dict[int, str] = {}
-        self._refuse_unsupported()
-        for op in self.ops():
-            self._fuse(op)
+        refuse_unsupported(func, weights)
+        for op in self.ops() if fuses else ():
+            fusion = Fusion() if op in self._absorbed else fusion_of(op, weights)
+            for absorbed in fusion.absorbed:
+                self._absorbed[absorbed] = op
+                self.fusions[op] = fusion
         self._groups = self._join()
 
     def ops(self) -> Iterator[OnnxOp]:
@@ -334,111 +324,6 @@ class QuantPlan:
         """Whether `op` hands `value` on with the quantization that it has."""
         return not is_on_cpu(op) and value in self.rule(op).shared(op)
 
-    def _refuse_unsupported(self) -> None:
-        errors: list[Diagnostic] = []
-        unknown = False
-        refused: set[Operation] = set()
-        for op in self.ops():
-            if is_on_cpu(op):
-                continue
-            kind = op.function if isinstance(op, Custom) else kind_of(op)
-            where = f"node '{node_name(op)}' ({kind})"
-            rule = RULES.get(kind_of(op))
-            if rule is None:
-                unknown = True
-                refused.add(op)
-                message = "the operator is not supported on the NPU"
-                errors.append(Diagnostic(message, where, source=op))
-                continue
-            dynamic = [
-                tensor_name(v)
-                for v in (*op.operands, *op.results)
-                if (is_float(v) or plain_type(v) is not None) and static_shape_of(v.type) is None
-            ]
-            if dynamic and any(v.owner in refused for v in op.operands):
-                refused.add(op)
-                continue
-            if dynamic:
-                errors.append(
-                    Diagnostic(
-                        f"tensor '{dynamic[0]}' has no fixed shape",
-                        where,
-                        "fix the shapes of the model's inputs with input_shapes",
-                        op,
-                    )
-                )
-                continue
-            reason = rule.refuse(op, self.weights)
-            if reason:
-                errors.append(Diagnostic(reason, where, source=op))
-            faults = decision_faults(op, rule, self.weights)
-            errors += [Diagnostic(fault, where, source=op) for fault in faults]
-            errors += self._not_finite(op, where)
-        if unknown:
-            supported = ", ".join(sorted(RULES))
-            errors.append(
-                Diagnostic(f"operators supported on the NPU: {supported}", source=self.func)
-            )
-        if errors:
-            raise UserError(errors)
-
-    def _not_finite(self, op: OnnxOp, where: str) -> Iterator[Diagnostic]:
-        for value in op.operands:
-            array = constant_of(value, self.weights)
-            if array is None or array.dtype.kind != "f" or isinstance(op, Clip):
-                continue
-            wrong = int(array.size - np.count_nonzero(np.isfinite(array)))
-            if wrong and self.rule(op).needs_finite:
-                yield Diagnostic(
-                    f"the constant '{tensor_name(value)}' holds {wrong} NaN or infinite number(s)",
-                    where,
-                    source=op,
-                )
-
-    def _fuse(self, op: OnnxOp) -> None:
-        if not self.fuses or op in self._absorbed:
-            return
-        if is_on_cpu(op) or not self.rule(op).fuses_activation:
-            return
-        if not is_float(op.results[0]):
-            return
-        fusion = Fusion()
-        last: OnnxOp = op
-        follower = _only_user(last)
-        if isinstance(op, MatMul) and isinstance(follower, Add) and self._is_bias(follower, op):
-            fusion.bias = last = follower
-            follower = _only_user(last)
-        if isinstance(follower, Relu | Clip) and is_activation(follower, self.weights):
-            asked = follower.attributes.get(DATA_TYPE)
-            if asked in (None, op.attributes.get(DATA_TYPE)) or self._is_quantized(follower):
-                fusion.activation = follower
-        for absorbed in (fusion.bias, fusion.activation):
-            if absorbed is not None:
-                self._absorbed[absorbed] = op
-                self.fusions[op] = fusion
-
-    def _is_quantized(self, op: OnnxOp) -> bool:
-        """Whether the graph itself quantizes the result of `op`, and nothing else reads it."""
-        readers = [use.operation for use in op.results[0].uses]
-        return bool(readers) and all(
-            isinstance(r, OnnxOp) and r.op_type == "QuantizeLinear" for r in readers
-        )
-
-    def _is_bias(self, add: Add, product: MatMul) -> bool:
-        """Whether `add` adds a constant row to a product with constant weights."""
-        if not is_constant(product.b):
-            return False
-        other = add.b if add.a is product.result else add.a
-        row = constant_of(other, self.weights)
-        columns = static_shape_of(product.result.type)
-        return (
-            row is not None
-            and columns is not None
-            and row.ndim <= len(columns)
-            and row.size == columns[-1]
-            and (row.ndim == 0 or row.shape[-1] == columns[-1])
-        )
-
     def _join(self) -> dict[SSAValue, Group]:
         groups: dict[SSAValue, Group] = {}
         for argument in self.func.args:
@@ -532,33 +417,3 @@ class QuantPlan:
             result.sources += part.sources
             result.held += part.held
         return result
-
-
-def _only_user(op: OnnxOp) -> OnnxOp | None:
-    """The operator that alone uses the single result of `op`, or None."""
-    if len(op.results) != 1 or not op.results[0].has_one_use():
-        return None
-    user = next(iter(op.results[0].uses)).operation
-    if not isinstance(user, OnnxOp) or user.parent is not op.parent or is_on_cpu(user):
-        return None
-    return user
-
-
-def is_activation(op: Relu | Clip, weights: WeightStore) -> bool:
-    """Whether `op` is a Relu, or a Clip between constants, so that it can be a clamp."""
-    if isinstance(op, Relu):
-        return True
-    low, high = clip_bounds(op, weights)
-    return low is not None and high is not None and low < high
-
-
-def clip_bounds(op: Clip, weights: WeightStore) -> tuple[float | None, float | None]:
-    """Bounds of a Clip, infinite where left out, None where they are not constants."""
-    bounds: list[float | None] = []
-    for value, default in ((op.min, -np.inf), (op.max, np.inf)):
-        array = constant_of(value, weights)
-        if value is None:
-            bounds.append(float(default))
-        else:
-            bounds.append(None if array is None else float(array.reshape(-1)[0]))
-    return bounds[0], bounds[1]

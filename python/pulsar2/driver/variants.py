@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from loguru import logger
@@ -170,7 +171,9 @@ class Sources:
             problems.error(f"ONNX Runtime cannot run it: {first_line(error)}")
             together = {}
         for name, got in together.items():
-            fault = difference(got, _joined([a[name] for a in apart]))
+            # Sequences are refused where there is more than one sample.
+            each = cast("Sequence[AnyArray]", [a[name] for a in apart])
+            fault = difference(got, _joined(each))
             if fault:
                 problems.error(
                     f"the output '{name}' is not what the model computes for each sample by "

@@ -18,9 +18,10 @@ from pulsar2.finetune.blocks import Block
 from pulsar2.finetune.operators import Call, compute
 from pulsar2.finetune.ranges import Ranges
 from pulsar2.finetune.sites import WEIGHT, Integers, as_operand
+from pulsar2.lowering.quant.fusions import clip_bounds
 from pulsar2.lowering.quant.parameters import SLOPE_STORAGES, STORAGES, constant_type, quantize
 from pulsar2.lowering.quant.placement import is_on_cpu
-from pulsar2.lowering.quant.plan import QuantPlan, clip_bounds
+from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_float
 from pulsar2.weights import AnyArray
 
