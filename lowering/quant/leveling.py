@@ -23,8 +23,9 @@ _POINTS = 4096
 """Intervals of a range in which a function is looked at."""
 _WITHIN = 64
 """Parts of such an interval, when it is asked whether the function jumps in it."""
-_TOLERANCE = 0.25
-"""Steps of the result by which it may change beyond the ends; half a step could be rounded."""
+_TOLERANCE = 0.02
+"""Steps of the result by which it may change beyond the ends. Half a step could be rounded, but
+many numbers at an end are off in one direction, and a sum of them adds that up."""
 _LEAST = 1 / 32
 """The least share of a range that is worth to be cut off at an end."""
 

@@ -177,3 +177,22 @@ def test_a_full_disk_is_a_plain_error(built: Path) -> None:
     assert "compiled.axmodel: cannot write: No space left on device" in done.stderr
     assert not [p for p in (built / "full").rglob("*") if ".pulsar2-" in p.name]
     assert not (built / "full" / "compiled.axmodel").exists()
+
+
+def test_a_signal_while_python_finalizes_an_object() -> None:
+    """What a finalizer raises is dropped by Python: the signal comes again, and nothing is said."""
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+
+    def command(_: Crash) -> int:
+        dying = Dying()
+        del dying
+        time.sleep(10)
+        return 0
+
+    started = time.monotonic()
+    assert guarded(command, []) == 143
+    assert time.monotonic() - started < 5

@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -56,15 +57,31 @@ class _Signals:
         self.received = 0
         self.ending = False
         self._before: list[tuple[int, Any]] = []
+        self._hook = sys.unraisablehook
 
     def __enter__(self) -> _Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before.append((number, signal.signal(number, self._receive)))
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._swallowed
         return self
 
     def __exit__(self, *_: object) -> None:
+        sys.unraisablehook = self._hook
         for number, handler in self._before:
             signal.signal(number, handler)
+
+    def _swallowed(self, what: sys.UnraisableHookArgs) -> None:
+        """What was raised where nothing can be: in a finalizer, say, which Python goes on behind.
+
+        The signal is then sent once more, a little later.
+        """
+        if not isinstance(what.exc_value, _Signal):
+            self._hook(what)
+        elif not self.ending:
+            again = threading.Timer(0.01, os.kill, (os.getpid(), self.received))
+            again.daemon = True
+            again.start()
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = self.received or number
