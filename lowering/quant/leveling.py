@@ -81,9 +81,10 @@ def told_apart(function: ElementFunction, whole: Range, steps: int | None) -> Ra
         last = 0
     low, high = min(float(x[first]), 0.0), max(float(x[-1 - last]), 0.0)
     # The grid need not have 0, which is in each range.
+    apart = (whole[1] - whole[0]) / _POINTS
     ends = _values(function, np.asarray([low, 0.0, high], np.float32))
-    low = 0.0 if first and abs(ends[0] - ends[1]) <= tolerance else low
-    high = 0.0 if last and abs(ends[2] - ends[1]) <= tolerance else high
+    low = 0.0 if -low <= apart and abs(ends[0] - ends[1]) <= tolerance else low
+    high = 0.0 if high <= apart and abs(ends[2] - ends[1]) <= tolerance else high
     least = _LEAST * (whole[1] - whole[0])
     return (
         low if low - whole[0] > least else whole[0],
