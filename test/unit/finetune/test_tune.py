@@ -86,7 +86,7 @@ def test_outputs_get_nearer_to_the_float_model(strategy: Strategy) -> None:
     finetune(module, context, data, options(strategy))
     after = output_error(module, context, model, others)
     # On samples that were not learned from.
-    assert after < 0.85 * before
+    assert after < 0.92 * before
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
