@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import Sample
@@ -15,13 +16,27 @@ from pulsar2.pipeline import parse_passes, run_passes
 
 from .builds import Build
 from .measure import interleaved
-from .peers import input_of, random_inputs, session
+from .peers import Array, input_of, random_inputs, session
 from .report import Section
 
-_IMAGES = 32
+IMAGES = 32
 """As many as a build takes unless told otherwise."""
 
-_METHODS: tuple[Method, ...] = ("MinMax", "Percentile", "MSE", "KL")
+METHODS: tuple[Method, ...] = ("MinMax", "Percentile", "MSE", "KL")
+
+
+def own_sides(
+    model: Path, name: str, inputs: Sequence[Array], threads: int
+) -> dict[str, Callable[[], object]]:
+    """Our calibration of a model by each method, on values of its one input `name`."""
+    context = make_context()
+    module = import_onnx(model, context)
+    run_passes(context, module, parse_passes("optimize"))
+    samples = [Sample(str(index), {name: value}) for index, value in enumerate(inputs)]
+    return {
+        method: partial(calibrate, module, context, samples, method, threads=threads)
+        for method in METHODS
+    }
 
 
 def measure_calibration(
@@ -29,35 +44,29 @@ def measure_calibration(
 ) -> tuple[Section, dict[str, float]]:
     """The section, and by method the geometric mean of our images/s to bare runs."""
     section = Section(
-        f"Calibration with {_IMAGES} images, images/s, {threads} threads",
-        ("network", "bare ORT float", *_METHODS, *(f"ratio {m}" for m in _METHODS)),
+        f"Calibration with {IMAGES} images, images/s, {threads} threads",
+        ("network", "bare ORT float", *METHODS, *(f"ratio {m}" for m in METHODS)),
         notes=[
             "Images are in memory on both sides; creation of sessions counts on ours only. Ratios "
             "are our images/s over those of bare float inference."
         ],
     )
-    ratios: dict[str, list[float]] = {method: [] for method in _METHODS}
+    ratios: dict[str, list[float]] = {method: [] for method in METHODS}
     for build in builds:
-        context = make_context()
-        module = import_onnx(build.model, context)
-        run_passes(context, module, parse_passes("optimize"))
         bare = session(build.model, threads)
         name, shape = input_of(bare)
-        inputs = random_inputs(shape, _IMAGES)
-        samples = [Sample(str(index), {name: value}) for index, value in enumerate(inputs)]
+        inputs = random_inputs(shape, IMAGES)
 
         def run_bare(bare=bare, name=name, inputs=inputs) -> None:  # type: ignore[no-untyped-def]
             for value in inputs:
                 bare.run(None, {name: value})
 
-        sides: dict[str, Callable[[], object]] = {"bare": run_bare}
-        for method in _METHODS:
-            sides[method] = partial(calibrate, module, context, samples, method, threads=threads)
+        sides = {"bare": run_bare, **own_sides(build.model, name, inputs, threads)}
         seconds = interleaved(sides, repeats)
-        found = {m: seconds["bare"] / seconds[m] for m in _METHODS}
+        found = {m: seconds["bare"] / seconds[m] for m in METHODS}
         for method, ratio in found.items():
             ratios[method].append(ratio)
-        rates = [_IMAGES / seconds[side] for side in sides]
+        rates = [IMAGES / seconds[side] for side in sides]
         section.add(build.name, *rates, *found.values())
     means = {
         m: math.exp(sum(map(math.log, found)) / len(found)) for m, found in ratios.items() if found

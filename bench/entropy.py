@@ -18,22 +18,14 @@ from onnxruntime.quantization import CalibrationMethod, create_calibrator
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from rich.console import Console
 
-from pulsar2.calibration.calibrate import calibrate
-from pulsar2.calibration.dataset import Sample
-from pulsar2.calibration.methods import Method
-from pulsar2.context import make_context
-from pulsar2.onnx_import import import_onnx
-from pulsar2.pipeline import parse_passes, run_passes
-
 from .builds import ROOT
+from .calibration import IMAGES, METHODS, own_sides
 from .measure import interleaved
 from .networks import NETWORKS
 from .peers import Array, Reader, input_of, random_inputs, session
 from .report import Section, print_section
 
 _NETWORKS = "mobilenet_v2,resnet18,vit_tiny"
-_METHODS: tuple[Method, ...] = ("MinMax", "Percentile", "MSE", "KL")
-_IMAGES = 32
 
 
 def _by_onnxruntime(model: Path, name: str, inputs: list[Array]) -> None:
@@ -50,8 +42,8 @@ def _by_onnxruntime(model: Path, name: str, inputs: list[Array]) -> None:
 def measure_entropy(networks: Sequence[str], threads: int, repeats: int) -> Section:
     """Seconds of each side, and how many times as fast ours is."""
     section = Section(
-        f"Calibration with {_IMAGES} images beside ONNX Runtime's entropy calibration, s",
-        ("network", "ONNX Runtime", *_METHODS, *(f"times as fast: {m}" for m in _METHODS)),
+        f"Calibration with {IMAGES} images beside ONNX Runtime's entropy calibration, s",
+        ("network", "ONNX Runtime", *METHODS, *(f"times as fast: {m}" for m in METHODS)),
         notes=[f"Sessions are created on both sides; ours has {threads} threads, as has theirs."],
     )
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder:
@@ -60,21 +52,14 @@ def measure_entropy(networks: Sequence[str], threads: int, repeats: int) -> Sect
             onnx.save(NETWORKS[network](), model)
             prepared = Path(folder) / f"{network}_prepared.onnx"
             quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-            context = make_context()
-            module = import_onnx(model, context)
-            run_passes(context, module, parse_passes("optimize"))
             name, shape = input_of(session(prepared, threads))
-            inputs = random_inputs(shape, _IMAGES)
-            samples = [Sample(str(index), {name: value}) for index, value in enumerate(inputs)]
+            inputs = random_inputs(shape, IMAGES)
             sides: dict[str, Callable[[], object]] = {
-                "peer": partial(_by_onnxruntime, prepared, name, inputs)
+                "peer": partial(_by_onnxruntime, prepared, name, inputs),
+                **own_sides(model, name, inputs, threads),
             }
-            for method in _METHODS:
-                sides[method] = partial(
-                    calibrate, module, context, samples, method, threads=threads
-                )
             seconds = interleaved(sides, repeats)
-            gains = (seconds["peer"] / seconds[method] for method in _METHODS)
+            gains = (seconds["peer"] / seconds[method] for method in METHODS)
             section.add(network, *(seconds[side] for side in sides), *gains)
     return section
 

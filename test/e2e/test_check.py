@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attentions import HEADS, WIDTH, make_attention
+from attentions import prepare_attention
 from cases import run
 
 from pulsar2.axmodel import read_axmodel
@@ -103,19 +103,7 @@ def test_a_wrong_program_is_found(built: Path) -> None:
 @pytest.fixture
 def attention(tmp_path: Path) -> Any:
     """Builds attention over random tensors: what Softmax gives is a step off now and then."""
-    make_attention(tmp_path / "model.onnx", tokens=96)
-    (tmp_path / "data").mkdir()
-    rng = np.random.default_rng(3)
-    feed = {n: rng.normal(size=(1, HEADS, 96, WIDTH)).astype(np.float32) for n in "qkv"}
-    np.save(tmp_path / "data" / "0.npy", np.array(feed, object))
-    inputs = {
-        "tensor_name": "DEFAULT",
-        "calibration_dataset": str(tmp_path / "data"),
-        "calibration_size": 1,
-        "calibration_format": "NumpyObject",
-    }
-    config = {"input": str(tmp_path / "model.onnx"), "quant": {"input_configs": [inputs]}}
-    (tmp_path / "c.json").write_text(json.dumps(config))
+    feed = prepare_attention(tmp_path, tokens=96)
 
     def build(*words: str) -> Any:
         return run(

@@ -25,6 +25,15 @@ _NODES = [
 ]
 
 
+def build_file(model: Path, folder: Path, *words: str) -> Outcome:
+    """Builds a model of pictures for AX650 into `folder`/out."""
+    write_config(folder / "config.json", configuration(pictures(folder / "data.tar")))
+    return run(
+        "build", "--input", model, "--config", folder / "config.json", "--output_dir",
+        folder / "out", "--target_hardware", "AX650", *words,
+    )  # fmt: skip
+
+
 def build(folder: Path, nodes: list[onnx.NodeProto], *words: str) -> Outcome:
     """Builds a network of these nodes, whose outputs are `output` and, where made, `which`."""
     path = classifier(folder / "model.onnx", nodes=nodes)
@@ -32,11 +41,7 @@ def build(folder: Path, nodes: list[onnx.NodeProto], *words: str) -> Outcome:
     if any("which" in n.output for n in nodes):
         model.graph.output.append(helper.make_tensor_value_info("which", 7, None))
     onnx.save(model, path)
-    write_config(folder / "config.json", configuration(pictures(folder / "data.tar")))
-    return run(
-        "build", "--input", path, "--config", folder / "config.json", "--output_dir",
-        folder / "out", "--target_hardware", "AX650", *words,
-    )  # fmt: skip
+    return build_file(path, folder, *words)
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +157,7 @@ def test_a_limit_of_the_chip_is_told(tmp_path: Path) -> None:
     pads = np.asarray([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
     model.graph.initializer.append(onnx.numpy_helper.from_array(pads, "pads"))
     onnx.save(model, path)
-    write_config(tmp_path / "config.json", configuration(pictures(tmp_path / "data.tar")))
-    outcome = run(
-        "build", "--input", path, "--config", tmp_path / "config.json", "--output_dir",
-        tmp_path / "out", "--target_hardware", "AX650",
-    )  # fmt: skip
+    outcome = build_file(path, tmp_path)
     assert outcome.code == 0, outcome.err
     (entry,) = json.loads((tmp_path / "out" / "compiler" / "cpu_nodes.json").read_text())[
         "subgraph_cpu_0"
@@ -190,11 +191,7 @@ def test_every_limit_is_told_and_those_that_are_passed(tmp_path: Path) -> None:
     model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "up"))
     model.graph.output[0].type.tensor_type.ClearField("shape")
     onnx.save(model, path)
-    write_config(tmp_path / "config.json", configuration(pictures(tmp_path / "data.tar")))
-    outcome = run(
-        "build", "--input", path, "--config", tmp_path / "config.json", "--output_dir",
-        tmp_path / "out", "--target_hardware", "AX650",
-    )  # fmt: skip
+    outcome = build_file(path, tmp_path)
     assert outcome.code == 0, outcome.err
     told = json.loads((tmp_path / "out" / "compiler" / "cpu_nodes.json").read_text())
     (entry,) = told["subgraph_cpu_0"]

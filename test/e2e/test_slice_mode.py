@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from attentions import HEADS, WIDTH, make_attention
+from attentions import HEADS, prepare_attention
 from cases import run
 from onnx import TensorProto, helper
 
@@ -51,24 +51,7 @@ def ddr_bytes(model: CompiledModel) -> int:
 
 
 def test_attention_runs_by_slices_of_queries(tmp_path: Path) -> None:
-    make_attention(tmp_path / "model.onnx", TOKENS)
-    data = tmp_path / "data"
-    data.mkdir()
-    rng = np.random.default_rng(1)
-    feed = {n: rng.normal(size=(1, HEADS, TOKENS, WIDTH)).astype(np.float32) for n in "qkv"}
-    np.save(data / "0.npy", np.array(feed, object))
-    inputs = {
-        "tensor_name": "DEFAULT",
-        "calibration_dataset": str(data),
-        "calibration_size": 1,
-        "calibration_format": "NumpyObject",
-    }
-    config = {
-        "input": str(tmp_path / "model.onnx"),
-        "target_hardware": "AX615",
-        "quant": {"input_configs": [inputs]},
-    }
-    (tmp_path / "c.json").write_text(json.dumps(config))
+    feed = prepare_attention(tmp_path, TOKENS, target_hardware="AX615")
     results: list[np.ndarray] = []
     traffic: list[int] = []
     told: list[str] = []

@@ -105,6 +105,7 @@ def check_operators(
     logger.info("it computes functions in f32: operators are compared one by one")
     integers = export_qlinear(module, ctx)
     inner, whole = (InferenceSession(encode_axmodel(m)) for m in (layers, model))
+    exact = config.model_copy(update={"check": 2})
     problems = Diagnostics()
     compared: list[str] = []
     for feed in feeds:
@@ -124,7 +125,6 @@ def check_operators(
                 f"{list(found.worst)}: {found.got:g}, expected {found.expected:g}",
                 f"[{graphs}] [{name}], {_shape_text(emulated[name])}",
             )
-        exact = config.model_copy(update={"check": 2})
         for name in compared:
             fault = _compare_values(got[name], emulated[name], exact)
             where = f"[{graphs}] [{name}], {_shape_text(got[name])}"

@@ -116,8 +116,8 @@ class Checker:
         """
         graphs = ", ".join(s.name for s in model.subgraphs)
         per_layer = options.check_mode == "CheckPerLayer"
-        integers = export_qlinear(module, self._ctx)
-        functions = has_functions(integers) and options.check < 3 and not model.cpu_subgraphs
+        exact = options.check < 3 and not model.cpu_subgraphs
+        functions = exact and has_functions(export_qlinear(module, self._ctx))
         if functions or per_layer:
             module = exposed(module, self._ctx)
             stages = Stages(module.clone(), self._ctx, self._crash, None, {})

@@ -62,7 +62,6 @@ class _Signals:
     def __enter__(self) -> _Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before.append((number, signal.signal(number, self._receive)))
-        self._hook = sys.unraisablehook
         sys.unraisablehook = self._swallowed
         return self
 
