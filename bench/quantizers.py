@@ -150,6 +150,7 @@ def nncf_outputs(
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"NNCF failed: {done.stderr.strip().splitlines()[-1]}")
-        found = np.load(folder / "outputs.npz")
-        count = len(found.files)
-        return [[found[f"output_{i}"][s] for i in range(count)] for s in range(len(inputs))]
+        # Each look-up in the archive reads an array anew.
+        with np.load(folder / "outputs.npz") as archive:
+            found = [archive[f"output_{i}"] for i in range(len(archive.files))]
+        return [[output[sample] for output in found] for sample in range(len(inputs))]
