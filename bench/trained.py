@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import io
 import subprocess
 import sys
@@ -40,6 +41,8 @@ Array = npt.NDArray[Any]
 FOLDER = ROOT / "build" / "trained"
 _CALIBRATION = 32
 _LINE = (48, 320)
+_FASHION = EXAMPLE.parent / "fashion_vit"
+_FASHION_PICTURES = 2_000
 
 
 @dataclass(frozen=True)
@@ -250,10 +253,36 @@ def _read(scores: Array, classes: Sequence[str]) -> str:
     return "".join(classes[c] for c in kept).strip()
 
 
+def fashion_vit() -> Case:
+    """The vision transformer of the example, on test pictures of Fashion-MNIST.
+
+    Raises the example's `MissingError` where the Debian package with the pictures is not installed.
+    """
+    # Not imported by name: each example has a `prepare` of its own.
+    spec = importlib.util.spec_from_file_location("fashion_images", _FASHION / "images.py")
+    assert spec is not None
+    assert spec.loader is not None
+    images = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(images)
+    train, test = images.load("train"), images.load("t10k")
+
+    def inputs(pictures: Array) -> list[Array]:
+        return [(p[None, None].astype(np.float32) - images.MEAN) / images.STD for p in pictures]
+
+    return Case(
+        "fashion_vit",
+        onnx.load(_FASHION / "vit.onnx"),
+        inputs(train.pictures[:_CALIBRATION]),
+        inputs(test.pictures[:_FASHION_PICTURES]),
+        _by_class(test.labels[:_FASHION_PICTURES].tolist()),
+    )
+
+
 TRAINED: Mapping[str, Callable[[], Case]] = {
     "efficientnet_lite0": efficientnet,
     "lenet_mnist": lenet,
     "rnet": rnet,
     "onet": onet,
     "ppocr_v6_rec": ppocr,
+    "fashion_vit": fashion_vit,
 }

@@ -6,7 +6,7 @@ better spent between its knees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -47,17 +47,53 @@ def leveled(plan: QuantPlan, ranges: Mapping[SSAValue, Range]) -> dict[SSAValue,
 def _needed(plan: QuantPlan, group: Group, whole: Range) -> Range:
     """The part of `whole` in which a reader of the group tells numbers apart."""
     low, high = 0.0, 0.0
+    for function, steps in _functions(plan, group):
+        if function is None:
+            return whole
+        part = told_apart(function, whole, steps)
+        low, high = min(low, part[0]), max(high, part[1])
+    return low, high
+
+
+def _functions(
+    plan: QuantPlan, group: Group
+) -> Iterator[tuple[ElementFunction | None, int | None]]:
+    """What reads a group's tensors: functions, and how many steps the range of their results has
+    (None: they are whole numbers). None for a reader that is no function of single elements."""
     for reader in plan.readers(group):
         function = None
         if isinstance(reader, OnnxOp) and not is_on_cpu(reader):
             function = plan.rule(reader).function(reader, plan.weights)
         if function is None or not isinstance(reader, OnnxOp):
-            return whole
+            yield None, None
+            continue
         bits = plan.bits(plan.result(reader))
-        steps = 2**bits - 1 if bits < 32 else None
-        part = told_apart(function, whole, steps)
-        low, high = min(low, part[0]), max(high, part[1])
-    return low, high
+        yield function, 2**bits - 1 if bits < 32 else None
+
+
+def is_cut_on_purpose(plan: QuantPlan, value: SSAValue, seen: Range, bounds: Range) -> bool:
+    """Whether nobody misses the numbers of a tensor, of which some lie in `seen`, beyond `bounds`.
+
+    That is so where selections drop them, and where all that reads them are functions that give the
+    same, to half a step, for the nearest number within.
+    """
+    group = plan.group(value)
+    if group.fixed is not None:
+        return False
+    if value not in group.observed:
+        return True
+    x = np.linspace(*seen, _POINTS + 1, dtype=np.float32)
+    for function, steps in _functions(plan, group):
+        if function is None:
+            return False
+        given, kept = _values(function, x), _values(function, np.clip(x, *bounds))
+        if not np.isfinite(given).all():
+            return False
+        span = max(float(given.max()), 0.0) - min(float(given.min()), 0.0)
+        tolerance = 0.0 if steps is None else 0.5 * span / steps
+        if float(np.abs(given - kept).max()) > tolerance:
+            return False
+    return True
 
 
 def told_apart(function: ElementFunction, whole: Range, steps: int | None) -> Range:

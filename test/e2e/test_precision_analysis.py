@@ -316,3 +316,50 @@ def test_outputs_of_other_axes(built: Path, tmp_path: Path) -> None:
     rows = table(tmp_path / "out")
     assert all(float(row[5]) > 0.999 for row in rows.values())
     assert rows["gemm"][1] == "output"
+
+
+def test_what_nobody_tells_apart_is_no_fault(tmp_path: Path) -> None:
+    """Sigmoid is the same far out, and MaxPool drops what is small; other data are a fault."""
+    nodes = [
+        helper.make_node("Conv", ["input", "w", "b"], ["c"], "level", pads=[1] * 4),
+        helper.make_node("Sigmoid", ["c"], ["s"], "sigmoid"),
+        helper.make_node("Conv", ["s", "deep"], ["d"], "deep"),
+        helper.make_node("PRelu", ["d", "slope"], ["p"], "selected"),
+        helper.make_node("MaxPool", ["p"], ["output"], "pool", kernel_shape=[4, 4], strides=[4, 4]),
+    ]
+    model = onnx.load(classifier(tmp_path / "model.onnx", nodes=nodes))
+    rng = np.random.default_rng(2)
+    weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    weights["w"] = weights["w"] * 40
+    weights["deep"] = rng.normal(0, 1, (8, 8, 1, 1)).astype(np.float32)
+    weights["slope"] = np.full((8, 1, 1), 3, np.float32)
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in weights.items())
+    onnx.save(model, tmp_path / "model.onnx")
+    value = configuration(pictures(tmp_path / "data.tar"))
+    value["quant"]["precision_analysis"] = True
+    write_config(tmp_path / "c.json", value)
+    words = ["build", "--input", tmp_path / "model.onnx", "--config", tmp_path / "c.json"]
+    words += ["--output_dir", tmp_path / "out"]
+    outcome = run(*words)
+    assert outcome.code == 0, outcome.err
+    layers = {x["operator"]: x for x in page(tmp_path / "out")["layers"]}
+    for name in ("level", "selected"):
+        assert layers[name]["saturation"] > 0.01
+        assert "as is meant" in " ".join(layers[name]["advice"])
+        assert "Calibrate on data" not in " ".join(layers[name]["advice"])
+        assert layers[name]["configs"] == []
+    (told,) = re.findall("layers of the lowest SQNR: (.*)", outcome.err)
+    assert "level" not in told
+    assert "selected" not in told
+    (tmp_path / "samples" / "one").mkdir(parents=True)
+    sample = rng.normal(0, 20, (1, 3, 16, 16)).astype(np.float32)
+    np.save(tmp_path / "samples" / "one" / "input.npy", sample)
+    value["quant"]["input_sample_dir"] = str(tmp_path / "samples")
+    model.graph.node[1].op_type = "Abs"  # which does not level off
+    onnx.save(model, tmp_path / "model.onnx")
+    write_config(tmp_path / "c.json", value)
+    outcome = run(*words)
+    assert outcome.code == 0, outcome.err
+    layers = {x["operator"]: x for x in page(tmp_path / "out")["layers"]}
+    assert "Calibrate on data that are like these" in " ".join(layers["level"]["advice"])

@@ -68,6 +68,7 @@ class ObservedModel:
                     function, weights, ExternalData(file, f"{path.stem}.data")
                 )
             model = exported.model
+            _name_quick_gelu(model)
             self._names = [exported.names[v] for v in observed]
             self._places = {name: name for name in self._names}
             level = _ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -163,6 +164,30 @@ def _write(model: ModelProto, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def _name_quick_gelu(model: ModelProto) -> None:
+    """Makes each Swish of f32 the operator that ONNX Runtime has a kernel for.
+
+    It would compute Swish as four operators, of which none is computed in the blocked layout.
+    """
+    types = {
+        v.name: v.type.tensor_type.elem_type
+        for v in (*model.graph.value_info, *model.graph.input, *model.graph.output)
+    }
+    named = [
+        node
+        for node in model.graph.node
+        if (node.domain, node.op_type) == ("", "Swish")
+        and types.get(node.output[0]) == onnx.TensorProto.FLOAT
+    ]
+    for node in named:
+        alpha = next((a.f for a in node.attribute if a.name == "alpha"), 1.0)
+        del node.attribute[:]
+        node.attribute.append(helper.make_attribute("alpha", alpha))
+        node.domain, node.op_type = "com.microsoft", "QuickGelu"
+    if named and all(o.domain != "com.microsoft" for o in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+
 def _with_outputs(
     model: ModelProto, outputs: Sequence[str], nodes: Sequence[NodeProto]
 ) -> ModelProto:
@@ -191,6 +216,7 @@ _ZERO_KEEPING = frozenset(
         "LeakyRelu",
         "MaxPool",
         "Mul",
+        "QuickGelu",
         "Relu",
         "Tanh",
     )

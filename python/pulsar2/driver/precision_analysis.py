@@ -22,9 +22,12 @@ from pulsar2.diagnostics import UserError
 from pulsar2.driver.inputs import InputPlan, Interface
 from pulsar2.driver.part import Part
 from pulsar2.driver.workspace import Workspace
-from pulsar2.locations import node_name
+from pulsar2.locations import node_name, tensor_name
 from pulsar2.lowering.quant.layers import operators_of
+from pulsar2.lowering.quant.leveling import is_cut_on_purpose
 from pulsar2.lowering.quant.placement import cpu_nodes
+from pulsar2.lowering.quant.plan import QuantPlan
+from pulsar2.lowering.quant.rules.base import is_float
 from pulsar2.onnx_export import main_function
 from pulsar2.precision.advice import Adviser, LayerChoice, verdict
 from pulsar2.precision.analysis import Analysis, Comparison, LayerFigures, Run, add_wide, by_name
@@ -122,19 +125,21 @@ class PrecisionAnalysis:
             found["layers"],
             by_name(found["outputs"]),
         )
+        cut = self._cut_on_purpose(before, analysis.layers)
         adviser = Adviser(
             analysis.layers,
             method=quant.calibration_method,
             options=_switches(quant),
             wide="wide outputs" in runs,
             operators=[node_name(op) for op in operators_of(main_function(before))],
+            cut=cut,
         )
         advices = [adviser.advise(x) for x in analysis.layers]
         proposal = Proposal(adviser.proposal(advices), _effects(found))
         if proposal.configs:
             self._try(comparison, proposal, requantize, outputs)
         print_table(analysis.title, COLUMNS, table_rows(analysis.layers))
-        _tell_worst(analysis)
+        _tell_worst([x for x in analysis.layers if x.layer.float_name not in cut])
         logger.info("{}", verdict(proposal.effects))
         table = write_table(analysis, self._folder)
         logger.info("save precision analysis table to [{}]", table)
@@ -142,6 +147,21 @@ class PrecisionAnalysis:
         logger.info("save precision analysis graph to [{}]", graph)
         page = write_report(analysis, advices, proposal, self._facts(analysis), self._folder)
         logger.info("save precision analysis report to [{}]", page)
+
+    def _cut_on_purpose(self, before: ModuleOp, layers: Sequence[LayerFigures]) -> set[str]:
+        """The float tensors some of whose numbers lie beyond the range, and nobody misses them."""
+        func = main_function(before)
+        fuses = not self._config.quant.disable_quant_optimization
+        plan = QuantPlan(func, self._ctx.weights, fuses=fuses)
+        values = {tensor_name(r): r for op in plan.ops() for r in op.results if is_float(r)}
+        cut: set[str] = set()
+        for x in layers:
+            value, figures = values.get(x.layer.float_name), x.figures
+            if value is None or figures.type is None or not figures.clipped:
+                continue
+            if is_cut_on_purpose(plan, value, (figures.low, figures.high), figures.bounds):
+                cut.add(x.layer.float_name)
+        return cut
 
     def _samples(self, dataset: Sequence[Sample]) -> Sequence[Sample]:
         quant = self._config.quant
@@ -272,8 +292,8 @@ def _switches(quant: QuantConfig) -> set[str]:
     return {name for name in built if not getattr(quant, name)}
 
 
-def _tell_worst(analysis: Analysis) -> None:
-    ordered = sorted(analysis.layers, key=lambda x: x.figures.sqnr)
+def _tell_worst(layers: Sequence[LayerFigures]) -> None:
+    ordered = sorted(layers, key=lambda x: x.figures.sqnr)
     worst = [
         f"{x.layer.operator} ({x.layer.kind}) {x.figures.sqnr:.1f} dB" for x in ordered[:_SHOWN]
     ]

@@ -14,6 +14,8 @@ SOUND = 35.0
 """SQNR in dB from which a layer needs nothing: about that of 8 bits, well used."""
 _GAIN = 1.0
 """dB that a proposal has to gain."""
+_FEW = 1e-4
+"""Share of the numbers of a tensor that may lie beyond its range without a word."""
 _MAIN = 0.5
 """Share of the noise from which on a source of it is the one to look at."""
 _WORST = 8
@@ -69,7 +71,7 @@ class Adviser:
 
     `method` is how ranges were chosen; `options` are those of the quantizer that can be turned on;
     `wide` says whether the chip has 16-bit activations; `operators` are the names that layer
-    configurations may name.
+    configurations may name; `cut` are the float tensors whose ranges leave numbers out on purpose.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class Adviser:
         options: Collection[str],
         wide: bool,
         operators: Collection[str],
+        cut: Collection[str] = (),
     ):
         self._layers = layers
         self._method = method
         self._options = options
         self._wide = wide
         self._operators = operators
+        self._cut = cut
         self._by_tensor = {x.layer.tensor: x for x in layers}
         readers: dict[str, list[LayerFigures]] = {}
         for x in layers:
@@ -100,11 +104,20 @@ class Adviser:
         if figures.sqnr >= SOUND or not figures.count:
             return advice
         shares = advice.shares
-        if figures.saturation > 1e-4:
+        if x.layer.float_name in self._cut:
+            advice.words.append(
+                f"{figures.saturation:.2%} of the float values lie beyond the quantized range "
+                f"[{figures.bounds[0]:.4g}, {figures.bounds[1]:.4g}], as is meant: what reads this "
+                "tensor drops them, or gives the same for the ends of the range."
+            )
+            if figures.clipping_noise >= _MAIN * figures.noise:
+                return advice
+        elif figures.saturation > _FEW and figures.wider >= _GAIN:
             advice.words.append(
                 f"{figures.saturation:.2%} of the float values lie beyond the quantized range "
                 f"[{figures.bounds[0]:.4g}, {figures.bounds[1]:.4g}]: they reach from "
-                f"{figures.low:.4g} to {figures.high:.4g}. Calibrate on data that are like these"
+                f"{figures.low:.4g} to {figures.high:.4g}, and a range that holds them would err "
+                f"{_gained(figures.wider)}. Calibrate on data that are like these"
                 + (", or with MinMax." if self._method != "MinMax" else ".")
             )
         if shares is None:
@@ -255,6 +268,10 @@ def _gain(x: LayerFigures) -> float:
     if math.isinf(x.wide.sqnr):
         return math.inf
     return x.wide.sqnr - x.figures.sqnr
+
+
+def _gained(gain: float) -> str:
+    return "next to nothing" if math.isinf(gain) else f"{gain:.1f} dB less"
 
 
 def _db(figures: TensorStatistics | None) -> str:

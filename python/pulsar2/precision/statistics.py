@@ -63,6 +63,7 @@ class TensorStatistics:
         self.signal = 0.0
         self.noise = 0.0
         self.rounding_noise = 0.0
+        self.clipping_noise = 0.0
         self.bias = 0.0
         self.worst = 0.0
         self.clipped = 0
@@ -173,6 +174,17 @@ class TensorStatistics:
         return SHRINKS[best - 1], decibel(float(self._shrunk[0]), float(self._shrunk[best]))
 
     @property
+    def wider(self) -> float:
+        """What a range that holds all float elements, in coarser steps, would gain in dB."""
+        if self.type is None or not self.clipped:
+            return 0.0
+        low, high = self.bounds
+        factor = (max(self.high, high) - min(self.low, low)) / (high - low)
+        # What is beyond now is rounded then as the rest is.
+        within = (self.rounding_noise - self.clipping_noise) / (1.0 - self.saturation or 1.0)
+        return decibel(self.rounding_noise, within * factor**2)
+
+    @property
     def outlier_channels(self) -> float:
         """Share of the channels whose greatest magnitude is 16 times less than the tensor's."""
         if self._channels is None or self._channels.size < 2 or not self._channels.max():
@@ -190,8 +202,10 @@ class TensorStatistics:
         zero, scale = self.type.zero_point, float(self.type.scale)
         least, greatest = self.bounds
         if low < least - scale / 2 or high > greatest + scale / 2:
-            self.clipped += int(np.count_nonzero(f < least - scale / 2))
-            self.clipped += int(np.count_nonzero(f > greatest + scale / 2))
+            lost: F64 = f - np.clip(f, least, greatest)
+            lost = lost[np.abs(lost) > scale / 2]
+            self.clipped += lost.size
+            self.clipping_noise += _dot(lost, lost)
         steps = np.rint(f / scale) + zero
         np.clip(steps, *self.type.bounds, out=steps)
         steps -= zero

@@ -92,6 +92,21 @@ def test_ranges_that_are_too_wide() -> None:
     assert statistics((even, quantized(even, U8))).narrower == (1.0, 0.0)
 
 
+def test_ranges_that_are_too_narrow() -> None:
+    values = RNG.normal(0, 1, (1, 4, 64, 64)).astype(np.float32)
+    assert statistics((values, quantized(values, U8))).wider == 0.0
+    for factor in (5, 10):
+        found = statistics((factor * values, quantized(factor * values, U8)))
+        step = 0.1 * (max(found.high, 12.7) - min(found.low, -12.8)) / 25.5
+        held = found.count * step**2 / 12
+        assert found.wider == pytest.approx(10 * math.log10(found.noise / held), abs=0.2)
+    # Too little beyond to be worth coarser steps for all.
+    values[0, 0, 0, 0] = 14.0
+    found = statistics((values, quantized(values, U8)))
+    assert found.saturation > 0
+    assert found.wider < 0.1
+
+
 def test_outlier_channels() -> None:
     values = RNG.normal(0, 1, (1, 10, 32)).astype(np.float32)
     channels = values.copy()
@@ -158,6 +173,26 @@ def test_advice_follows_the_largest_share() -> None:
     ]
     narrow = adviser(*all_, wide=False)
     assert [narrow.advise(x).configs for x in all_[:3]] == [[], [], []]
+
+
+def clipped(name: str) -> LayerFigures:
+    """A layer of which a fifth of the numbers lie beyond its range."""
+    values = RNG.normal(0, 10, (50, 80)).astype(np.float32)
+    figures = statistics((values, quantized(values, U8)))
+    return LayerFigures(layer(name, "AxQuantizedConv"), figures, figures)
+
+
+def test_numbers_beyond_a_range_are_told_of_where_it_was_not_meant() -> None:
+    meant, missed = clipped("meant"), clipped("missed")
+    by = adviser(meant, missed, cut={"meant:0"})
+    (word,) = by.advise(meant).words
+    assert "as is meant" in word
+    assert by.advise(meant).configs == []
+    words = by.advise(missed).words
+    assert "a range that holds them would err" in words[0]
+    assert words[0].endswith("dB less. Calibrate on data that are like these.")
+    with_kl = adviser(missed, method="KL")
+    assert "or with MinMax" in with_kl.advise(missed).words[0]
 
 
 def test_what_the_model_loses_by() -> None:
