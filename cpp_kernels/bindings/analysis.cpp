@@ -9,6 +9,7 @@
 #include "pulsar2/allocate.h"
 #include "pulsar2/assign_units.h"
 #include "pulsar2/conflicts.h"
+#include "pulsar2/order_jobs.h"
 
 namespace py = pybind11;
 
@@ -103,10 +104,6 @@ py::tuple assign_units(const I32Array& kinds, const I64Array& cycles, const I64A
                         to_array(found.end), said);
 }
 
-py::tuple to_arrays(const pulsar2::Waits& waits) {
-  return py::make_tuple(to_array(waits.offsets), to_array(waits.waits));
-}
-
 /// Whether `offsets` are `count + 1` ascending numbers from 0 to `end`.
 void check_offsets(const std::vector<int64_t>& offsets, size_t count, size_t end) {
   if (offsets.size() != count + 1 || offsets.front() != 0 ||
@@ -114,6 +111,50 @@ void check_offsets(const std::vector<int64_t>& offsets, size_t count, size_t end
       !std::is_sorted(offsets.begin(), offsets.end())) {
     throw py::value_error("offsets must ascend from 0 to the number of entries");
   }
+}
+
+py::tuple order_jobs(const I32Array& kinds, const I64Array& cycles, const I64Array& ddr_bytes,
+                     const I64Array& wait_offsets, const I32Array& waits, const I32Array& units,
+                     double ddr_rate, const I64Array& sizes, const I64Array& use_offsets,
+                     const I32Array& uses, int64_t limit, const I32Array& not_before,
+                     const I64Array& priority) {
+  const pulsar2::JobGraph graph{to_vector(kinds),
+                                to_vector(cycles),
+                                to_vector(ddr_bytes),
+                                to_vector(wait_offsets),
+                                to_vector(waits),
+                                to_vector(units),
+                                ddr_rate};
+  check_graph(graph);
+  const pulsar2::JobMemory memory{to_vector(sizes), to_vector(use_offsets), to_vector(uses)};
+  check_offsets(memory.use_offsets, graph.size(), memory.uses.size());
+  const auto count = static_cast<int64_t>(memory.size.size());
+  if (std::any_of(memory.uses.begin(), memory.uses.end(),
+                  [&](int32_t buffer) { return buffer < 0 || buffer >= count; }) ||
+      std::any_of(memory.size.begin(), memory.size.end(), [](int64_t size) { return size < 0; })) {
+    throw py::value_error("jobs use buffers that there are, of no negative size");
+  }
+  const std::vector<int64_t> priorities = to_vector(priority);
+  const std::vector<int32_t> after = to_vector(not_before);
+  if (priorities.size() != graph.size() || after.size() != graph.size()) {
+    throw py::value_error("priority and not_before have one entry per job");
+  }
+  for (size_t i = 0; i < after.size(); ++i) {
+    if (after[i] > static_cast<int32_t>(i)) {
+      throw py::value_error("a job does not start after later ones");
+    }
+  }
+  pulsar2::UnitSchedule found;
+  {
+    py::gil_scoped_release release;
+    found = pulsar2::order_jobs(graph, memory, limit, after, priorities);
+  }
+  return py::make_tuple(to_array(found.unit), to_array(found.order), to_array(found.start),
+                        to_array(found.end));
+}
+
+py::tuple to_arrays(const pulsar2::Waits& waits) {
+  return py::make_tuple(to_array(waits.offsets), to_array(waits.waits));
 }
 
 py::tuple conflict_waits(const I64Array& of_job, const I64Array& keys, const I64Array& addresses,
@@ -181,6 +222,14 @@ void bind_analysis(py::module_& m) {
         py::arg("effort"),
         "Unit of each job within its class, the jobs by their starts, starts, ends, and the name "
         "and makespan of every stage; see pulsar2/assign_units.h.");
+  m.def("order_jobs", &order_jobs, py::arg("kinds").noconvert(), py::arg("cycles").noconvert(),
+        py::arg("ddr_bytes").noconvert(), py::arg("wait_offsets").noconvert(),
+        py::arg("waits").noconvert(), py::arg("units").noconvert(), py::arg("ddr_rate"),
+        py::arg("sizes").noconvert(), py::arg("use_offsets").noconvert(),
+        py::arg("uses").noconvert(), py::arg("limit"), py::arg("not_before").noconvert(),
+        py::arg("priority").noconvert(),
+        "Unit of each job within its class, the jobs by their starts, starts and ends; see "
+        "pulsar2/order_jobs.h.");
   m.def("conflict_waits", &conflict_waits, py::arg("of_job").noconvert(),
         py::arg("keys").noconvert(), py::arg("addresses").noconvert(),
         py::arg("itemsizes").noconvert(), py::arg("writes").noconvert(),

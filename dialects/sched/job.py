@@ -123,7 +123,8 @@ class JobOp(Work):
     """One kernel call on one execution unit.
 
     It waits for the tokens in `waits`, and ends its own. `eu` is the class that runs it; `unit` the
-    unit of that class, once assigned.
+    unit of that class, once assigned. `start` and `end`, while memory is planned, are the cycles in
+    which it is expected to run.
     """
 
     name = "sched.job"
@@ -134,6 +135,8 @@ class JobOp(Work):
     params = attr_def(ParamsAttr)
     eu = attr_def(EuKindAttr)
     unit = opt_attr_def(IntegerAttr[I64])
+    start = opt_attr_def(IntegerAttr[I64])
+    end = opt_attr_def(IntegerAttr[I64])
     waits = var_operand_def(TokenType)
     token = result_def(TokenType)
 
@@ -167,6 +170,16 @@ class JobOp(Work):
             operands=[buffers, waits], attributes=attributes, result_types=[TokenType()]
         )
 
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Cycles of `start` and `end`."""
+        if self.start is None or self.end is None:
+            return None
+        return self.start.value.data, self.end.value.data
+
+    def set_span(self, start: int, end: int) -> None:
+        self.start, self.end = IntegerAttr(start, i64), IntegerAttr(end, i64)
+
     def set_waits(self, tokens: Sequence[SSAValue]) -> None:
         """Replaces the tokens that the job waits for."""
         count = len(self.buffers)
@@ -175,6 +188,8 @@ class JobOp(Work):
 
     def verify_(self) -> None:
         self._verify_work()
+        if (self.start is None) != (self.end is None):
+            raise VerifyException("a job has both a start and an end, or neither")
         units = self.spec.units(self.params.data)
         if self.eu.data not in units:
             kinds = ", ".join(k.value for k in units)

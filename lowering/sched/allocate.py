@@ -27,8 +27,10 @@ _SEGMENTS = (Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
 class SchedAllocate(AxPass):
     """Assigns byte addresses: in OCM by live ranges, in the DDR segments one buffer after another.
 
-    Where there is room, bytes rest for some jobs before another buffer takes them over, so that
-    jobs do not have to wait for each other just because they use the same memory.
+    A buffer lives from its first job to its last, and beside all jobs that are expected to start
+    before that one ends (`sched-order-jobs`). Where there is room, bytes rest for some jobs before
+    another buffer takes them over, so that jobs do not have to wait for each other just because
+    they use the same memory.
 
     Needs: jobs in a legal order, OCM buffers that fit (`sched-insert-swaps`). Leaves: an `address`
     on every buffer; from here on the order of the jobs may change only as far as conflicts of bytes

@@ -25,7 +25,8 @@ class SchedAssignEus(AxPass):
     The best of several stages, by the timing model's replay: list scheduling by the longest chain
     of waits (`heuristic`) and by the order of the program (`onepass`), filling of gaps (`greedy`),
     and changes to the best of these (`improved`); see `pulsar2.lowering.analysis.order`. The log
-    tells what each came to. Waits that the order of a queue, or another wait, implies are dropped.
+    tells what each came to. Waits that the order of a queue, or another wait, implies are dropped,
+    and so are the cycles that were expected before.
 
     Needs: waits that order every conflict. Leaves: a `unit` on every job, queues in block order, no
     useless wait.
@@ -79,6 +80,7 @@ def _assign(program: ProgramOp) -> None:
     for j in schedule.order:
         jobs[j].unit = IntegerAttr(schedule.units[j], i64)
     for job in jobs:
+        job.start = job.end = None
         job.detach()
     program.body.block.add_ops(ordered)
     set_waits(ordered, prune_waits(queues, moved))

@@ -170,6 +170,21 @@ def assign_units(
     ddr_rate: float,
     effort: int,
 ) -> tuple[_I32, _I32, _I64, _I64, list[tuple[str, int]]]: ...
+def order_jobs(
+    kinds: _I32,
+    cycles: _I64,
+    ddr_bytes: _I64,
+    wait_offsets: _I64,
+    waits: _I32,
+    units: _I32,
+    ddr_rate: float,
+    sizes: _I64,
+    use_offsets: _I64,
+    uses: _I32,
+    limit: int,
+    not_before: _I32,
+    priority: _I64,
+) -> tuple[_I32, _I32, _I64, _I64]: ...
 def replay(
     eu: _I32,
     cycles: _I64,
