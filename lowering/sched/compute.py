@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 
 from pulsar2.dialects import quant
 from pulsar2.dialects.quant.types import (
@@ -21,6 +21,7 @@ from pulsar2.lowering.sched.operands import clamp_bounds as _clamp
 from pulsar2.lowering.sched.operands import param_of as _as_param
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, broadcast_view, element_of
 from pulsar2.tables import UNARY_FUNCTIONS, normalize_table, unary_table
+from pulsar2.weights import AnyArray
 
 ELTWISE_FUNCTIONS: Mapping[type[Operation], int] = {
     quant.AddOp: 0,
@@ -50,7 +51,7 @@ def _lower_unary(op: Operation, builder: ProgramBuilder) -> None:
         table = unary_table(
             op.fn.value, op.alpha, op.beta, x_type, uniform_of(op.y), storage_dtype(op.y.type)
         )
-        builder.layer("lut", [x, builder.param(table), builder.result(op.y)], axis=-1)
+        _add_table(x, table, -1, op.y, builder)
         return
     builder.layer(
         "unary",
@@ -62,6 +63,19 @@ def _lower_unary(op: Operation, builder: ProgramBuilder) -> None:
     )
 
 
+def _add_table(x: Ref, table: AnyArray, axis: int, y: SSAValue, builder: ProgramBuilder) -> None:
+    """A table look-up; none where each byte stays what it is, and only what it stands for changes.
+
+    So it is with pixels of 8 bits less one mean that is a whole number.
+    """
+    if axis < 0 and table.tobytes() == bytes(range(256)):
+        element, scale, zero_point = element_of(y)
+        view = x.view._replace(element=element, scale=scale, zero_point=zero_point)
+        builder.define(y, Ref(x.buffer, view))
+        return
+    builder.layer("lut", [x, builder.param(table), builder.result(y)], axis=axis)
+
+
 def _lower_normalize(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.NormalizeOp)
     x = builder.refs[op.x]
@@ -71,7 +85,7 @@ def _lower_normalize(op: Operation, builder: ProgramBuilder) -> None:
         axis = op.axis
         if all((row == table[0]).all() for row in table):
             table, axis = table[0], -1
-        builder.layer("lut", [x, builder.param(table), builder.result(op.y)], axis=axis)
+        _add_table(x, table, axis, op.y, builder)
         return
     # One unary call for each channel, on its part of the tensors.
     y = builder.result(op.y)

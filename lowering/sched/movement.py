@@ -12,12 +12,6 @@ from pulsar2.dialects.quant.types import shape_of
 from pulsar2.lowering.sched.tensors import ProgramBuilder, Ref, reshape_strides, slice_ref
 
 
-def _define(value: SSAValue, ref: Ref, builder: ProgramBuilder) -> None:
-    """Makes `ref` the value; copies it where the value has a place of its own."""
-    target = builder.placed.get(value)
-    builder.refs[value] = ref if target is None else builder.copy(ref, target)
-
-
 def _lower_constant(op: Operation, builder: ProgramBuilder) -> None:
     """Constants are put into the parameter segment by the operations that use them."""
 
@@ -30,7 +24,7 @@ def _lower_reshape(op: Operation, builder: ProgramBuilder) -> None:
         ref = builder.packed(ref, range(len(ref.view.shape)))
         strides = reshape_strides(ref.view, shape)
         assert strides is not None, "a packed tensor takes any shape"
-    _define(op.y, ref.reshaped(shape, strides), builder)
+    builder.define(op.y, ref.reshaped(shape, strides))
 
 
 def _lower_transpose(op: Operation, builder: ProgramBuilder) -> None:
@@ -38,14 +32,14 @@ def _lower_transpose(op: Operation, builder: ProgramBuilder) -> None:
     ref = builder.refs[op.x]
     view = ref.view
     turned = ref.reshaped([view.shape[p] for p in op.perm], [view.strides[p] for p in op.perm])
-    _define(op.y, turned, builder)
+    builder.define(op.y, turned)
 
 
 def _lower_slice(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.SliceOp)
     ref = builder.refs[op.x]
     if min(op.steps) > 0:
-        _define(op.y, slice_ref(ref, op.starts, op.sizes, op.steps), builder)
+        builder.define(op.y, slice_ref(ref, op.starts, op.sizes, op.steps))
         return
     # A view walks forwards only: reversed axes are copied element by element along them.
     target = builder.result(op.y)

@@ -150,6 +150,11 @@ class ProgramBuilder:
         self.refs[value] = self.placed[value]
         return self.refs[value]
 
+    def define(self, value: SSAValue, ref: Ref) -> None:
+        """Makes what lies in `ref` the value; copies it where the value has a place of its own."""
+        target = self.placed.get(value)
+        self.refs[value] = ref if target is None else self.copy(ref, target)
+
     def param(self, array: AnyArray, scale: float = 1.0, zero_point: int = 0) -> Ref:
         """A constant of row-major bytes in the parameter segment."""
         packed = np.ascontiguousarray(array).reshape(array.shape)  # it makes scalars a list of one

@@ -110,6 +110,44 @@ func.func private @squares(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> loc
 
 // -----
 
+// Pixels less a mean that is a whole number, in steps of one pixel value, are the pixels: the
+// convolution reads them as what they now stand for.
+// CHECK-LABEL: @pixels
+// CHECK: [[IN:%\w+]] = sched.buffer input 24 {name = "x"
+// CHECK-NOT: "lut"
+// CHECK: sched.layer "conv"([[IN]], {{.*}}) [#sched.view<ui8 [1, 3, 2, 4] : [24, 1, 12, 3], 0.0078125:127>
+func.func private @pixels(%x: tensor<1x2x4x3x!quant.uniform<u8:f32, 1.0>> loc("x")) -> tensor<1x1x2x4x!quant.uniform<u8:f32, 0.25:3>> {
+  %w = quant.constant dense<[[[[1]], [[-1]], [[2]]]]> : tensor<1x3x1x1xi8> : tensor<1x3x1x1x!quant.uniform<i8:f32:0, {0.1}>>
+  %n = quant.normalize %x axis 3 mean [127.0, 127.0, 127.0] std [128.0, 128.0, 128.0] : tensor<1x2x4x3x!quant.uniform<u8:f32, 1.0>> -> tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>> loc("norm"("n"))
+  %t = quant.transpose %n perm [0, 3, 1, 2] : tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>> -> tensor<1x3x2x4x!quant.uniform<u8:f32, 0.0078125:127>> loc("turn"("t"))
+  %y = quant.conv %t, %w strides [1, 1] pads [0, 0, 0, 0] dilations [1, 1] group 1 : (tensor<1x3x2x4x!quant.uniform<u8:f32, 0.0078125:127>>, tensor<1x3x1x1x!quant.uniform<i8:f32:0, {0.1}>>) -> tensor<1x1x2x4x!quant.uniform<u8:f32, 0.25:3>> loc("conv"("y"))
+  func.return %y : tensor<1x1x2x4x!quant.uniform<u8:f32, 0.25:3>>
+}
+
+// -----
+
+// Given out, they are copied.
+// CHECK-LABEL: @pixels_out
+// CHECK: [[IN:%\w+]] = sched.buffer input 24 {name = "x"
+// CHECK-NOT: "lut"
+// CHECK: sched.layer "copy"([[IN]], {{%\w+}}) [#sched.view<ui8 [1, 2, 4, 3] : [24, 12, 3, 1], 0.0078125:127>, #sched.view<ui8 [1, 2, 4, 3] : [24, 12, 3, 1], 0.0078125:127>]
+func.func private @pixels_out(%x: tensor<1x2x4x3x!quant.uniform<u8:f32, 1.0>> loc("x")) -> tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>> {
+  %n = quant.normalize %x axis 3 mean [127.0, 127.0, 127.0] std [128.0, 128.0, 128.0] : tensor<1x2x4x3x!quant.uniform<u8:f32, 1.0>> -> tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>> loc("norm"("n"))
+  func.return %n : tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>>
+}
+
+// -----
+
+// A mean for each channel needs its table.
+// CHECK-LABEL: @means
+// CHECK: sched.layer "lut"
+func.func private @means(%x: tensor<1x2x4x3x!quant.uniform<u8:f32, 1.0>> loc("x")) -> tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>> {
+  %n = quant.normalize %x axis 3 mean [127.0, 126.0, 127.0] std [128.0, 128.0, 128.0] : tensor<1x2x4x3x!quant.uniform<u8:f32, 1.0>> -> tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>> loc("norm"("n"))
+  func.return %n : tensor<1x2x4x3x!quant.uniform<u8:f32, 0.0078125:127>>
+}
+
+// -----
+
 func.func private @unsupported(%x: tensor<4xf32> loc("x")) -> tensor<4xf32> {
   // expected-error@+1 {{'onnx.Sin' has no lowering to layers}}
   %0 = onnx.Sin(%x) : (tensor<4xf32>) -> tensor<4xf32>
