@@ -121,11 +121,19 @@ Outcome CanonicalSearch::place_all(const Items& items, int64_t offset, int32_t l
   for (const Items& each : parts) {
     if (!bound(each, offset, last)) return Outcome::Impossible;
   }
+  std::vector<int64_t> before;
   for (size_t k = 0; k < parts.size(); ++k) {
+    if (k + 1 < parts.size()) {
+      for (const int32_t i : parts[k]) before.push_back(lowest_[at(i)]);
+    }
     const Outcome outcome = place_connected(parts[k], offset, last);
     if (outcome == Outcome::Found) continue;
+    size_t position = 0;
     for (size_t done = 0; done < k; ++done) {
-      for (const int32_t i : parts[done]) placed_[at(i)] = false;
+      for (const int32_t i : parts[done]) {
+        placed_[at(i)] = false;
+        lowest_[at(i)] = before[position++];
+      }
     }
     return outcome;
   }

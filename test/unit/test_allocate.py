@@ -178,3 +178,21 @@ def test_rests_keep_within_the_limit(
 def test_a_short_rest_of_all_comes_before_a_long_one() -> None:
     # Room for one more at a time: each rests for a step, and none of them for two.
     assert prolong([0, 1, 2, 3], [1, 2, 3, 4], [4, 4, 4, 4], 8, (1, 2)) == [2, 3, 4, 4]
+
+
+def test_a_part_placed_in_vain_leaves_no_trace() -> None:
+    """A dozen loads in turn and what lives behind them: the search places one part, fails in the
+    other, and goes on with the first as it was."""
+    lives = [
+        (2, 8, 23), (5, 10, 23), (6, 12, 12), (8, 13, 23), (10, 16, 23), (13, 18, 23),
+        (16, 21, 23), (18, 24, 23), (21, 26, 23), (22, 28, 12), (24, 29, 23), (26, 32, 23),
+        (29, 34, 23), (32, 37, 23), (34, 40, 23), (37, 42, 23), (38, 44, 12), (40, 45, 23),
+        (42, 52, 23), (46, 103, 3), (52, 110, 3), (54, 114, 3), (56, 118, 3), (57, 75, 5),
+        (74, 77, 8), (58, 121, 3), (59, 78, 5), (60, 125, 3), (62, 81, 5), (65, 132, 3),
+        (68, 84, 5), (69, 138, 3), (72, 88, 5), (75, 136, 3), (81, 138, 3), (85, 140, 3),
+        (107, 118, 5), (110, 121, 5), (120, 124, 8), (111, 125, 5), (114, 128, 5), (115, 132, 5),
+    ]  # fmt: skip
+    begins, ends, sizes = (list(values) for values in zip(*lives, strict=True))
+    offsets = assign_offsets(begins, ends, sizes, 64, effort=100_000)
+    if offsets is not None:
+        _check(begins, ends, sizes, offsets, 64)
