@@ -134,6 +134,11 @@ def _is_channel(layer: Layer, dim: int) -> bool:
     return layer.kernel == "matmul" and dim == len(layer.operands[layer.output].shape) - 1
 
 
+def _is_grouped(layer: Layer) -> bool:
+    """Whether slices of the output's channels read slices of the input's."""
+    return layer.kernel == "conv" and int(layer.params["group"]) > 1
+
+
 def _stationary(layer: Layer, grid: Sequence[int]) -> tuple[int, ...]:
     """Loop order with the channel dimension outermost, so that each slice of weights loads once."""
     order = list(layer.memory_order)
@@ -247,7 +252,7 @@ def _estimate(
             traffic += total
             continue
         loads = tiles
-        if index != layer.output and not channel_outer:
+        if index != layer.output and not channel_outer and not _is_grouped(layer):
             # Neighbouring channel slices of one tile share what was loaded for the first.
             loads = tiles // channel_parts
         traffic += nbytes * loads

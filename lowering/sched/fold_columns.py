@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
-import numpy as np
-from xdsl.dialects.builtin import ModuleOp, StringAttr, TensorType
-from xdsl.rewriter import InsertPoint, Rewriter
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.rewriter import Rewriter
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.ax import WeightAttr
-from pulsar2.dialects.sched.attrs import EuKind, Space, View, dense_strides
+from pulsar2.dialects.sched.attrs import EuKind, Space
 from pulsar2.dialects.sched.job import LayerOp
-from pulsar2.dialects.sched.program import BufferOp, ProgramOp
-from pulsar2.lowering.analysis.fold import folded_weights, folded_width, foldings
-from pulsar2.lowering.analysis.layouts import CHANNELS_LAST
+from pulsar2.dialects.sched.program import ProgramOp
+from pulsar2.lowering.analysis.fold import foldings
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.folded_conv import Part
 from pulsar2.lowering.sched.plan_tiles import machine_of
-from pulsar2.targets import Target, load_target
+from pulsar2.lowering.sched.units import preferred_unit
+from pulsar2.targets import load_target
 from pulsar2.timing import work_costs
-from pulsar2.weights import AnyArray, WeightStore
+from pulsar2.weights import WeightStore
 
 _WORTH = 0.95
 """What folding has to leave of the time at most, to be done."""
+_JOBS = 32
+"""Jobs that a layer becomes at most, for all that is known before it is cut."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,15 @@ class SchedFoldColumns(AxPass):
     The pixels of a row lie one after another, channel by channel, so p of them are one pixel of p
     times the channels. A convolution with p copies of the filters, each at its own column of a
     wider kernel and zero elsewhere, computes the same sums, and fills more of the multiplier array.
-    The p of least time is taken, the loading of the larger weights counted in. The number of groups
-    becomes one. Where other bytes lie between the pixels, as in the operand of a concatenation, the
-    convolution writes a buffer of its own, and a copy brings it there.
+    Columns of the input may be taken together too, where their channels leave input lanes idle; and
+    where no two columns of the output read the same input, they may be groups, without zeros
+    between. Output channels beyond a multiple of the lanes may be folded apart from the others.
+
+    The way of least time is taken, the loading of the larger weights counted in. Channels are
+    folded apart where the conv units have more to do than any other class of units, since that
+    takes jobs and copies; these count, and the input, if it does not fit into OCM. Where other
+    bytes lie between the pixels, as in the operand of a concatenation, or beside other channels,
+    the convolution writes a buffer of its own, and a copy brings it there.
 
     Needs: layers whose places are not decided. Leaves: the same, over fewer and deeper pixels.
 
@@ -55,23 +62,16 @@ class SchedFoldColumns(AxPass):
 
 
 def _fold_program(program: ProgramOp, weights: WeightStore) -> None:
-    target = load_target(program.target.data)
-    layers = [op for op in program.body.block.ops if isinstance(op, LayerOp) and _may_fold(op)]
-    options = {layer: _options(layer) for layer in layers}
-    tried = [each for layer in layers for each in (layer, *options[layer].values())]
-    cycles = iter(_cycles(tried, program, target))
-    copies = iter(_copy_cycles(layers, program, target))
-    chosen: list[tuple[LayerOp, int]] = []
-    for layer in layers:
-        least, best = next(cycles) * _WORTH - next(copies), 1
-        for columns in options[layer]:
-            time = next(cycles)
-            if time < least:
-                least, best = time, columns
-        if best > 1:
-            chosen.append((layer, best))
-    for layer, columns in chosen:
-        _fold(layer, columns, weights)
+    layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
+    costs = _Costs(program, [layer for layer in layers if _may_fold(layer)])
+    chosen = {layer: costs.fastest(ways) for layer, ways in costs.ways.items()}
+    if costs.waits_for_conv(layers, chosen):
+        chosen = {
+            layer: costs.fastest([chosen[layer], *costs.split[layer]]) for layer in costs.ways
+        }
+    for layer, way in chosen.items():
+        if way != costs.ways[layer][0]:
+            Rewriter.replace_op(layer, [op for part in way for op in part.build(weights)], [])
     for buffer in list(program.buffers()):
         if buffer.where is Space.PARAM and buffer.result.first_use is None:
             buffer.detach()
@@ -93,131 +93,83 @@ def _may_fold(layer: LayerOp) -> bool:
     )
 
 
-def _is_packed(y: View) -> bool:
-    """Whether no bytes of others belong to an image's rows."""
-    return y.strides[3] == y.shape[1] * y.element.itemsize
+Way = tuple[Part, ...]
+"""A convolution in parts, which together have all of its output channels."""
 
 
-def _packed(y: View) -> View:
-    """An image in a buffer of its own."""
-    return y._replace(offset=0, strides=dense_strides(y.shape, CHANNELS_LAST, y.element.itemsize))
+class _Costs:
+    """The ways to compute convolutions of a program, and their cycles.
 
+    `ways` of each are as it is and folded, `split` those in two parts of which the second is
+    folded.
+    """
 
-def _options(layer: LayerOp) -> dict[int, LayerOp]:
-    """The layer at each number of columns that it may be folded by, over buffers of no content."""
-    params = dict(layer.params.data)
-    w, y = layer.view(1), layer.view(2)
-    found: dict[int, LayerOp] = {}
-    for columns in foldings(y.shape[3], w.shape[3], int(params["stride_w"])):
-        views = _folded_views(layer, columns)
-        buffers = [BufferOp(Space.OCM, max(1, view.nbytes)) for view in views]
-        found[columns] = LayerOp("conv", buffers, views, _folded_params(layer, columns))
-    return found
+    def __init__(self, program: ProgramOp, layers: Sequence[LayerOp]):
+        self._target = load_target(program.target.data)
+        self._units = self._target.mode(program.npu_mode.data).units
+        self._machine = machine_of(program, self._target)
+        self.ways = {layer: self._ways(layer) for layer in layers}
+        self.split = {layer: self._split(layer) for layer in layers}
+        tried = [way for each in (self.ways, self.split) for ways in each.values() for way in ways]
+        self._cycles = self._measure(list(dict.fromkeys(part for way in tried for part in way)))
 
+    def _ways(self, layer: LayerOp) -> list[Way]:
+        whole = Part(layer, (0, layer.view(2).shape[1]))
+        return [(whole,), *((part,) for part in self._folded(whole))]
 
-def _folded_params(layer: LayerOp, columns: int) -> tuple[tuple[str, int | float], ...]:
-    changed = {"stride_w": dict(layer.params.data)["stride_w"] * columns, "group": 1}
-    return tuple((name, changed.get(name, value)) for name, value in layer.params.data)
+    def _split(self, layer: LayerOp) -> list[Way]:
+        lanes, channels = self._machine.lanes_out, layer.view(2).shape[1]
+        rest = channels % lanes
+        if channels < lanes or not 0 < rest <= lanes // 2 or dict(layer.params.data)["group"] != 1:
+            return []
+        full, others = Part(layer, (0, channels - rest)), Part(layer, (channels - rest, channels))
+        return [(full, part) for part in self._folded(others)]
 
+    def _folded(self, part: Part) -> Iterator[Part]:
+        lanes_in = int(self._target.timing["conv_lanes_in"])
+        lanes_out = self._machine.lanes_out
+        for fold in foldings(part.rows, lanes_in, lanes_out, merges=part.merges):
+            yield Part(part.layer, part.channels, fold)
 
-def _folded_views(layer: LayerOp, columns: int) -> list[View]:
-    """Views of x, the wider weights, the output in fewer and deeper pixels, and the rest."""
-    params = dict(layer.params.data)
-    x, w, y, *rest = layer.view_list
-    if not _is_packed(y):
-        y = _packed(y)
-    channels = y.shape[1]
-    shape = (
-        columns * channels,
-        w.shape[1] * int(params["group"]),
-        w.shape[2],
-        folded_width(w.shape[3], int(params["stride_w"]), columns),
-    )
-    strides = dense_strides(shape, (0, 2, 3, 1), w.element.itemsize)
-    wide = w._replace(offset=0, shape=shape, strides=strides)
-    out = y._replace(
-        shape=(y.shape[0], columns * channels, y.shape[2], y.shape[3] // columns),
-        strides=(*y.strides[:3], y.strides[3] * columns),
-    )
-    repeated = [
-        v._replace(offset=0, shape=(columns * channels,), strides=(v.element.itemsize,))
-        for v in rest
-    ]
-    return [x, wide, out, *repeated]
+    def _measure(self, parts: Sequence[Part]) -> dict[Part, float]:
+        """Cycles of parts on all units of their classes, and of their weights' way from DDR."""
+        copied = [part for part in parts if part.is_copied]
+        layers = [LayerOp("conv", p.layer.buffer_list, p.views(), p.params) for p in parts]
+        layers += [LayerOp("copy", [p.layer.buffer(2)] * 2, [p.own, p.target]) for p in copied]
+        kinds = [EuKind.CONV] * len(parts) + [EuKind.CV] * len(copied)
+        costs = work_costs(layers, kinds, self._target)
+        cycles: dict[Part, float] = {}
+        for part, layer, cost in zip(parts, layers, costs, strict=False):
+            loading = layer.view(1).nbytes / self._machine.ddr_rate
+            cycles[part] = cost.compute / self._units["conv"] + loading
+        for part, cost in zip(copied, costs[len(parts) :], strict=True):
+            cycles[part] += cost.cycles / self._units["cv"]
+        for layer in layers:
+            layer.erase()
+        return cycles
 
+    def fastest(self, ways: Sequence[Way]) -> Way:
+        """The first of the ways, unless another is clearly faster."""
+        least = min(ways, key=self._time)
+        return least if self._time(least) < _WORTH * self._time(ways[0]) else ways[0]
 
-def _cycles(layers: list[LayerOp], program: ProgramOp, target: Target) -> list[float]:
-    """Cycles of each convolution on all conv units, and of the way of its weights from DDR."""
-    units = target.mode(program.npu_mode.data).units
-    rate = machine_of(program, target).ddr_rate
-    costs = work_costs(layers, [EuKind.CONV] * len(layers), target)
-    return [
-        cost.compute / units["conv"] + layer.view(1).nbytes / rate
-        for layer, cost in zip(layers, costs, strict=True)
-    ]
+    def _time(self, way: Way) -> float:
+        """Cycles of the parts, and of reading the input once more for each but the first."""
+        x, _, y = way[0].layer.view_list[:3]
+        again = min(y.shape[2], _JOBS) * self._machine.launch / self._units["conv"]
+        if x.nbytes + y.nbytes > self._machine.ocm_bytes:
+            again += x.nbytes / self._machine.ddr_rate
+        return sum(self._cycles[part] for part in way) + (len(way) - 1) * again
 
-
-def _copy_cycles(layers: list[LayerOp], program: ProgramOp, target: Target) -> list[float]:
-    """Cycles of the copies that folding asks for, on all cv units; 0 where there is none."""
-    spread = [layer for layer in layers if not _is_packed(layer.view(2))]
-    copies = [
-        LayerOp("copy", [layer.buffer(2)] * 2, [_packed(layer.view(2)), layer.view(2)])
-        for layer in spread
-    ]
-    units = target.mode(program.npu_mode.data).units
-    costs = work_costs(copies, [EuKind.CV] * len(copies), target)
-    cycles = {layer: cost.cycles / units["cv"] for layer, cost in zip(spread, costs, strict=True)}
-    for copy in copies:
-        copy.erase()
-    return [cycles.get(layer, 0.0) for layer in layers]
-
-
-def _fold(layer: LayerOp, columns: int, weights: WeightStore) -> None:
-    params = dict(layer.params.data)
-    w = layer.view(1)
-    zero_points = np.full(w.shape[0], w.zero_point)
-    if params["has_wzp"]:
-        zero_points = _content(layer, len(layer.view_list) - 1, weights)
-    wide = folded_weights(
-        _content(layer, 1, weights),
-        int(params["group"]),
-        int(params["stride_w"]),
-        columns,
-        zero_points,
-    )
-    views = _folded_views(layer, columns)
-    arrays: dict[int, AnyArray] = {1: np.ascontiguousarray(wide.transpose(0, 2, 3, 1))}
-    for index in range(3, len(views)):
-        arrays[index] = np.tile(_content(layer, index, weights), columns)
-    buffers = layer.buffer_list
-    for index, array in arrays.items():
-        data = buffers[index].data
-        assert data is not None
-        type_ = TensorType(data.type.element_type, list(array.shape))
-        handle = WeightAttr(StringAttr(weights.add(array)), type_)
-        fresh = BufferOp(Space.PARAM, array.nbytes, data=handle)
-        fresh.location = buffers[index].location
-        Rewriter.insert_op(fresh, InsertPoint.before(buffers[index]))
-        buffers[index] = fresh
-    y, target = layer.view(2), buffers[2]
-    made: list[LayerOp] = []
-    if not _is_packed(y):
-        own = BufferOp(Space.ANY, prod(y.shape) * y.element.itemsize)
-        own.location = target.location
-        Rewriter.insert_op(own, InsertPoint.before(target))
-        buffers[2] = own
-        made.append(LayerOp("copy", [own, target], [_packed(y), y]))
-    made.insert(0, LayerOp("conv", buffers, views, _folded_params(layer, columns)))
-    for each in made:
-        each.location = layer.location
-    Rewriter.replace_op(layer, made, [])
-
-
-def _content(layer: LayerOp, index: int, weights: WeightStore) -> AnyArray:
-    """A constant operand in the shape of its view."""
-    buffer, view = layer.buffer(index), layer.view(index)
-    assert buffer.data is not None
-    array = np.ascontiguousarray(weights.get(buffer.data.key.data)).reshape(-1)
-    item = view.element.itemsize
-    window = np.lib.stride_tricks.as_strided(array[view.offset // item :], view.shape, view.strides)
-    return window.copy()
+    def waits_for_conv(self, layers: Sequence[LayerOp], chosen: Mapping[LayerOp, Way]) -> bool:
+        """Whether the conv units have more to do than any other class of units."""
+        kinds = [preferred_unit(layer) for layer in layers]
+        busy = dict.fromkeys(self._units, 0.0)
+        for layer, kind, cost in zip(
+            layers, kinds, work_costs(layers, kinds, self._target), strict=True
+        ):
+            way = chosen.get(layer)
+            busy[kind.value] += (
+                cost.compute / self._units[kind.value] if way is None else self._time(way)
+            )
+        return max(busy, key=lambda unit: busy[unit]) == "conv"
