@@ -48,8 +48,8 @@ class InsertPreprocessPass(AxPass):
     YUV into RGB or BGR (ending in ColorMatrix), Slice, Pad, Normalize, and Transpose. They are
     named `<input>_DequantizeLinear` and so on. Where the input has an observed range
     (`quant.range`), the inserted operations get theirs: of an integer input the range that its type
-    can reach (from normalization on only where that has 8 bits), of a float one what the observed
-    range was before normalization.
+    can reach (from normalization on only where that has 8 bits; a little more for a mean such as
+    127.5), of a float one what the observed range was before normalization.
 
     Options:
     - `inputs`: one text per input, the name and then any of
@@ -127,8 +127,7 @@ class _Preprocess:
         axis = item.channel_axis(len(extent))
         mean, std = (_spread(v, extent[axis]) for v in (item.mean or (0.0,), item.std or (1.0,)))
         before = _range_before(dtype, observed, mean, std)
-        ends = [(v - m) / s for m, s in zip(mean, std, strict=True) for v in before or ()]
-        after = (min(ends), max(ends)) if ends else None
+        after = None if before is None else normalized_range(dtype, before, mean, std)
         if is_quantized(dtype) and dtype.itemsize == 2 and observed is not None:
             after = observed  # data rarely fill 16 bits
         if before is not None:
@@ -307,4 +306,23 @@ def _range_before(
     if observed is None:
         return None
     ends = [v * s + m for m, s in zip(mean, std, strict=True) for v in observed]
+    return min(ends), max(ends)
+
+
+def normalized_range(
+    dtype: np.dtype[Any], before: Range, mean: Sequence[float], std: Sequence[float]
+) -> Range:
+    """The range behind normalization of numbers within `before`.
+
+    Of 8 bits less a mean that ends in a half, each number would lie midway between two steps of its
+    own size. So the steps are a little larger, such that the end farther from the mean is one.
+    """
+    ends = [(v - m) / s for m, s in zip(mean, std, strict=True) for v in before]
+    halves = len({*zip(mean, std, strict=True)}) == 1 and mean[0] % 1 == 0.5 and std[0] > 0
+    if is_quantized(dtype) and dtype.itemsize == 1 and halves and before[0] < mean[0] < before[1]:
+        far = max(mean[0] - before[0], before[1] - mean[0])
+        steps = int(before[1] - before[0])
+        step = far / (far - 0.5) / std[0]
+        above = int(before[1] - mean[0]) if before[1] - mean[0] == far else steps - int(far)
+        return (above - steps) * step, above * step
     return min(ends), max(ends)

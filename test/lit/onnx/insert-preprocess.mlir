@@ -1,5 +1,6 @@
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC mean=127 std=128"}' --mlir-print-debuginfo %s | filecheck %s
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2,3 std=2,2,4"}' %s | filecheck %s --check-prefix=FLOAT
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC mean=127.5 std=127.5"}' %s | filecheck %s --check-prefix=HALF
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image layout=NHWC model-layout=NHWC"}' %s | filecheck %s --check-prefix=SAME
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC slice=0,0,1,2,0,1,0,0 pad=0,0,2,0,0,1,0,0 pad-value=114"}' %s | filecheck %s --check-prefix=EDGES
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC format=YVU420SP color=1,2,3,4,5,6,7,8,9,10,11,12"}' %s | filecheck %s --check-prefix=YUV
@@ -18,6 +19,8 @@
 // CHECK: [[N:%\w+]] = onnx.Normalize([[D]]) {axis = 3 : i64, mean = [1.270000e+02 : f32, {{.*}}], quant.ranges = [array<f32: -0.9921875, 1.000000e+00>], std = [1.280000e+02 : f32, {{.*}}]} : (tensor<1x4x4x3xf32>) -> tensor<1x4x4x3xf32> loc("image_Normalize"("image_Normalize"))
 // CHECK: [[T:%\w+]] = onnx.Transpose([[N]]) {perm = array<i64: 0, 3, 1, 2>, quant.ranges = [array<f32: -0.9921875, 1.000000e+00>]} {{.*}} loc("image_Transpose"("image_Transpose"))
 // CHECK: onnx.Relu([[T]])
+
+// HALF: onnx.Normalize({{.*}} quant.ranges = [array<f32: -1.00787401, 1.000000e+00>]
 
 // FLOAT: func.func @main(%image: tensor<1x3x4x4xf32> {quant.range = array<f32: -1.000000e+00, 7.000000e+00>}
 // FLOAT-NEXT: [[N:%\w+]] = onnx.Normalize(%image) {axis = 1 : i64
