@@ -80,7 +80,8 @@ class LayerOp(Work):
     """One kernel over whole tensors, not yet cut into jobs.
 
     `tiling`, when the tiling pass has decided, says how the output is cut; `fusion`, that it runs
-    tile by tile together with its neighbours instead.
+    tile by tile together with its neighbours instead. `store` is the class of units that writes a
+    result in DDR, where it is not the one that computes it.
     """
 
     name = "sched.layer"
@@ -91,6 +92,7 @@ class LayerOp(Work):
     params = attr_def(ParamsAttr)
     tiling = opt_attr_def(TilingAttr)
     fusion = opt_attr_def(FusionAttr)
+    store = opt_attr_def(EuKindAttr)
 
     assembly_format = "$kernel `(` $buffers `)` $views $params attr-dict `:` type($buffers)"
 

@@ -244,7 +244,7 @@ class _Sweep:
         rows, columns = self._computed(index)
         tile = fused.tile(rows, columns)
         count = self.tiles * self.strips
-        touched = 0
+        touched, jobs = 0, 1
         for number, (operand, region) in enumerate(zip(layer.operands, tile.regions, strict=True)):
             nbytes = operand.nbytes(region_shape(region))
             if operand.tensor == ON_PARAM:
@@ -255,14 +255,16 @@ class _Sweep:
             touched += nbytes
             each = self.traffic.setdefault(operand.tensor, _Traffic())
             each.moved += nbytes * count
-            each.transfers += count
+            parts = layer.pieces(nbytes) if number == layer.output else 1
+            jobs = max(jobs, parts if operand.tensor in segments.spilled else 1)
+            each.transfers += parts * count
             if number != layer.output or not layer.writes_ddr:
-                each.held += 2 * align(nbytes, machine.alignment)
+                each.held += 2 * align(-(-nbytes // parts), machine.alignment)
         self._hold(index, rows, columns)
         self._need(index, tile, rows)
         self.transfers += 1
         share = (rows[1] - rows[0]) * (columns[1] - columns[0]) / (fused.height * fused.width)
-        work = max(layer.compute * share, touched / machine.port_rate) + machine.launch
+        work = max(layer.compute * share, touched / machine.port_rate) + jobs * machine.launch
         self.busy[layer.unit] = self.busy.get(layer.unit, 0.0) + work * count / layer.units
         self.first_tile += work
         self.alone += segments.times[index]

@@ -27,6 +27,8 @@ from pulsar2.lowering.analysis.regions import (
 ON_PARAM = -1
 """`Operand.tensor` of a constant: its bytes are loaded from the parameter segment."""
 IN_OCM, IN_DDR = 0, 1
+STORE_BYTES = 1 << 15
+"""Of a result that is stored in pieces, so many bytes at a time: much more than a launch takes."""
 HIDDEN = 0.75
 """What a cycle counts that is hidden behind the other of compute and transfer."""
 
@@ -63,7 +65,13 @@ class Layer:
     """The class of units that runs the layer, and how many there are of it."""
     units: int
     writes_ddr: bool
-    """Whether the layer's units may write to DDR without a copy by the sdma."""
+    """Whether the layer's units write to DDR without a copy by the sdma."""
+    in_pieces: bool = False
+    """Whether tiles of the result are cut into pieces of `STORE_BYTES` where they are stored."""
+
+    def pieces(self, nbytes: int) -> int:
+        """Into how many jobs a fused tile whose result has so many bytes is cut."""
+        return -(-nbytes // STORE_BYTES) if self.in_pieces else 1
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The order in which jobs run, memory being a resource.
 
 IR-free. Jobs stand in a legal order in which their buffers fit; here they are put into one in which
-units have less to wait for: what can overlap does, as far as memory lets it, and loads are issued
-as early as those that need them demand, not earlier.
+units have less to wait for: what can overlap does, as far as memory lets it, and what only fills
+memory, as loads do, comes as early as those that need it demand, not earlier.
 """
 
 from __future__ import annotations
@@ -17,26 +17,24 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 _ROUNDS = 4
-"""How often loads are timed by the schedule that the last timing gave."""
+"""How often jobs that fill memory are timed by the schedule that the last timing gave."""
 _AHEAD = 1.5
-"""How much earlier than needed a load may be issued, as a factor of the time before its need ..."""
-_LENGTHS = 2
-"""... and in its own lengths: the schedule before is not the one to come."""
+"""How much earlier than needed such a job may start, as a factor of the time before its need ..."""
+_LENGTHS_OF_LOADS, _LENGTHS = 2, 8
+"""... and in its own lengths, of loads and of others: the next schedule is not the last one."""
 
 
 @dataclass(frozen=True)
 class Jobs:
     """Jobs to be ordered: class, cycles, DDR bytes and earlier jobs to wait for, of each.
 
-    `loads` are positions of jobs that do nothing but fill a buffer. `sizes` are the bytes of the
-    buffers, `used` the buffers of each job.
+    `sizes` are the bytes of the buffers, `used` the buffers of each job.
     """
 
     kinds: Sequence[str]
     cycles: Sequence[int]
     ddr_bytes: Sequence[int]
     waits: Sequence[Sequence[int]]
-    loads: Sequence[int]
     sizes: Sequence[int]
     used: Sequence[Sequence[int]]
 
@@ -52,6 +50,22 @@ class TimedOrder:
     @property
     def makespan(self) -> int:
         return max(self.end, default=0)
+
+
+@dataclass(frozen=True)
+class _Growing:
+    """A job after which more memory is in use, and the first job that waits for it.
+
+    `share` are its cycles if all units of its class take a part, `spare` how much earlier than
+    needed it may start in any case.
+    """
+
+    job: int
+    kind: str
+    share: float
+    spare: float
+    needed: int
+    is_load: bool
 
 
 class MemoryOrder:
@@ -77,14 +91,21 @@ class MemoryOrder:
         self._sizes = np.array(jobs.sizes, np.int64)
         self._used = _flat(jobs.used)
         self._priority = np.arange(count, 0, -1, dtype=np.int64)
+        alone = np.maximum(cycles, nbytes / ddr_rate)
         needed: dict[int, int] = {}
         for job, others in enumerate(jobs.waits):
             for other in others:
                 needed.setdefault(other, job)
-        self._loads = [(load, needed[load]) for load in jobs.loads if load in needed]
-        alone = np.maximum(cycles, nbytes / ddr_rate)
-        self._lengths = {load: float(alone[load]) for load, _ in self._loads}
-        self._shares = {load: units[jobs.kinds[load]] for load, _ in self._loads}
+        growing: list[_Growing] = []
+        for job, growth in enumerate(_growth(jobs)):
+            if growth > 0 and job in needed:
+                kind, length = jobs.kinds[job], float(alone[job])
+                lengths = _LENGTHS_OF_LOADS if nbytes[job] else _LENGTHS
+                share, spare = length / units[kind], length * lengths
+                growing.append(_Growing(job, kind, share, spare, needed[job], bool(nbytes[job])))
+        # Held back are loads alone, or tiles as well: what runs far ahead fills memory, but what
+        # does not cannot make up for a wait.
+        self._held = ([each for each in growing if each.is_load], growing)
         # Without memory, as if there were enough of it.
         no_sizes = np.zeros_like(self._sizes)
         self._free = self._run(no_sizes, 0, np.zeros(count, np.int32))
@@ -94,12 +115,14 @@ class MemoryOrder:
 
         What the jobs' own order needs may be more than that. Deterministic.
         """
-        last = best = self._free
-        for number in range(_ROUNDS):
-            last = self._run(self._sizes, limit, self._not_before(np.array(last.start, np.int64)))
-            if number == 0 or last.makespan < best.makespan:
-                best = last
-        return best
+        found: list[TimedOrder] = []
+        for held in self._held:
+            last = self._free
+            for _ in range(_ROUNDS):
+                starts = np.array(last.start, np.int64)
+                last = self._run(self._sizes, limit, self._not_before(starts, held))
+                found.append(last)
+        return min(found, key=lambda order: order.makespan)
 
     def _run(self, sizes: Ints, limit: int, not_before: npt.NDArray[np.int32]) -> TimedOrder:
         from pulsar2 import _kernels
@@ -109,23 +132,40 @@ class MemoryOrder:
         )
         return TimedOrder(order.tolist(), start.tolist(), end.tolist())
 
-    def _not_before(self, start: Ints) -> npt.NDArray[np.int32]:
-        """The job of the program that each load waits to come up, by the starts of a schedule.
+    def _not_before(self, start: Ints, held: Sequence[_Growing]) -> npt.NDArray[np.int32]:
+        """The job of the program that each job held back waits for, by a schedule's starts.
 
-        Loads follow one another, so each is needed in time for the later ones as well: from the
-        last to the first, the time by which it has to start.
+        Jobs of a class follow one another, so each is needed in time for the later ones as well:
+        from the last to the first, the time by which it has to start.
         """
         positions = np.zeros(self._count, np.int32)
         reached = np.maximum.accumulate(start)
-        latest = float("inf")
-        for load, first in sorted(self._loads, key=lambda pair: (-start[pair[1]], -pair[0])):
-            need = float(start[first])
-            latest = min(latest, need) - self._lengths[load] / self._shares[load]
-            ahead = _AHEAD * (need - latest) + _LENGTHS * self._lengths[load]
+        latest: dict[str, float] = {}
+        for each in sorted(held, key=lambda g: (-start[g.needed], -g.job)):
+            need = float(start[each.needed])
+            begin = min(latest.get(each.kind, need), need) - each.share
+            latest[each.kind] = begin
+            ahead = _AHEAD * (need - begin) + each.spare
             if ahead < need:
                 position = int(np.searchsorted(reached, need - ahead, side="right"))
-                positions[load] = min(position, load)
+                positions[each.job] = min(position, each.job)
         return positions
+
+
+def _growth(jobs: Jobs) -> Ints:
+    """By how many bytes more each job begins to use than it is the last to use."""
+    growth = np.zeros(len(jobs.kinds), np.int64)
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for job, used in enumerate(jobs.used):
+        for buffer in used:
+            first.setdefault(buffer, job)
+            last[buffer] = job
+    for buffer, size in enumerate(jobs.sizes):
+        if buffer in first:
+            growth[first[buffer]] += size
+            growth[last[buffer]] -= size
+    return growth
 
 
 def _flat(lists: Sequence[Sequence[int]]) -> tuple[Ints, npt.NDArray[np.int32]]:

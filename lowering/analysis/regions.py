@@ -6,6 +6,7 @@ job builder and the cost of halos all go by these.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -240,3 +241,20 @@ def split(size: int, parts: int, step: int = 1) -> list[Range]:
     parts = min(parts, units)
     edges = [min(units * i // parts * step, size) for i in range(parts + 1)]
     return [(edges[i], edges[i + 1]) for i in range(parts)]
+
+
+def pieces(region: Region, steps: Shape, order: Sequence[int], count: int) -> list[Region]:
+    """Cuts a region into about `count` pieces at multiples of `steps`, along few dimensions.
+
+    Dimensions are cut in `order`, those of step 0 not at all; fewer pieces if that is not enough.
+    """
+    choices = [[span] for span in region]
+    for dim in order:
+        begin, end = region[dim]
+        if count > 1 and steps[dim]:
+            ranges = split(end - begin, count, steps[dim])
+            choices[dim] = [(begin + low, begin + high) for low, high in ranges]
+            count = -(-count // len(ranges))
+    places = itertools.product(*(range(len(choices[d])) for d in order))
+    at = [dict(zip(order, place, strict=True)) for place in places]
+    return [tuple(choices[d][each[d]] for d in range(len(region))) for each in at]

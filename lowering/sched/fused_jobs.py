@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from pulsar2.dialects.sched.attrs import ElementType, EuKind, Fusion, Space, View
 from pulsar2.dialects.sched.job import LayerOp
@@ -18,7 +19,8 @@ from pulsar2.lowering.analysis.fuse import (
     plan_slices,
     plan_strips,
 )
-from pulsar2.lowering.analysis.regions import Range
+from pulsar2.lowering.analysis.grids import STORE_BYTES
+from pulsar2.lowering.analysis.regions import Range, Region, cut_steps, pieces, region_shape
 from pulsar2.lowering.sched.tile_jobs import JobBuilder, LayerJobs, Use, subview
 from pulsar2.targets import load_target
 from pulsar2.timing import ddr_rate, work_costs
@@ -133,15 +135,16 @@ class _Group:
                 after.update(writers(facts.result))
                 self._advance(index, strip, each)
             region = facts.region(rows, strip.computed[index])
-            needed = self.emitters[index].tile(region).regions
-            given: dict[int, Use] = {
-                operand: self.windows[tensor].use(
-                    layer.view(operand), facts.ratio(operand), needed[operand]
-                )
-                for operand, tensor in enumerate(facts.tensors)
-                if tensor in self.inner
-            }
-            self.emitters[index].emit(region, given)
+            for piece in _pieces(layer, facts, region) if layer.store is not None else [region]:
+                needed = self.emitters[index].tile(piece).regions
+                given: dict[int, Use] = {
+                    operand: self.windows[tensor].use(
+                        layer.view(operand), facts.ratio(operand), needed[operand]
+                    )
+                    for operand, tensor in enumerate(facts.tensors)
+                    if tensor in self.inner
+                }
+                self.emitters[index].emit(piece, given)
             follows = tuple(sorted(self.latest[i] for i in after if i in self.latest))
             self.latest[index] = len(self.steps)
             end = len(self.builder.jobs) - self.first
@@ -178,6 +181,15 @@ class _Group:
                 region = wrote.region(kept, strip.computed[i])
                 uses = [w.use(view, ratio, region) for w in (previous, window)]
             self.builder.job(layer, "copy", EuKind.CV, uses)
+
+
+def _pieces(layer: LayerOp, facts: FusedLayer, region: Region) -> list[Region]:
+    """The parts of a tile that the sdma stores one after another, so that little waits for it."""
+    view = layer.view(facts.output)
+    nbytes = prod(region_shape(region)) * view.element.itemsize
+    steps = cut_steps(facts.kernel, facts.shapes, facts.params, facts.output)
+    order = sorted(range(len(region)), key=lambda d: (-view.strides[d], d))
+    return pieces(region, steps, order, -(-nbytes // STORE_BYTES))
 
 
 def inner_columns(layers: Sequence[LayerOp], numbers: Mapping[BufferOp, int]) -> dict[int, int]:

@@ -70,7 +70,6 @@ def _order(program: ProgramOp) -> None:
         [int(cost.cycles) for cost in costs],
         [cost.ddr_bytes for cost in costs],
         conflict_waits(_accesses(use.jobs)),
-        _loads(use),
         use.sizes,
         use.used,
     )
@@ -107,17 +106,4 @@ def _accesses(jobs: list[JobOp]) -> list[list[Access]]:
             if buffer.where in (Space.OCM, Space.SWAP, Space.OUTPUT)
         ]
         for job in jobs
-    ]
-
-
-def _loads(use: OcmUse) -> list[int]:
-    """The positions of jobs that fill a buffer from DDR which none before them touches."""
-    begins, _ = use.lives()
-    return [
-        position
-        for position, (job, used) in enumerate(zip(use.jobs, use.used, strict=True))
-        if job.kernel.data == "copy"
-        and job.buffer(0).where in (Space.PARAM, Space.INPUT, Space.SWAP)
-        and used
-        and all(begins[buffer] == position for buffer in used)
     ]

@@ -10,6 +10,8 @@ from xdsl.dialects.builtin import BoolAttr, ModuleOp
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import (
+    EuKind,
+    EuKindAttr,
     Fusion,
     FusionAttr,
     Space,
@@ -28,9 +30,10 @@ from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.partition import SLICE_MODE, TILE_MODE
 from pulsar2.lowering.sched.fused_jobs import describe, inner_columns
 from pulsar2.lowering.sched.same_rows import see_alike
-from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
+from pulsar2.lowering.sched.tile_jobs import DDR
+from pulsar2.lowering.sched.units import preferred_unit, stores_itself, writes_to_ddr
 from pulsar2.targets import Target, load_target
-from pulsar2.timing import ddr_rate, work_costs
+from pulsar2.timing import Cost, ddr_rate, work_costs
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class SchedPlanTiles(AxPass):
     first. Each layer gets a `tiling`: how many tiles along each dimension of its output, and the
     order of the loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A
     tiling that is there already stays, so a hand-written one is kept.
+
+    A unit is held until its result is written. Where teng units would write to DDR for longer than
+    they compute, they leave the result in OCM and the layer's `store` says that the sdma writes it.
 
     With `slice-mode`, runs of layers whose tensors would go to DDR between them may be fused: they
     run slice by slice of rows and hand those tensors on in OCM, which then lie in `tile` space.
@@ -105,6 +111,7 @@ def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
     if slices or tiles:
         see_alike(layers)
     costs = work_costs(layers, [preferred_unit(layer) for layer in layers], target)
+    _choose_stores(layers, costs, ddr_rate(target.timing, program.ddr_bytes_per_second))
     index: dict[BufferOp, int] = {}
     tensors: list[Tensor] = []
     for buffer in program.buffers():
@@ -135,7 +142,8 @@ def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
                 cost.compute,
                 unit.value,
                 mode.units[unit.value],
-                writes_to_ddr(unit),
+                stores_itself(layer, unit),
+                layer.store is not None,
             )
         )
     columns = inner_columns(layers, index)
@@ -164,11 +172,24 @@ def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
     for layer, chosen in zip(layers, plan.layers, strict=True):
         if layer.tiling is None:
             layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
+        if layer.buffer(layer.spec.output).where not in DDR:
+            layer.store = None
     for number, group in enumerate(plan.groups):
         for layer in layers[group.first : group.last + 1]:
             layer.fusion = FusionAttr(Fusion(number, group.tiles, group.columns))
     if slices or tiles:
         _tell(layers, plan.groups)
+
+
+def _choose_stores(layers: list[LayerOp], costs: list[Cost], rate: float) -> None:
+    """Leaves the writing to DDR to the sdma where it takes longer than the work itself.
+
+    Units that only move bytes have no work of their own, and write what they move.
+    """
+    for layer, cost in zip(layers, costs, strict=True):
+        nbytes = layer.view(layer.spec.output).nbytes
+        if writes_to_ddr(preferred_unit(layer)) and 0 < cost.compute < nbytes / rate:
+            layer.store = EuKindAttr(EuKind.SDMA)
 
 
 def _tell(layers: list[LayerOp], groups: list[Group]) -> None:

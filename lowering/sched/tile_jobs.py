@@ -14,7 +14,7 @@ from pulsar2.dialects.sched.attrs import ElementType, EuKind, Params, Space, Vie
 from pulsar2.dialects.sched.job import JobOp, LayerOp
 from pulsar2.dialects.sched.program import OCM_ALIGNMENT, BufferOp
 from pulsar2.lowering.analysis.regions import Region, Tile, region_shape, tile_of
-from pulsar2.lowering.sched.units import preferred_unit, writes_to_ddr
+from pulsar2.lowering.sched.units import preferred_unit, stores_itself
 from pulsar2.weights import AnyArray, WeightStore
 
 DDR = (Space.INPUT, Space.OUTPUT, Space.SWAP)
@@ -125,7 +125,7 @@ class LayerJobs:
             if index in uses:
                 continue
             part = subview(view, tile.regions[index])
-            if buffer.where not in DDR or (index == output and writes_to_ddr(unit)):
+            if buffer.where not in DDR or (index == output and stores_itself(layer, unit)):
                 uses[index] = buffer, part
             elif index == output:
                 uses[index], store = builder.tile_buffer(layer, view, part), part

@@ -12,5 +12,10 @@ def preferred_unit(layer: LayerOp) -> EuKind:
 
 
 def writes_to_ddr(unit: EuKind) -> bool:
-    """Whether units of the class write results straight to DDR (docs/npu.md: teng and cv do)."""
+    """Whether units of the class can write to DDR (docs/npu.md: teng and cv can)."""
     return unit in (EuKind.TENG, EuKind.CV)
+
+
+def stores_itself(layer: LayerOp, unit: EuKind) -> bool:
+    """Whether units of class `unit` that compute the layer write its result in DDR as well."""
+    return writes_to_ddr(unit) and (layer.store is None or layer.store.data is unit)

@@ -16,13 +16,11 @@ def job_lists(draw: st.DrawFn) -> Jobs:
     """Jobs that read buffers of earlier ones; some are loads."""
     count = draw(st.integers(0, 20))
     kinds: list[str] = []
-    loads: list[int] = []
     waits: list[list[int]] = []
     used: list[list[int]] = []
     for job in range(count):
         if draw(st.booleans()):
             kinds.append("sdma")
-            loads.append(job)
             waits.append([])
         else:
             kinds.append(draw(st.sampled_from(sorted(UNITS))))
@@ -32,7 +30,7 @@ def job_lists(draw: st.DrawFn) -> Jobs:
     cycles = [draw(st.integers(1, 50)) for _ in range(count)]
     nbytes = [draw(st.sampled_from([0, 40, 200])) if kind == "sdma" else 0 for kind in kinds]
     sizes = [draw(st.integers(0, 10)) for _ in range(count)]
-    return Jobs(kinds, cycles, nbytes, waits, loads, sizes, used)
+    return Jobs(kinds, cycles, nbytes, waits, sizes, used)
 
 
 def in_use(jobs: Jobs, times: list[tuple[int, int]]) -> int:
@@ -82,11 +80,25 @@ def test_more_memory_is_used_for_overlap() -> None:
     cycles = [100, 100, 100] * tiles
     waits = [w for t in range(tiles) for w in ([], [3 * t], [3 * t + 1])]
     used = [u for t in range(tiles) for u in ([2 * t], [2 * t, 2 * t + 1], [2 * t + 1])]
-    jobs = Jobs(kinds, cycles, [0] * len(kinds), waits, range(0, 3 * tiles, 3), [1] * 16, used)
+    jobs = Jobs(kinds, cycles, [0] * len(kinds), waits, [1] * 16, used)
     order = MemoryOrder(jobs, UNITS, 1.0)
     alone, double = order.within(2), order.within(4)
     assert alone.makespan == 300 * tiles
     assert double.makespan <= 200 * tiles + 200
+
+
+def test_tiles_do_not_run_far_ahead_of_a_store() -> None:
+    """Tiles that a slow store holds up leave room for the layers behind them."""
+    tiles, layers = 32, 20
+    kinds = ["conv", "sdma"] * tiles + ["conv"] * layers
+    cycles = [10, 1000] * tiles + [900] * layers
+    first = 2 * tiles
+    waits = [w for t in range(tiles) for w in ([], [2 * t])]
+    waits += [[first + n - 1] if n else [] for n in range(layers)]
+    used = [[job // 2] for job in range(first)] + [[tiles + n] for n in range(layers)]
+    jobs = Jobs(kinds, cycles, [0] * len(kinds), waits, [1] * tiles + [6] * layers, used)
+    result = MemoryOrder(jobs, {**UNITS, "conv": 1}, 1.0).within(8)
+    assert result.makespan <= 1000 * (tiles + 2)
 
 
 def test_loads_are_no_earlier_than_needed() -> None:
@@ -99,8 +111,8 @@ def test_loads_are_no_earlier_than_needed() -> None:
     waits += [w for n in range(layers) for w in ([], sorted({first - 1, first + 2 * n}))]
     used = [u for t in range(tiles) for u in ([t], [t])]
     used += [u for n in range(layers) for u in ([tiles + n], [tiles + n])]
-    loads = range(first, first + 2 * layers, 2)
-    jobs = Jobs(kinds, cycles, [0] * len(kinds), waits, loads, [1] * (tiles + layers), used)
+    nbytes = [10 if kind == "sdma" else 0 for kind in kinds]
+    jobs = Jobs(kinds, cycles, nbytes, waits, [1] * (tiles + layers), used)
     result = MemoryOrder(jobs, {**UNITS, "conv": 1}, 1.0).within(3)
     assert result.end[first - 1] == 100 * (tiles + 1)
     assert result.makespan == 100 * (tiles + 1 + layers)

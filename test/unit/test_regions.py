@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsar2.dialects.sched.attrs import ElementType, View
-from pulsar2.lowering.analysis.regions import Region, cut_steps, split, tile_of
+from pulsar2.lowering.analysis.regions import Region, cut_steps, pieces, split, tile_of
 from pulsar2.lowering.sched.tensors import reshape_strides
 
 Array = npt.NDArray[np.int64]
@@ -103,3 +105,28 @@ def test_reshape_strides_agree_with_numpy(data: st.DataObject) -> None:
     else:
         seen = np.lib.stride_tricks.as_strided(base, target, strides)
         assert np.array_equal(seen, wanted)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(0, 3)), max_size=4),
+    st.integers(1, 40),
+    st.randoms(use_true_random=False),
+)
+def test_pieces_cover_a_region_once(
+    dims: list[tuple[int, int, int]], count: int, random: Random
+) -> None:
+    region = tuple((begin, begin + size) for begin, size, _ in dims)
+    steps = tuple(step for _, _, step in dims)
+    order = random.sample(range(len(dims)), len(dims))
+    found = pieces(region, steps, order, count)
+    covered = np.zeros([end for _, end in region], np.int64)
+    for piece in found:
+        covered[tuple(slice(*r) for r in piece)] += 1
+        for (begin, end), whole_range, step in zip(piece, region, steps, strict=True):
+            if (begin, end) != whole_range:
+                assert step
+                assert (begin - whole_range[0]) % step == 0
+    assert covered.sum() == np.prod([size for _, size, _ in dims])
+    assert covered.max(initial=0) <= 1
+    if all(step == 1 for step in steps):
+        assert len(found) >= min(count, int(np.prod([size for _, size, _ in dims])))

@@ -32,6 +32,20 @@ sched.program @loads target "AX650" mode "NPU1" ocm 4096 {
 
 // -----
 
+// Where the sdma is to write a result, the teng unit leaves it in OCM.
+// CHECK-LABEL: @store
+sched.program @store target "AX650" mode "NPU1" ocm 4096 {
+  %a = sched.buffer ocm 64 : !sched.buffer
+  %b = sched.buffer swap 64 : !sched.buffer
+  // CHECK: sched.job "softmax" on teng({{%\w+}}, [[T0:%\w+]]) [{{.*}}, #sched.view<ui8 [2, 16] : [16, 1]>]
+  // CHECK-NEXT: sched.job "copy" on sdma([[T0]], [[B:%\w+]]) [#sched.view<ui8 [2, 16] : [16, 1]>, #sched.view<ui8 [2, 16] : [16, 1]>]
+  // CHECK-NEXT: sched.job "softmax" on teng({{%\w+}}, [[T1:%\w+]])
+  // CHECK-NEXT: sched.job "copy" on sdma([[T1]], [[B]]) [#sched.view<ui8 [2, 16] : [16, 1]>, #sched.view<ui8 [2, 16] : [16, 1] + 32>]
+  sched.layer "softmax"(%a, %b) [#sched.view<ui8 [4, 16] : [16, 1]>, #sched.view<ui8 [4, 16] : [16, 1]>] <axis = 1> {tiling = #sched.tiling<[2, 1] order [0, 1]>, store = #sched<eu sdma>} : !sched.buffer, !sched.buffer
+}
+
+// -----
+
 // What several tiles need is loaded once; a conv unit's result in DDR is stored.
 // CHECK-LABEL: @stores
 sched.program @stores target "AX650" mode "NPU1" ocm 4096 {

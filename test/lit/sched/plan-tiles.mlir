@@ -28,6 +28,28 @@ sched.program @spilled target "AX650" mode "NPU1" ocm 4096 {
 
 // -----
 
+// Writing to DDR takes AX620E longer than computing: the sdma stores. Not where the result stays in OCM,
+// and not on AX650, whose DDR is faster.
+// CHECK-LABEL: @slow_ddr
+sched.program @slow_ddr target "AX620E" mode "NPU2" ocm 65536 {
+  %x = sched.buffer input 1024 {name = "x", type = #sched.view<ui8 [1024] : [1]>} : !sched.buffer
+  %h = sched.buffer any 1024 : !sched.buffer
+  %y = sched.buffer output 1024 {name = "y", type = #sched.view<ui8 [1024] : [1]>} : !sched.buffer
+  // CHECK: sched.layer "unary"({{.*}} {tiling = #sched.tiling<[1] order [0]>} :
+  // CHECK-NEXT: sched.layer "unary"({{.*}} {store = #sched<eu sdma>, tiling = #sched.tiling<[1] order [0]>} :
+  sched.layer "unary"(%x, %h) [#sched.view<ui8 [1024] : [1]>, #sched.view<ui8 [1024] : [1]>] <fn = 0, alpha = 0.0, beta = 0.0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer
+  sched.layer "unary"(%h, %y) [#sched.view<ui8 [1024] : [1]>, #sched.view<ui8 [1024] : [1]>] <fn = 0, alpha = 0.0, beta = 0.0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer
+}
+// CHECK-LABEL: @fast_ddr
+sched.program @fast_ddr target "AX650" mode "NPU1" ocm 65536 {
+  %x = sched.buffer input 1024 {name = "x", type = #sched.view<ui8 [1024] : [1]>} : !sched.buffer
+  %y = sched.buffer output 1024 {name = "y", type = #sched.view<ui8 [1024] : [1]>} : !sched.buffer
+  // CHECK: sched.layer "unary"({{.*}} {tiling = #sched.tiling<[1] order [0]>} :
+  sched.layer "unary"(%x, %y) [#sched.view<ui8 [1024] : [1]>, #sched.view<ui8 [1024] : [1]>] <fn = 0, alpha = 0.0, beta = 0.0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer
+}
+
+// -----
+
 // A tiling that is there stays; a buffer whose place is decided, too.
 // CHECK-LABEL: @kept
 sched.program @kept target "AX650" mode "NPU1" ocm 65536 {
