@@ -54,10 +54,10 @@ class ConvertOnnxToQuant(AxPass):
 
     Needs: `onnx` operations of static shapes, and an observed range (`quant.ranges` on an
     operation, `quant.range` of an argument) wherever a tensor is computed; where all that reads it
-    selects some of its numbers, as MaxPool and Slice do, the range is that of what is selected, and
-    the rest saturates. Leaves: no `onnx`
-    operation but those that are marked, and their constants. Other operators without a quantized
-    form are all reported, with their nodes, in one error.
+    selects some of its numbers (a sixteenth of them or more), as MaxPool and Slice do, the range is
+    that of what is selected, and the rest saturates. Leaves: no `onnx` operation but those that are
+    marked, and their constants. Other operators without a quantized form are all reported, with
+    their nodes, in one error.
 
     A tensor has the most precise data type that an operator reading it has, or, as an output of the
     graph, that of the operator that computes it; what reads a wider one than it has itself reads it

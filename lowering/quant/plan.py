@@ -7,6 +7,7 @@ operator before them, and join tensors whose data only moves into groups of one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.control_flow import user_in
 from pulsar2.dialects.onnx.elementwise import Relu
+from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.quant.attributes import (
@@ -46,6 +48,8 @@ from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.weights import WeightStore
 
 _PRECISION = ("U8", "S8", "U16", "S16", "FP32")
+_LEAST_SELECTED = 1 / 16
+"""Share of a tensor's numbers that must be selected if they alone are to be observed."""
 _BITS = {"U8": 8, "S8": 8, "U16": 16, "S16": 16, "FP32": 32}
 
 
@@ -55,8 +59,8 @@ class Group:
 
     `sources` are those that an operator computes; the others are moved copies of them. `observed`
     are those whose ranges decide: the sources, but where all that reads one keeps a selection of
-    its numbers, as MaxPool and Slice do, the selections. `held` are numbers that must be
-    representable. `fixed` is a quantization that comes with the graph.
+    its numbers, as MaxPool and Slice do, and not too small a one, the selections. `held` are
+    numbers that must be representable. `fixed` is a quantization that comes with the graph.
     """
 
     members: list[SSAValue] = field(default_factory=list[SSAValue])
@@ -365,7 +369,8 @@ class QuantPlan:
         """The tensors that hold what is read of `value`: itself, or selections of its numbers.
 
         What a selection leaves out need not be representable: it saturates, and nobody reads it. A
-        constant is held whole, as calibration data need not select all that it is there for.
+        constant is held whole, as calibration data need not select all that it is there for; so is
+        a tensor of which little is selected, as new data exceed a range that few numbers gave.
         """
         kept: list[SSAValue] = []
         selects = False
@@ -376,7 +381,10 @@ class QuantPlan:
             parts = [part for result in results for part in self._kept(result)]
             selects |= self.rule(user).selects or parts != results
             kept += parts
-        return kept if kept and selects and not is_constant(value) else [value]
+        if not kept or not selects or is_constant(value):
+            return [value]
+        share = sum(map(_size, kept)) / _size(value)
+        return kept if share >= _LEAST_SELECTED else [value]
 
     def _imported_type(self, group: Group) -> UniformType | None:
         """The quantization that the graph itself gives all of a group's tensors, else None.
@@ -417,3 +425,9 @@ class QuantPlan:
             result.sources += part.sources
             result.held += part.held
         return result
+
+
+def _size(value: SSAValue) -> int:
+    shape = static_shape_of(value.type)
+    assert shape is not None
+    return math.prod(shape)

@@ -14,6 +14,7 @@ import bench.networks as networks
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import Sample
 from pulsar2.calibration.methods import Method
+from pulsar2.calibration.observed_model import ObservedModel
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.quant.elementwise import UnaryFn
@@ -89,6 +90,33 @@ def test_ranges_are_those_of_plain_runs(channels: int) -> None:
         np.testing.assert_allclose(names[name], (low, high), rtol=1e-4, atol=1e-5)
 
 
+def test_swish_between_convolutions_stays_in_their_layout() -> None:
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Swish", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "v"], ["c"]),
+    ]
+    w = rng.normal(0, 1, (16, 3, 3, 3)).astype(np.float32)
+    v = rng.normal(0, 1, (9, 16, 1, 1)).astype(np.float32)
+    model = model_of(nodes, (1, 3, 8, 8), w=w, v=v)
+    model.opset_import[0].version = 24
+    module, ctx = imported(model)
+    func = main_function(module)
+    values = [op.results[0] for op in QuantPlan(func, ctx.weights).ops()]
+    x = rng.normal(0, 1, (1, 3, 8, 8)).astype(np.float32)
+    runner = ObservedModel(func, ctx.weights, values).runner()
+    first, swish, last = runner.run({"x": x})
+    # In the order of the convolution's result, whichever that is.
+    wanted = first.astype(np.float64) / (1 + np.exp(-first.astype(np.float64)))
+    np.testing.assert_allclose(swish, wanted, rtol=1e-5, atol=1e-5)
+    ordered = ObservedModel(func, ctx.weights, values, ordered=True).runner()
+    for found, plainly in zip((first, swish), ordered.run({"x": x}), strict=False):
+        np.testing.assert_allclose(np.sort(found), np.sort(plainly), rtol=1e-4, atol=1e-5)
+    plain = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+    np.testing.assert_allclose((last.min(), last.max()), (plain.min(), plain.max()), rtol=1e-4)
+
+
 def test_memory_of_moved_tensors_is_not_observed_twice() -> None:
     nodes = [
         helper.make_node("Relu", ["x"], ["a"]),
@@ -122,6 +150,12 @@ def test_only_what_is_selected_is_observed() -> None:
     zero = np.zeros((), np.int64)
     found = observed_names(neg, first, parts, use, zero=zero)
     assert found == ["x", "s", "t", "u", "g", "e"]
+    # 1 of 16 numbers, and 1 of 48, whose range tells too little.
+    row = helper.make_node("MaxPool", ["a"], ["p"], kernel_shape=[4, 4])
+    assert observed_names(neg, row) == ["x", "p"]
+    one = helper.make_node("Slice", ["p", "zero", "one", "one"], ["g"])
+    ends = {"zero": np.array([0]), "one": np.array([1])}
+    assert observed_names(neg, row, one, **ends) == ["x", "a"]
     whole = helper.make_node("Transpose", ["a"], ["t"], perm=[0, 2, 3, 1])
     assert observed_names(neg, whole) == ["x", "a"]
 
