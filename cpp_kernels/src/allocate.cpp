@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 
 #include "canonical_search.h"
@@ -265,6 +266,30 @@ std::vector<std::vector<int32_t>> components(const Lives& lives) {
   return groups;
 }
 
+/// Throws where two buffers that are alive at once share bytes. Nothing behind the allocation could
+/// tell: the job that reads such bytes may well be ordered behind both that write them.
+void check_apart(const Lives& lives, const std::vector<int64_t>& offsets) {
+  std::vector<size_t> by_begin(offsets.size());
+  std::iota(by_begin.begin(), by_begin.end(), 0);
+  std::sort(by_begin.begin(), by_begin.end(),
+            [&](size_t a, size_t b) { return lives.begin[a] < lives.begin[b]; });
+  std::vector<size_t> alive;
+  for (const size_t i : by_begin) {
+    if (lives.size[i] == 0) continue;
+    size_t kept = 0;
+    for (const size_t other : alive) {
+      if (lives.end[other] <= lives.begin[i]) continue;
+      alive[kept++] = other;
+      if (offsets[i] < offsets[other] + lives.size[other] &&
+          offsets[other] < offsets[i] + lives.size[i]) {
+        throw std::logic_error("allocation: two buffers that are alive at once share bytes");
+      }
+    }
+    alive.resize(kept);
+    alive.push_back(i);
+  }
+}
+
 }  // namespace
 
 bool assign_offsets(const Lives& lives, int64_t capacity, int64_t effort,
@@ -273,6 +298,7 @@ bool assign_offsets(const Lives& lives, int64_t capacity, int64_t effort,
   for (std::vector<int32_t>& group : components(lives)) {
     if (!Packer(lives, std::move(group), capacity).run(&effort, offsets)) return false;
   }
+  check_apart(lives, *offsets);
   return true;
 }
 
