@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from xdsl.ir import Operation, SSAValue
 
@@ -45,14 +46,21 @@ def _lower_binary(op: Operation, builder: ProgramBuilder) -> None:
 
 def _lower_unary(op: Operation, builder: ProgramBuilder) -> None:
     assert isinstance(op, quant.UnaryOp)
-    x = builder.refs[op.x]
     x_type = uniform_of(op.x)
-    if x_type is not None and x.view.element.itemsize == 1:
+    if x_type is not None and x_type.storage.width.data == 8:
         table = unary_table(
             op.fn.value, op.alpha, op.beta, x_type, uniform_of(op.y), storage_dtype(op.y.type)
         )
-        _add_table(x, table, -1, op.y, builder)
+        squares = builder.squares.get(op.x)
+        if squares is None:
+            _add_table(builder.refs[op.x], table, -1, op.y, builder)
+            return
+        shape = squares.ref.view.shape
+        made = builder.allocate(tensor_name(op.y), shape, *element_of(op.y), CHANNELS_LAST)
+        builder.layer("lut", [squares.ref, builder.param(table), made], axis=-1)
+        builder.squares[op.y] = replace(squares, source=op, ref=made)
         return
+    x = builder.refs[op.x]
     builder.layer(
         "unary",
         [x, builder.result(op.y)],

@@ -24,8 +24,10 @@ from pulsar2.lowering.sched.operands import clamp_bounds, constant_array, param_
 from pulsar2.lowering.sched.tensors import (
     ProgramBuilder,
     Ref,
+    Squares,
     broadcast_view,
     element_of,
+    is_row_packed,
     reshape_strides,
     slice_ref,
 )
@@ -64,7 +66,7 @@ def _bias(
 class _ConvLayers:
     """The layers of a convolution or a transposed one: what they share besides x and y.
 
-    With `copies`, a layer has the output channels that many times.
+    With `copies`, a layer has the output channels that many times, in so many `groups`.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class _ConvLayers:
         op: quant.ConvOp | quant.ConvTransposeOp,
         builder: ProgramBuilder,
         copies: int = 1,
+        groups: int = 0,
     ):
         weights = constant_array(op.w, builder)
         assert weights is not None, "the weights of a convolution are a constant"
@@ -80,6 +83,7 @@ class _ConvLayers:
         self.weights: AnyArray = weights
         self.op = op
         self.builder = builder
+        self._groups = groups or op.group
         self._zero_points = quant_parameters(w_type, builder.weights)[1]
         self._bias_mode, bias = _bias(op.bias, builder, copies)
         mult = _multipliers(op.x, op.w, op.y, self._bias_mode == BIAS_F32, builder)
@@ -118,7 +122,7 @@ class _ConvLayers:
             pad_left=pads[1],
             dil_h=dilations[0],
             dil_w=dilations[1],
-            group=self.op.group,
+            group=self._groups,
             bias_mode=self._bias_mode,
             has_wzp=int(self._has_wzp),
             **clamp_bounds(self.op.y, self.op.clamp),
@@ -133,16 +137,40 @@ def _lower_conv(op: Operation, builder: ProgramBuilder) -> None:
 
 
 def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
-    """One convolution of stride 1 for each residue of the output's rows and columns.
+    """Convolutions of stride 1 for the residues of the output's rows and columns.
 
     Where the columns of all residues read the same inputs, as when the kernel is as wide as the
     stride, one convolution computes them all: neighbouring pixels are its output channels. Where
-    rows do too, and so few channels that lanes would idle, one computes all of a square, and
-    copies part it into rows.
+    rows do too, one may compute all of a square. It does where so few channels would leave lanes
+    idle, and where the next one can read squares: each pixel of them is a group of its channels.
     """
     assert isinstance(op, quant.ConvTransposeOp)
+    rows, columns = _phases(op)
+    squares = builder.squares.get(op.x)
+    if squares is not None and _is_patchwise(op) and _is_narrow(op, builder):
+        _lower_squares(op, squares, rows, columns, builder)
+        return
     x = builder.channels_last(op.x)
+    y = builder.place(op.y)
+    if op.group == 1 and _same_inputs(columns) and is_row_packed(y):
+        shared = _is_narrow(op, builder) or _is_read_in_squares(op, builder)
+        if _same_inputs(rows) and shared:
+            _lower_squares(op, Squares.of(x, op), rows, columns, builder)
+            return
+        y = builder.result(op.y)
+        layers = _ConvLayers(op, builder, len(columns))
+        for phase in rows:
+            _lower_side_by_side(layers, x, y, phase, columns)
+        return
     y = builder.result(op.y)
+    layers = _ConvLayers(op, builder)
+    for phase in rows:
+        for column in columns:
+            _lower_phase(layers, x, y, phase, column)
+
+
+def _phases(op: quant.ConvTransposeOp) -> tuple[list[Phase], list[Phase]]:
+    """The residues of the output's rows and columns."""
     rows, columns = (
         phases(
             shape_of(op.x)[2 + i],
@@ -154,18 +182,38 @@ def _lower_conv_transpose(op: Operation, builder: ProgramBuilder) -> None:
         )
         for i in range(2)
     )
-    if op.group == 1 and _same_inputs(columns) and _is_row_packed(y):
-        if _same_inputs(rows) and _shares_lanes(len(rows), len(columns) * y.view.shape[1], builder):
-            _lower_squares(_ConvLayers(op, builder, len(rows) * len(columns)), x, y, rows, columns)
-            return
-        layers = _ConvLayers(op, builder, len(columns))
-        for phase in rows:
-            _lower_side_by_side(layers, x, y, phase, columns)
-        return
-    layers = _ConvLayers(op, builder)
-    for phase in rows:
-        for column in columns:
-            _lower_phase(layers, x, y, phase, column)
+    return rows, columns
+
+
+def _is_patchwise(op: quant.ConvTransposeOp) -> bool:
+    """Whether each pixel of the input becomes a square of the output by itself."""
+    size = tuple(n * s for n, s in zip(shape_of(op.x)[2:], op.strides, strict=True))
+    return (
+        op.group == 1
+        and tuple(op.kernel) == tuple(op.strides)
+        and tuple(op.dilations) == (1, 1)
+        and not any(op.pads[:2])
+        and shape_of(op.y)[2:] == size
+    )
+
+
+def _is_narrow(op: quant.ConvTransposeOp, builder: ProgramBuilder) -> bool:
+    """Whether one convolution for all residues takes fewer passes of the lanes than one for the
+    columns of each row."""
+    rows, columns = op.strides
+    channels, lanes = columns * shape_of(op.y)[1], builder.lanes_out
+    return -(-rows * channels // lanes) < rows * -(-channels // lanes)
+
+
+def _is_read_in_squares(op: quant.ConvTransposeOp, builder: ProgramBuilder) -> bool:
+    """Whether nothing reads the result but such as compute squares of each of its pixels."""
+    users = [use.operation for use in op.y.uses]
+    return _is_patchwise(op) and all(
+        isinstance(user, quant.ConvTransposeOp)
+        and _is_patchwise(user)
+        and _is_narrow(user, builder)
+        for user in users
+    )
 
 
 def _same_inputs(columns: Sequence[Phase]) -> bool:
@@ -174,47 +222,33 @@ def _same_inputs(columns: Sequence[Phase]) -> bool:
     return len(columns) > 1 and len(windows) == 1 and bool(columns[0].taps)
 
 
-def _shares_lanes(count: int, channels: int, builder: ProgramBuilder) -> bool:
-    """Whether `count` convolutions of these channels take fewer passes of the lanes as one."""
-    lanes = builder.lanes_out
-    return -(-count * channels // lanes) < count * -(-channels // lanes)
-
-
-def _is_row_packed(ref: Ref) -> bool:
-    """Whether the pixels of a row follow one another, channel by channel."""
-    view = ref.view
-    itemsize = view.element.itemsize
-    return view.strides[1] == itemsize and view.strides[3] == view.shape[1] * itemsize
-
-
 def _lower_squares(
-    layers: _ConvLayers, x: Ref, y: Ref, rows: Sequence[Phase], columns: Sequence[Phase]
+    op: quant.ConvTransposeOp,
+    x: Squares,
+    rows: Sequence[Phase],
+    columns: Sequence[Phase],
+    builder: ProgramBuilder,
 ) -> None:
     """One convolution for the phases of rows and columns, its channels row by row of a square."""
-    n, channels = y.view.shape[0], len(columns) * y.view.shape[1]
-    height, width = rows[0].count, columns[0].count
-    squares = layers.builder.allocate(
-        tensor_name(layers.op.y),
-        (n, len(rows) * channels, height, width),
-        *element_of(layers.op.y),
-        CHANNELS_LAST,
-    )
+    groups, copies = len(x.places), len(x.places) * len(rows) * len(columns)
+    layers = _ConvLayers(op, builder, copies, groups)
+    n, channels = shape_of(op.y)[:2]
     first, column = rows[0], columns[0]
+    height, width = (first.count, column.count) if groups == 1 else x.ref.view.shape[2:]
+    shape = (n, copies * channels, height, width)
+    made = builder.allocate(tensor_name(op.y), shape, *element_of(op.y), CHANNELS_LAST)
+    weights = [layers.weights[:, :, r.taps][:, :, :, c.taps] for r in rows for c in columns]
     layers.add(
-        _from(x, first.begin, column.begin),
-        np.concatenate(
-            [layers.weights[:, :, r.taps][:, :, :, c.taps] for r in rows for c in columns]
-        ),
-        squares,
+        _from(x.ref, first.begin, column.begin),
+        np.concatenate(weights * groups),
+        made,
         (1, 1),
         (first.pad, column.pad),
         (first.dilation, column.dilation),
     )
-    for index, phase in enumerate(rows):
-        part = slice_ref(
-            squares, (0, index * channels, 0, 0), (n, channels, height, width), (1, 1, 1, 1)
-        )
-        layers.builder.copy(part, _row_phase(layers, y, phase, columns))
+    within = [(r.first, c.first) for r in rows for c in columns]
+    size = len(rows), len(columns)
+    builder.squares[op.y] = x.refined(op, made, within, size)
 
 
 def _row_phase(layers: _ConvLayers, y: Ref, rows: Phase, columns: Sequence[Phase]) -> Ref:

@@ -37,6 +37,61 @@ class Ref:
         return Ref(self.buffer, self.view._replace(shape=tuple(shape), strides=tuple(strides)))
 
 
+@dataclass(frozen=True)
+class Squares:
+    """An image in squares: the pixels of each, one behind the other, are channels of one pixel.
+
+    `places` are the row and column of each pixel in its square, which is of `size`. `source` is the
+    operation that computes them.
+    """
+
+    source: Operation
+    ref: Ref
+    places: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+
+    @staticmethod
+    def of(ref: Ref, source: Operation) -> Squares:
+        """An image as squares of one pixel."""
+        return Squares(source, ref, ((0, 0),), (1, 1))
+
+    def refined(
+        self, source: Operation, ref: Ref, within: Sequence[tuple[int, int]], size: tuple[int, int]
+    ) -> Squares:
+        """The squares where each pixel became one of its own, of `size`."""
+        places = [
+            (row * size[0] + r, column * size[1] + c)
+            for row, column in self.places
+            for r, c in within
+        ]
+        whole = self.size[0] * size[0], self.size[1] * size[1]
+        return Squares(source, ref, tuple(places), whole)
+
+    def runs(self) -> list[list[int]]:
+        """The pixels that lie side by side both in a square and as channels."""
+        runs: list[list[int]] = []
+        for index, (row, column) in enumerate(self.places):
+            if runs and self.places[runs[-1][-1]] == (row, column - 1):
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+        return runs
+
+
+class _Refs(dict[SSAValue, Ref]):
+    """Where values lie; an image in squares is brought into rows when it is first asked for."""
+
+    def __init__(self, builder: ProgramBuilder):
+        super().__init__()
+        self._builder = builder
+
+    def __missing__(self, value: SSAValue) -> Ref:
+        return self._builder.spread(value, self._builder.squares[value])
+
+    def __contains__(self, value: object) -> bool:
+        return super().__contains__(value) or value in self._builder.squares
+
+
 def element_of(value: SSAValue) -> tuple[ElementType, float, int]:
     """Job element type, scale and zero point of a tensor value; 1.0 and 0 unless per tensor."""
     type_ = element_type(value)
@@ -44,6 +99,12 @@ def element_of(value: SSAValue) -> tuple[ElementType, float, int]:
     if isinstance(type_, UniformType):
         return element, float(type_.scale), type_.zero_point
     return element, 1.0, 0
+
+
+def is_row_packed(ref: Ref) -> bool:
+    """Whether the pixels of a row follow one another, channel by channel."""
+    channels, item = ref.view.shape[1], ref.view.element.itemsize
+    return (channels == 1 or ref.view.strides[1] == item) and ref.view.strides[3] == channels * item
 
 
 def slice_ref(
@@ -107,11 +168,16 @@ class ProgramBuilder:
     """Output channels that a conv unit computes side by side."""
     buffers: list[BufferOp] = field(default_factory=list[BufferOp])
     layers: list[LayerOp] = field(default_factory=list[LayerOp])
-    refs: dict[SSAValue, Ref] = field(default_factory=dict[SSAValue, Ref])
+    refs: dict[SSAValue, Ref] = field(init=False)
+    squares: dict[SSAValue, Squares] = field(default_factory=dict[SSAValue, Squares])
+    """Images that are computed in squares."""
     placed: dict[SSAValue, Ref] = field(default_factory=dict[SSAValue, Ref])
     """Where values that are not computed yet are to lie: outputs, and parts of concatenations."""
     source: Operation | None = None
     """The operation being lowered: its location goes to the layers it becomes."""
+
+    def __post_init__(self) -> None:
+        self.refs = _Refs(self)
 
     def add_buffer(self, buffer: BufferOp, name: str) -> BufferOp:
         buffer.location = name_location(name or "buffer")
@@ -140,15 +206,39 @@ class ProgramBuilder:
         )
         return Ref(self.add_buffer(buffer, name), view)
 
-    def result(self, value: SSAValue) -> Ref:
-        """Where the value of a computing operation goes: its place, or a new one."""
+    def place(self, value: SSAValue) -> Ref:
+        """Where the value of a computing operation is to lie."""
         if value not in self.placed:
             shape = shape_of(value)
             self.placed[value] = self.allocate(
                 tensor_name(value), shape, *element_of(value), self.orders[value]
             )
-        self.refs[value] = self.placed[value]
+        return self.placed[value]
+
+    def result(self, value: SSAValue) -> Ref:
+        """Where the value of the operation that is being lowered goes."""
+        self.refs[value] = self.place(value)
         return self.refs[value]
+
+    def spread(self, value: SSAValue, squares: Squares) -> Ref:
+        """Copies an image in squares to its place."""
+        target, consumer = self.result(value), self.source
+        n, channels = target.view.shape[:2]
+        height, width = squares.ref.view.shape[2:]
+        count = len(squares.places)
+        self.source = squares.source
+        for run in squares.runs() if is_row_packed(target) else [[i] for i in range(count)]:
+            row, column = squares.places[run[0]]
+            part = (n, channels, height, width)
+            to = slice_ref(target, (0, 0, row, column), part, (1, 1, *squares.size))
+            shape, strides = (n, len(run) * channels, height, width), to.view.strides
+            if len(run) > 1:
+                strides = (strides[0], target.view.element.itemsize, *strides[2:])
+            starts = (0, run[0] * channels, 0, 0)
+            source = slice_ref(squares.ref, starts, shape, (1, 1, 1, 1))
+            self.copy(source, to.reshaped(shape, strides))
+        self.source = consumer
+        return target
 
     def define(self, value: SSAValue, ref: Ref) -> None:
         """Makes what lies in `ref` the value; copies it where the value has a place of its own."""

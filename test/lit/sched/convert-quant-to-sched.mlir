@@ -110,6 +110,30 @@ func.func private @squares(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> loc
 
 // -----
 
+// The next one computes squares of each pixel of the squares, in groups; its table is looked up in
+// them, and copies of what lies side by side bring them into rows at the end.
+// CHECK-LABEL: @squares_of_squares
+// CHECK: sched.layer "conv"({{%\w+}}, {{%\w+}}, [[S:%\w+]],
+// CHECK-SAME: #sched.view<ui8 [1, 8, 2, 2] : [32, 1, 16, 8], 0.25:3>
+// CHECK-NEXT: sched.layer "conv"([[S]], {{%\w+}}, [[Q:%\w+]],
+// CHECK-SAME: #sched.view<i8 [16, 2, 1, 1] : [2, 1, 2, 2]>, #sched.view<ui8 [1, 16, 2, 2] : [64, 1, 32, 16], 0.25:3>
+// CHECK-SAME: group = 4
+// CHECK-NEXT: sched.layer "lut"([[Q]], {{%\w+}}, [[T:%\w+]])
+// CHECK-NEXT: sched.layer "copy"([[T]], [[Y:%\w+]]) [#sched.view<ui8 [1, 2, 2, 2] : [64, 1, 32, 16], 0.0039:0>, #sched.view<ui8 [1, 2, 2, 2] : [64, 1, 32, 4], 0.0039:0>]
+// CHECK-NEXT: sched.layer "copy"([[T]], [[Y]]) [#sched.view<ui8 [1, 2, 2, 2] : [64, 1, 32, 16] + 2, 0.0039:0>, #sched.view<ui8 [1, 2, 2, 2] : [64, 1, 32, 4] + 8, 0.0039:0>]
+// CHECK-COUNT-6: sched.layer "copy"([[T]], [[Y]])
+// CHECK-NOT: sched.layer
+func.func private @squares_of_squares(%x: tensor<1x2x2x2x!quant.uniform<u8:f32, 0.5:3>> loc("x")) -> tensor<1x1x8x8x!quant.uniform<u8:f32, 0.0039:0>> {
+  %w = quant.constant dense<1> : tensor<2x2x2x2xi8> : tensor<2x2x2x2x!quant.uniform<i8:f32, 0.1>>
+  %v = quant.constant dense<1> : tensor<1x2x2x2xi8> : tensor<1x2x2x2x!quant.uniform<i8:f32, 0.1>>
+  %h = quant.conv_transpose %x, %w strides [2, 2] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x2x2x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x2x2x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x2x4x4x!quant.uniform<u8:f32, 0.25:3>> loc("up1"("h"))
+  %g = quant.conv_transpose %h, %v strides [2, 2] pads [0, 0, 0, 0] dilations [1, 1] output_padding [0, 0] group 1 : (tensor<1x2x4x4x!quant.uniform<u8:f32, 0.25:3>>, tensor<1x2x2x2x!quant.uniform<i8:f32, 0.1>>) -> tensor<1x1x8x8x!quant.uniform<u8:f32, 0.25:3>> loc("up2"("g"))
+  %y = quant.unary sigmoid %g : tensor<1x1x8x8x!quant.uniform<u8:f32, 0.25:3>> -> tensor<1x1x8x8x!quant.uniform<u8:f32, 0.0039:0>> loc("sig"("y"))
+  func.return %y : tensor<1x1x8x8x!quant.uniform<u8:f32, 0.0039:0>>
+}
+
+// -----
+
 // Pixels less a mean that is a whole number, in steps of one pixel value, are the pixels: the
 // convolution reads them as what they now stand for.
 // CHECK-LABEL: @pixels
