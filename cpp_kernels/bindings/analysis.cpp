@@ -160,14 +160,25 @@ py::tuple to_arrays(const pulsar2::Waits& waits) {
 py::tuple conflict_waits(const I64Array& of_job, const I64Array& keys, const I64Array& addresses,
                          const I64Array& itemsizes, const I64Array& writes,
                          const I64Array& of_access, const I64Array& shapes,
-                         const I64Array& strides) {
+                         const I64Array& strides, const I64Array& buffers, const I64Array& lows,
+                         const I64Array& highs) {
   const pulsar2::Accesses accesses{to_vector(of_job),    to_vector(keys),   to_vector(addresses),
                                    to_vector(itemsizes), to_vector(writes), to_vector(of_access),
-                                   to_vector(shapes),    to_vector(strides)};
+                                   to_vector(shapes),    to_vector(strides), to_vector(buffers),
+                                   to_vector(lows),      to_vector(highs)};
   const size_t n = accesses.key.size();
   if (accesses.of_job.empty() || accesses.address.size() != n || accesses.itemsize.size() != n ||
-      accesses.writes.size() != n || accesses.shape.size() != accesses.stride.size()) {
+      accesses.writes.size() != n || accesses.shape.size() != accesses.stride.size() ||
+      accesses.buffer.size() != n || accesses.low.size() != accesses.high.size()) {
     throw py::value_error("arrays of accesses have one entry per access");
+  }
+  for (const int64_t buffer : accesses.buffer) {
+    if (buffer < -1 || buffer >= static_cast<int64_t>(accesses.low.size()))
+      throw py::value_error("an access is part of a buffer that is given, or of none (-1)");
+  }
+  for (size_t b = 0; b < accesses.low.size(); ++b) {
+    if (accesses.low[b] < 0 || accesses.high[b] < accesses.low[b])
+      throw py::value_error("a buffer has a range of bytes that is not negative");
   }
   check_offsets(accesses.of_job, accesses.of_job.size() - 1, n);
   check_offsets(accesses.of_access, n, accesses.shape.size());
@@ -234,7 +245,8 @@ void bind_analysis(py::module_& m) {
         py::arg("keys").noconvert(), py::arg("addresses").noconvert(),
         py::arg("itemsizes").noconvert(), py::arg("writes").noconvert(),
         py::arg("of_access").noconvert(), py::arg("shapes").noconvert(),
-        py::arg("strides").noconvert(),
+        py::arg("strides").noconvert(), py::arg("buffers").noconvert(),
+        py::arg("lows").noconvert(), py::arg("highs").noconvert(),
         "Offsets and waits of jobs for the earlier ones that they conflict with; see "
         "pulsar2/conflicts.h.");
   m.def("prune_waits", &prune_waits, py::arg("queues").noconvert(), py::arg("offsets").noconvert(),

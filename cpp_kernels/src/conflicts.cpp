@@ -21,10 +21,6 @@ struct Box {
   int64_t run = 0;
   std::vector<std::pair<int64_t, int64_t>> dims;  ///< stride and size, the narrowest first
 
-  /// Whether this, a run of bytes without gaps, holds all of `other`.
-  bool covers(const Box& other) const {
-    return dims.empty() && low <= other.low && other.high <= high;
-  }
 };
 
 Box box_of(const Accesses& a, size_t index) {
@@ -81,13 +77,46 @@ bool boxes_meet(const Box& a, const Box& b) {
   return makes_up(b.low - a.low, terms, terms.size() - 1);
 }
 
-/// An access that later jobs may conflict with.
+/// An access that later jobs may conflict with, at those of its bytes that lie in [low, high): the
+/// others were written again.
 struct Record {
   int32_t job;
   bool writes;
-  bool alive;
   Box box;
+  int64_t low = box.low;
+  int64_t high = box.high;
+
+  bool alive() const { return low < high; }
+  bool touches(int64_t page) const { return low < (page + 1) * kPage && page * kPage < high; }
+
+  /// After [from, to) was written again, all of it.
+  void rewritten(int64_t from, int64_t to) {
+    if (from <= low) low = std::max(low, to);
+    if (high <= to) high = std::min(high, from);
+  }
 };
+
+/// How far the writes of a buffer have got. They are counted as long as they are apart.
+struct Filling {
+  int64_t left = -1;  ///< bytes that were not written yet
+  int32_t first = -1;  ///< its first access
+  bool counted = true;
+  std::vector<int32_t> writes;
+};
+
+constexpr size_t kMostWrites = 512;  // of a buffer, so that comparing them takes no longer than the rest
+
+/// Bytes of a box, or 0 where its rows lie over one another.
+int64_t bytes_of(const Box& box) {
+  int64_t bytes = box.run;
+  int64_t extent = box.run;
+  for (const auto& [stride, size] : box.dims) {
+    if (stride < extent) return 0;
+    extent += stride * (size - 1);
+    bytes *= size;
+  }
+  return bytes;
+}
 
 /// The accesses to one memory space, found by the pages that they touch.
 using Pages = std::unordered_map<int64_t, std::vector<int32_t>>;
@@ -97,6 +126,7 @@ class Conflicts {
   explicit Conflicts(const Accesses& accesses) : accesses_(accesses) {
     records_.reserve(accesses.key.size());
     seen_.assign(accesses.key.size(), -1);
+    fillings_.resize(accesses.low.size());
   }
 
   Waits run() {
@@ -106,7 +136,7 @@ class Conflicts {
     for (size_t job = 0; job < jobs; ++job) {
       found.clear();
       for (int64_t i = accesses_.of_job[job]; i < accesses_.of_job[job + 1]; ++i) {
-        records_.push_back({static_cast<int32_t>(job), accesses_.writes[at(i)] != 0, true,
+        records_.push_back({static_cast<int32_t>(job), accesses_.writes[at(i)] != 0,
                             box_of(accesses_, at(i))});
       }
       for (int64_t i = accesses_.of_job[job]; i < accesses_.of_job[job + 1]; ++i)
@@ -116,6 +146,7 @@ class Conflicts {
         Pages& pages = spaces_[accesses_.key[at(i)]];
         for (int64_t p = box.low / kPage; p <= (box.high - 1) / kPage; ++p)
           pages[p].push_back(static_cast<int32_t>(i));
+        fill(static_cast<int32_t>(i));
       }
       std::sort(found.begin(), found.end());
       result.waits.insert(result.waits.end(), found.begin(), found.end());
@@ -135,25 +166,61 @@ class Conflicts {
       size_t kept = 0;
       for (const int32_t other : list) {
         Record& record = records_[at(other)];
-        if (!record.alive && seen_[at(other)] != static_cast<int32_t>(index)) continue;
+        if (!record.touches(p)) continue;
         list[kept++] = other;
         if (seen_[at(other)] == static_cast<int32_t>(index)) continue;
         seen_[at(other)] = static_cast<int32_t>(index);
         if (!mine.writes && !record.writes) continue;
-        if (record.box.low >= mine.box.high || mine.box.low >= record.box.high) continue;
+        if (record.low >= mine.box.high || mine.box.low >= record.high) continue;
         if (std::find(found->begin(), found->end(), record.job) == found->end() &&
             boxes_meet(mine.box, record.box)) {
           found->push_back(record.job);
         }
-        if (mine.writes && mine.box.covers(record.box)) record.alive = false;
+        if (mine.writes && mine.box.dims.empty()) rewritten_.push_back(other);
       }
       list.resize(kept);
+    }
+    // Not before all pages were seen: a record that has no bytes left would be dropped unseen.
+    for (const int32_t other : rewritten_) records_[at(other)].rewritten(mine.box.low, mine.box.high);
+    rewritten_.clear();
+  }
+
+  /// Counts a write to a buffer; when the buffer is full, what was there before is gone.
+  void fill(int32_t index) {
+    const int64_t buffer = accesses_.buffer[at(index)];
+    if (buffer < 0) return;
+    Filling& filling = fillings_[at(buffer)];
+    const int64_t low = accesses_.low[at(buffer)];
+    const int64_t high = accesses_.high[at(buffer)];
+    if (filling.first < 0) {
+      filling.first = index;
+      filling.left = high - low;
+    }
+    const Record& mine = records_[at(index)];
+    if (!mine.writes || !filling.counted) return;
+    const int64_t bytes = bytes_of(mine.box);
+    const auto meets = [&](int32_t other) { return boxes_meet(mine.box, records_[at(other)].box); };
+    filling.counted = bytes > 0 && low <= mine.box.low && mine.box.high <= high &&
+                      filling.writes.size() < kMostWrites &&
+                      std::none_of(filling.writes.begin(), filling.writes.end(), meets);
+    if (!filling.counted) return;
+    filling.writes.push_back(index);
+    filling.left -= bytes;
+    if (filling.left > 0) return;
+    filling.counted = false;
+    Pages& pages = spaces_[accesses_.key[at(index)]];
+    for (int64_t p = low / kPage; p <= (high - 1) / kPage; ++p) {
+      for (const int32_t other : pages[p]) {
+        if (other < filling.first) records_[at(other)].rewritten(low, high);
+      }
     }
   }
 
   const Accesses& accesses_;
   std::vector<Record> records_;
-  std::vector<int32_t> seen_;  ///< the access that last looked at each record
+  std::vector<int32_t> seen_;       ///< the access that last looked at each record
+  std::vector<int32_t> rewritten_;  ///< records that the access at hand writes over
+  std::vector<Filling> fillings_;   ///< by buffer
   std::unordered_map<int64_t, Pages> spaces_;
 };
 

@@ -19,7 +19,8 @@ class Access(NamedTuple):
     """Bytes of one memory space that a job touches.
 
     `key` names the space. The bytes are those of a box of `shape` elements of `itemsize` bytes at
-    byte `strides` from `address`.
+    byte `strides` from `address`. `buffer` is the number of the buffer that they are part of, -1
+    where that is not known.
     """
 
     key: int
@@ -28,12 +29,17 @@ class Access(NamedTuple):
     strides: tuple[int, ...]
     itemsize: int
     writes: bool
+    buffer: int = -1
 
 
-def conflict_waits(jobs: Sequence[Sequence[Access]]) -> list[list[int]]:
+def conflict_waits(
+    jobs: Sequence[Sequence[Access]], buffers: Sequence[tuple[int, int]] = ()
+) -> list[list[int]]:
     """For each job, the earlier jobs that share bytes with it, one of the two writing them.
 
-    An earlier access whose bytes were all written again since is not listed: the later writer is.
+    `buffers` are the ranges [low, high) of bytes of the buffers that accesses name. An earlier
+    access whose bytes were all written again since is not listed: the later writers are. That is
+    seen for writes without gaps, and for a buffer that its writes filled, each byte once.
     """
     from pulsar2 import _kernels
 
@@ -47,6 +53,9 @@ def conflict_waits(jobs: Sequence[Sequence[Access]]) -> list[list[int]]:
         _offsets(len(a.shape) for a in accesses),
         _numbers(n for a in accesses for n in a.shape),
         _numbers(n for a in accesses for n in a.strides),
+        _numbers(a.buffer for a in accesses),
+        _numbers(low for low, _ in buffers),
+        _numbers(high for _, high in buffers),
     )
     return _lists(offsets, waits)
 

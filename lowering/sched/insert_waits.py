@@ -11,7 +11,7 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.attrs import Space
 from pulsar2.dialects.sched.job import JobOp
-from pulsar2.dialects.sched.program import ProgramOp
+from pulsar2.dialects.sched.program import BufferOp, ProgramOp
 from pulsar2.lowering.analysis.conflicts import Access, conflict_waits
 from pulsar2.lowering.base import AxPass
 
@@ -44,25 +44,35 @@ class SchedInsertWaits(AxPass):
         for op in module.ops:
             if isinstance(op, ProgramOp):
                 jobs = [j for j in op.body.block.ops if isinstance(j, JobOp)]
-                set_waits(jobs, conflict_waits([accesses(job) for job in jobs]))
+                buffers = [b for b in op.buffers() if b.where in _WRITTEN]
+                numbers = {b: i for i, b in enumerate(buffers)}
+                places = [(address(b), address(b) + b.nbytes) for b in buffers]
+                waits = conflict_waits([accesses(job, numbers) for job in jobs], places)
+                set_waits(jobs, waits)
 
 
-def accesses(job: JobOp) -> list[Access]:
-    """The bytes that a job touches in the spaces that jobs write to."""
+def address(buffer: BufferOp) -> int:
+    """The byte of its space where a buffer begins."""
+    if buffer.offset is None:
+        raise UserError.of("a buffer has no address: run sched-allocate first", source=buffer)
+    return buffer.offset
+
+
+def accesses(job: JobOp, numbers: dict[BufferOp, int]) -> list[Access]:
+    """The bytes that a job touches in the spaces that jobs write to; `numbers` are of buffers."""
     found: list[Access] = []
     for index, (buffer, view) in enumerate(zip(job.buffer_list, job.view_list, strict=True)):
         if buffer.where not in _WRITTEN:
             continue
-        if buffer.offset is None:
-            raise UserError.of("a buffer has no address: run sched-allocate first", source=buffer)
         found.append(
             Access(
                 _WRITTEN[buffer.where],
-                buffer.offset + view.offset,
+                address(buffer) + view.offset,
                 view.shape,
                 view.strides,
                 view.element.itemsize,
                 index == job.spec.output,
+                numbers[buffer],
             )
         )
     return found

@@ -106,3 +106,51 @@ def test_pruning_keeps_the_order_and_leaves_no_implied_wait(data: st.DataObject)
             fewer = [list(w) for w in pruned]
             fewer[job].remove(other)
             assert other not in reachable(with_queues(fewer))[job]
+
+
+@st.composite
+def tiled_buffers(draw: st.DrawFn) -> tuple[list[list[Access]], list[tuple[int, int]]]:
+    """Buffers that take each other's place in 48 bytes, written and read by tiles of columns."""
+    jobs: list[list[Access]] = []
+    places: list[tuple[int, int]] = []
+    for number in range(draw(st.integers(2, 5))):
+        rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+        low = draw(st.integers(0, 48 - rows * columns))
+        places.append((low, low + rows * columns))
+        cuts = sorted({0, columns, *draw(st.lists(st.integers(0, columns), max_size=2))})
+        tiles = [
+            Access(0, low + a, (rows, b - a), (columns, 1), 1, True, number)
+            for a, b in itertools.pairwise(cuts)
+        ]
+        # Some tiles are not written, some twice, some only read.
+        kept = draw(st.lists(st.sampled_from([*tiles, *tiles]), max_size=6)) or tiles
+        chosen = tiles if draw(st.booleans()) else kept
+        reads = [tile._replace(writes=False) for tile in draw(st.permutations(chosen))]
+        jobs += [[tile] for tile in [*chosen, *reads]]
+    return jobs, places
+
+
+@given(tiled_buffers())
+@settings(max_examples=600, deadline=None)
+def test_what_a_filled_buffer_replaces_is_ordered_through_it(
+    drawn: tuple[list[list[Access]], list[tuple[int, int]]],
+) -> None:
+    jobs, places = drawn
+    before = reachable(conflict_waits(jobs, places))
+    for first, second in itertools.combinations(range(len(jobs)), 2):
+        (a,), (b,) = jobs[first], jobs[second]
+        if (a.writes or b.writes) and touched(a) & touched(b):
+            assert first in before[second]
+
+
+def test_waits_do_not_grow_with_the_number_of_buffers_at_one_place() -> None:
+    """Tiles with gaps fill each buffer together, so that only the last buffer matters."""
+    tiles = [(0, 4), (4, 8)]
+    jobs = [
+        [Access(0, a, (4, b - a), (8, 1), 1, writes, number)]
+        for number in range(20)
+        for writes in (True, False)
+        for a, b in tiles
+    ]
+    waits = conflict_waits(jobs, [(0, 32)] * 20)
+    assert max(map(len, waits)) == 2
