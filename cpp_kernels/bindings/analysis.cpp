@@ -159,11 +159,10 @@ py::tuple to_arrays(const pulsar2::Waits& waits) {
 
 py::tuple conflict_waits(const I64Array& of_job, const I64Array& keys, const I64Array& addresses,
                          const I64Array& itemsizes, const I64Array& writes,
-                         const I64Array& of_access, const I64Array& shapes,
-                         const I64Array& strides, const I64Array& buffers, const I64Array& lows,
-                         const I64Array& highs) {
-  const pulsar2::Accesses accesses{to_vector(of_job),    to_vector(keys),   to_vector(addresses),
-                                   to_vector(itemsizes), to_vector(writes), to_vector(of_access),
+                         const I64Array& of_access, const I64Array& shapes, const I64Array& strides,
+                         const I64Array& buffers, const I64Array& lows, const I64Array& highs) {
+  const pulsar2::Accesses accesses{to_vector(of_job),    to_vector(keys),    to_vector(addresses),
+                                   to_vector(itemsizes), to_vector(writes),  to_vector(of_access),
                                    to_vector(shapes),    to_vector(strides), to_vector(buffers),
                                    to_vector(lows),      to_vector(highs)};
   const size_t n = accesses.key.size();
@@ -245,8 +244,8 @@ void bind_analysis(py::module_& m) {
         py::arg("keys").noconvert(), py::arg("addresses").noconvert(),
         py::arg("itemsizes").noconvert(), py::arg("writes").noconvert(),
         py::arg("of_access").noconvert(), py::arg("shapes").noconvert(),
-        py::arg("strides").noconvert(), py::arg("buffers").noconvert(),
-        py::arg("lows").noconvert(), py::arg("highs").noconvert(),
+        py::arg("strides").noconvert(), py::arg("buffers").noconvert(), py::arg("lows").noconvert(),
+        py::arg("highs").noconvert(),
         "Offsets and waits of jobs for the earlier ones that they conflict with; see "
         "pulsar2/conflicts.h.");
   m.def("prune_waits", &prune_waits, py::arg("queues").noconvert(), py::arg("offsets").noconvert(),

@@ -15,10 +15,11 @@ namespace {
 using Order = std::vector<int32_t>;
 
 constexpr size_t kMostSearched = 4096;  // buffers: each is one level of recursion
-constexpr uint64_t kSearches = 128;     // of a round
-constexpr uint64_t kFew = 32;
-constexpr int64_t kShort = 1 << 13;  // effort of a search
-constexpr int64_t kLong = 1 << 17;
+constexpr int64_t kFirst = 1 << 15;     // effort of the first searches
+constexpr int64_t kShort = 1 << 14;     // of the first one that learns
+constexpr int64_t kLonger = 30;  // by this part of the one before each search that learns is longer
+constexpr uint64_t kFew = 64;    // searches that learn between two rounds of the others
+constexpr int64_t kClimb = 1 << 17;
 constexpr int64_t kSearchSpeed = 16;  // buffers that the search looks at while one is placed
 
 /// Buffers that share no step with any other group of buffers, and so are placed by themselves.
@@ -62,36 +63,46 @@ class Packer {
       (*offsets)[static_cast<size_t>(members_[i])] = found[i];
   }
 
-  /// Many short searches, each in a ranking of its own, some long ones, and climbing take turns.
+  /// Every ranking has its try. Then searches that learn from one another, and get more and more
+  /// effort, take turns with a few blurred ones and with climbing.
   bool improve(Order* best, int64_t best_peak, int64_t* effort, std::vector<int64_t>* offsets) {
-    const auto n = static_cast<int64_t>(members_.size());
-    const bool searched = members_.size() <= kMostSearched;
-    CanonicalSearch search(lives_, searched ? members_ : std::vector<int32_t>(), capacity_);
-    for (uint64_t round = 0; *effort > 0; ++round) {
-      for (uint64_t i = 0; searched && i < kSearches && *effort > 0; ++i) {
-        // The last of every few is a long one, whose ranking is blurred from the second round on.
-        const bool is_long = i % kFew == kFew - 1;
-        const Ranking ranking = kRankings[(is_long ? i / kFew : i) % std::size(kRankings)];
-        const uint64_t seed = is_long ? round : (round * kSearches + i) / std::size(kRankings);
-        const int64_t given = std::min(is_long ? kLong : kShort, *effort);
-        int64_t left = given * kSearchSpeed;
-        std::vector<int64_t> found;
-        const Outcome outcome = search.run(ranking, seed, &left, &found);
-        *effort -= given - std::max<int64_t>(left, 0) / kSearchSpeed;
-        if (outcome == Outcome::Found) write(found, offsets);
-        if (outcome != Outcome::GivenUp) return outcome == Outcome::Found;
+    if (members_.size() > kMostSearched) return climbs(best, &best_peak, *effort, effort, offsets);
+    CanonicalSearch search(lives_, members_, capacity_);
+    Outcome outcome = Outcome::GivenUp;
+    const auto ends = [&](Ranking ranking, uint64_t seed, int64_t most) {
+      const int64_t given = std::min(most, *effort);
+      int64_t left = given * kSearchSpeed;
+      std::vector<int64_t> found;
+      outcome = search.run(ranking, seed, &left, &found);
+      *effort -= given - std::max<int64_t>(left, 0) / kSearchSpeed;
+      if (outcome == Outcome::Found) write(found, offsets);
+      return outcome != Outcome::GivenUp;
+    };
+    for (const Ranking ranking : kRankings) {
+      if (ends(ranking, 0, kFirst)) return outcome == Outcome::Found;
+    }
+    int64_t longer = kShort;
+    for (uint64_t turn = 1; *effort >= static_cast<int64_t>(members_.size()); ++turn) {
+      if (ends(Ranking::Conflicts, 0, longer)) return outcome == Outcome::Found;
+      longer += longer / kLonger;
+      if (turn % kFew != 0) continue;
+      for (const Ranking ranking : kRankings) {
+        if (ends(ranking, turn / kFew, kShort)) return outcome == Outcome::Found;
       }
-      int64_t given = std::min(searched ? kLong : *effort, *effort);
-      *effort -= given;
-      if (given < n) return false;
-      best_peak = climb(best, best_peak, &given);
-      if (best_peak <= capacity_) {
-        place(*best);
-        write(offset_, offsets);
-        return true;
-      }
+      if (climbs(best, &best_peak, kClimb, effort, offsets)) return true;
     }
     return false;
+  }
+
+  bool climbs(Order* best, int64_t* best_peak, int64_t most, int64_t* effort,
+              std::vector<int64_t>* offsets) {
+    int64_t given = std::min(most, *effort);
+    *effort -= given;
+    *best_peak = climb(best, *best_peak, &given);
+    if (*best_peak > capacity_) return false;
+    place(*best);
+    write(offset_, offsets);
+    return true;
   }
 
   void find_neighbours() {

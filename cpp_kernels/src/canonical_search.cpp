@@ -7,6 +7,9 @@
 namespace pulsar2 {
 namespace {
 
+constexpr int64_t kConflict = 1024;
+constexpr int64_t kFading = 10;  // one of so many conflicts is forgotten after each search
+
 size_t at(int32_t i) { return static_cast<size_t>(i); }
 
 }  // namespace
@@ -33,8 +36,8 @@ CanonicalSearch::CanonicalSearch(const Lives& lives, const std::vector<int32_t>&
     first_.push_back(section(lives.begin[at(m)]));
     end_.push_back(section(lives.end[at(m)]));
   }
+  conflicts_.assign(n, 0);
   left_.assign(times.size(), 0);
-  floor_.assign(times.size(), 0);
   for (size_t i = 0; i < n; ++i) {
     for (int32_t s = first_[i]; s < end_[i]; ++s) left_[at(s)] += size_[i];
   }
@@ -71,17 +74,24 @@ void CanonicalSearch::rank(Ranking ranking, uint64_t seed) {
     const int64_t total = total_[at(i)];
     const int64_t area = area_[at(i)];
     const int64_t length = length_[at(i)];
+    const auto neighbours = static_cast<int64_t>(neighbours_[at(i)].size());
     switch (ranking) {
+      case Ranking::TotalLengthArea:
+        return std::tuple(blurred(total, i), -length, -area, i);
+      case Ranking::TotalNeighboursLength:
+        return std::tuple(blurred(total, i), -neighbours, -length, i);
       case Ranking::TotalAreaLength:
         return std::tuple(blurred(total, i), -area, -length, i);
-      case Ranking::AreaTotalLength:
-        return std::tuple(blurred(area, i), -total, -length, i);
       case Ranking::LengthAreaTotal:
         return std::tuple(blurred(length, i), -area, -total, i);
+      case Ranking::AreaTotalLength:
+        return std::tuple(blurred(area, i), -total, -length, i);
       case Ranking::SizeLength:
+        return std::tuple(blurred(size_[at(i)], i), -length, -total, i);
+      case Ranking::Conflicts:
         break;
     }
-    return std::tuple(blurred(size_[at(i)], i), -length, -total, i);
+    return std::tuple(-conflicts_[at(i)], -length, -area, i);
   };
   Items order = by_begin_;
   std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return key(a) < key(b); });
@@ -97,6 +107,7 @@ Outcome CanonicalSearch::run(Ranking ranking, uint64_t seed, int64_t* effort,
   bound_.assign(size_.size(), 0);
   placed_.assign(size_.size(), false);
   const Outcome outcome = place_all(by_begin_, 0, -1);
+  for (int64_t& each : conflicts_) each -= each / kFading;
   if (outcome == Outcome::Found) *offsets = lowest_;
   return outcome;
 }
@@ -154,7 +165,8 @@ int64_t CanonicalSearch::rise(int32_t i) const {
   return low;
 }
 
-/// Sets `bound_` of the items; false where a section has more bytes left than room.
+/// Sets `bound_` of the items; false where those of a section that cannot lie lower than some
+/// offset have more bytes than there is room above it.
 bool CanonicalSearch::bound(const Items& items, int64_t offset, int32_t last) {
   *effort_ -= static_cast<int64_t>(items.size());
   int32_t begin = INT32_MAX;
@@ -164,22 +176,35 @@ bool CanonicalSearch::bound(const Items& items, int64_t offset, int32_t last) {
     end = std::max(end, end_[at(i)]);
     bound_[at(i)] = std::max(lowest_[at(i)], offset);
   }
-  std::fill(left_.begin() + begin, left_.begin() + end, 0);
-  std::fill(floor_.begin() + begin, floor_.begin() + end, INT64_MAX);
+  highest_first_.clear();
   for (const int32_t i : items) {
     if (waits(i, offset, last)) bound_[at(i)] = rise(i);
-    const int64_t low = bound_[at(i)];
+    highest_first_.emplace_back(-bound_[at(i)], i);
+  }
+  std::sort(highest_first_.begin(), highest_first_.end());
+  std::fill(left_.begin() + begin, left_.begin() + end, 0);
+  for (const auto& [high, i] : highest_first_) {
+    const int64_t room = capacity_ + high;
     const int64_t size = size_[at(i)];
-    if (low > capacity_ - size) return false;
-    for (int32_t s = first_[at(i)]; s < end_[at(i)]; ++s) {
-      left_[at(s)] += size;
-      floor_[at(s)] = std::min(floor_[at(s)], low);
+    int64_t spare = 0;  // negative where any step has none
+    for (int32_t s = first_[at(i)]; s < end_[at(i)]; ++s) spare |= room - (left_[at(s)] += size);
+    if (spare < 0) {
+      blame(items, i, room);
+      return false;
     }
   }
-  for (int32_t s = begin; s < end; ++s) {
-    if (left_[at(s)] > 0 && left_[at(s)] > capacity_ - floor_[at(s)]) return false;
-  }
   return true;
+}
+
+/// Counts a conflict for what cannot lie lower than `i` in the first of its sections that has more
+/// bytes than `room`.
+void CanonicalSearch::blame(const Items& items, int32_t i, int64_t room) {
+  int32_t s = first_[at(i)];
+  while (left_[at(s)] <= room) ++s;
+  for (const int32_t other : items) {
+    if (bound_[at(other)] >= bound_[at(i)] && first_[at(other)] <= s && s < end_[at(other)])
+      conflicts_[at(other)] += kConflict;
+  }
 }
 
 /// Places items that hang together in time, whose bounds are known.

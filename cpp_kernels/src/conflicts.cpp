@@ -20,7 +20,6 @@ struct Box {
   int64_t high = 0;
   int64_t run = 0;
   std::vector<std::pair<int64_t, int64_t>> dims;  ///< stride and size, the narrowest first
-
 };
 
 Box box_of(const Accesses& a, size_t index) {
@@ -98,13 +97,14 @@ struct Record {
 
 /// How far the writes of a buffer have got. They are counted as long as they are apart.
 struct Filling {
-  int64_t left = -1;  ///< bytes that were not written yet
+  int64_t left = -1;   ///< bytes that were not written yet
   int32_t first = -1;  ///< its first access
   bool counted = true;
   std::vector<int32_t> writes;
 };
 
-constexpr size_t kMostWrites = 512;  // of a buffer, so that comparing them takes no longer than the rest
+constexpr size_t kMostWrites =
+    512;  // of a buffer, so that comparing them takes no longer than the rest
 
 /// Bytes of a box, or 0 where its rows lie over one another.
 int64_t bytes_of(const Box& box) {
@@ -136,8 +136,8 @@ class Conflicts {
     for (size_t job = 0; job < jobs; ++job) {
       found.clear();
       for (int64_t i = accesses_.of_job[job]; i < accesses_.of_job[job + 1]; ++i) {
-        records_.push_back({static_cast<int32_t>(job), accesses_.writes[at(i)] != 0,
-                            box_of(accesses_, at(i))});
+        records_.push_back(
+            {static_cast<int32_t>(job), accesses_.writes[at(i)] != 0, box_of(accesses_, at(i))});
       }
       for (int64_t i = accesses_.of_job[job]; i < accesses_.of_job[job + 1]; ++i)
         look(at(i), &found);
@@ -181,7 +181,8 @@ class Conflicts {
       list.resize(kept);
     }
     // Not before all pages were seen: a record that has no bytes left would be dropped unseen.
-    for (const int32_t other : rewritten_) records_[at(other)].rewritten(mine.box.low, mine.box.high);
+    for (const int32_t other : rewritten_)
+      records_[at(other)].rewritten(mine.box.low, mine.box.high);
     rewritten_.clear();
   }
 

@@ -8,8 +8,8 @@ namespace pulsar2 {
 /// What jobs touch, in a legal order of the jobs. Those of job j are the accesses [of_job[j],
 /// of_job[j + 1]). An access is to the bytes of a box: elements of `itemsize` bytes from `address`
 /// of the space `key`, so many of them (`shape`) at strides of so many bytes (`stride`), the
-/// dimensions [of_access[i], of_access[i + 1]) of both. It is part of the buffer `buffer`, which has the
-/// bytes [low, high) of the space; -1 where that is not known.
+/// dimensions [of_access[i], of_access[i + 1]) of both. It is part of the buffer `buffer`, which
+/// has the bytes [low, high) of the space; -1 where that is not known.
 struct Accesses {
   std::vector<int64_t> of_job;
   std::vector<int64_t> key;
