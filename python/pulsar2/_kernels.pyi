@@ -158,6 +158,9 @@ def conflict_waits(
     of_access: _I64,
     shapes: _I64,
     strides: _I64,
+    buffers: _I64,
+    lows: _I64,
+    highs: _I64,
 ) -> tuple[_I64, _I32]: ...
 def prune_waits(queues: _I32, offsets: _I64, waits: _I32) -> tuple[_I64, _I32]: ...
 def assign_units(
