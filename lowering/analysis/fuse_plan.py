@@ -14,7 +14,7 @@ from pulsar2.lowering.analysis.fuse import COLUMNS, ROWS, FusedLayer, hull, spli
 from pulsar2.lowering.analysis.grids import HIDDEN, ON_PARAM, Layer, Machine, align
 from pulsar2.lowering.analysis.regions import Range, Tile, cut_steps, region_shape
 
-_LONGEST = 40
+_LONGEST = 48
 """Layers in a group at most: longer ones hold many weights and gain little more."""
 _TILES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _STRIPS = (1, 2, 3, 4, 6, 8)

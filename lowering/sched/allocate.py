@@ -17,7 +17,7 @@ _RESTS = (2, 4, 8, 16, 32, 64)
 """Jobs for which freed bytes rest, where there is room for it: the least for all buffers first."""
 _LIMITS = (100, 95, 90, 85, 80, 75, 70, 60, 50)
 """Percents of the OCM that may be in use with rests; the first that can be placed is taken."""
-_EFFORT = 100_000
+_EFFORT = 30_000
 """Of the allocator, for each of them."""
 
 _SEGMENTS = (Space.INPUT, Space.OUTPUT, Space.PARAM, Space.SWAP)
