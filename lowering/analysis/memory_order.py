@@ -56,8 +56,8 @@ class TimedOrder:
 class _Growing:
     """A job after which more memory is in use, and the first job that waits for it.
 
-    `share` are its cycles if all units of its class take a part, `spare` how much earlier than
-    needed it may start in any case.
+    `share` are its cycles if all units of its class take a part and it has the whole DDR, `spare`
+    how much earlier than needed it may start in any case.
     """
 
     job: int
@@ -101,7 +101,8 @@ class MemoryOrder:
             if growth > 0 and job in needed:
                 kind, length = jobs.kinds[job], float(alone[job])
                 lengths = _LENGTHS_OF_LOADS if nbytes[job] else _LENGTHS
-                share, spare = length / units[kind], length * lengths
+                share = max(length / units[kind], nbytes[job] / ddr_rate)
+                spare = length * lengths
                 growing.append(_Growing(job, kind, share, spare, needed[job], bool(nbytes[job])))
         # Held back are loads alone, or tiles as well: what runs far ahead fills memory, but what
         # does not cannot make up for a wait.
