@@ -17,8 +17,9 @@ using Order = std::vector<int32_t>;
 constexpr size_t kMostSearched = 4096;  // buffers: each is one level of recursion
 constexpr int64_t kFirst = 1 << 15;     // effort of the first searches
 constexpr int64_t kShort = 1 << 14;     // of the first one that learns
+constexpr int64_t kBlurred = 1 << 13;   // of those that are blurred
 constexpr int64_t kLonger = 30;  // by this part of the one before each search that learns is longer
-constexpr uint64_t kFew = 64;    // searches that learn between two rounds of the others
+constexpr uint64_t kFew = 64;    // turns between which there is a climb
 constexpr int64_t kClimb = 1 << 17;
 constexpr int64_t kSearchSpeed = 16;  // buffers that the search looks at while one is placed
 
@@ -63,8 +64,8 @@ class Packer {
       (*offsets)[static_cast<size_t>(members_[i])] = found[i];
   }
 
-  /// Every ranking has its try. Then searches that learn from one another, and get more and more
-  /// effort, take turns with a few blurred ones and with climbing.
+  /// Every ranking has its try. Then searches that learn from the conflicts of all before them, and
+  /// get more and more effort, take turns with short blurred ones, and now and then with climbing.
   bool improve(Order* best, int64_t best_peak, int64_t* effort, std::vector<int64_t>* offsets) {
     if (members_.size() > kMostSearched) return climbs(best, &best_peak, *effort, effort, offsets);
     CanonicalSearch search(lives_, members_, capacity_);
@@ -85,11 +86,10 @@ class Packer {
     for (uint64_t turn = 1; *effort >= static_cast<int64_t>(members_.size()); ++turn) {
       if (ends(Ranking::Conflicts, 0, longer)) return outcome == Outcome::Found;
       longer += longer / kLonger;
-      if (turn % kFew != 0) continue;
-      for (const Ranking ranking : kRankings) {
-        if (ends(ranking, turn / kFew, kShort)) return outcome == Outcome::Found;
-      }
-      if (climbs(best, &best_peak, kClimb, effort, offsets)) return true;
+      const Ranking ranking = kRankings[turn % std::size(kRankings)];
+      if (ends(ranking, turn / std::size(kRankings) + 1, kBlurred))
+        return outcome == Outcome::Found;
+      if (turn % kFew == 0 && climbs(best, &best_peak, kClimb, effort, offsets)) return true;
     }
     return false;
   }

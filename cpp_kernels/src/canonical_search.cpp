@@ -8,7 +8,7 @@ namespace pulsar2 {
 namespace {
 
 constexpr int64_t kConflict = 1024;
-constexpr int64_t kFading = 10;  // one of so many conflicts is forgotten after each search
+constexpr int64_t kFading = 5;  // one of so many conflicts is forgotten after each search
 
 size_t at(int32_t i) { return static_cast<size_t>(i); }
 
