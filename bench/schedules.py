@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pulsar2.diagnostics import UserError
-from pulsar2.program import EuKind
 from pulsar2.targets import Target, load_target
 from pulsar2.timeline import Timeline
 
@@ -19,7 +18,7 @@ from .schedule_only import Scheduled, quantize_by_shape, schedule
 
 _COLUMNS = (
     "network", "case", "jobs", "cycles", "latency, ms", "bound", "bound by", "cycles / bound",
-    "DDR MB", "DDR / compulsory", "OCM peak", "conv busy", "scheduling, s",
+    "DDR MB", "DDR / compulsory", "OCM peak", "busiest", "scheduling, s",
 )  # fmt: skip
 _KIB = 1 << 10
 
@@ -77,7 +76,7 @@ class Quality:
     ddr_bytes: int
     compulsory_bytes: int
     ocm_share: float
-    conv_busy: float
+    busiest: tuple[str, float]
     seconds: float
 
     @property
@@ -107,12 +106,11 @@ def quality(scheduled: Scheduled, work: Work, case: Case) -> Quality:
     programs = scheduled.compiled.programs
     timelines = [Timeline.of(each.code, target.timing) for each in programs]
     cycles = scheduled.compiled.estimate.cycles
-    conv = sum(
-        busy * line.cycles
-        for line in timelines
-        for unit, busy in zip(line.program.eus, line.busy, strict=True)
-        if unit.kind is EuKind.CONV
-    )
+    cycles_of = {
+        kind: sum(line.shares[kind] * line.cycles for line in timelines)
+        for kind in timelines[0].shares
+    }
+    busiest = max(cycles_of, key=lambda kind: cycles_of[kind])
     return Quality(
         case,
         sum(len(line.program.jobs) for line in timelines),
@@ -122,7 +120,7 @@ def quality(scheduled: Scheduled, work: Work, case: Case) -> Quality:
         sum(sum(line.traffic_by_kind.values()) for line in timelines),
         work.compulsory_bytes,
         max(line.ocm_peak for line in timelines) / (case.ocm_bytes or mode.ocm_bytes),
-        conv / (cycles * mode.units["conv"]),
+        (busiest, cycles_of[busiest] / cycles),
         sum(scheduled.seconds.values()),
     )
 
@@ -138,6 +136,8 @@ def schedule_section(
             "bound: MACs, vector elements and compulsory DDR bytes (weights, inputs, outputs), "
             "each at its best rate, the greatest of the three; counted on the float graph, without "
             "the scheduler. DDR bytes count at the rate that the SDMA units of the mode can draw.",
+            "busiest: the class of units, or the DDR, that works for most of the time, and for "
+            "which share of it: what better orders of the same jobs could still gain.",
         ],
     )
     found: dict[tuple[str, str], Quality] = {}
@@ -180,6 +180,6 @@ def _cells(figures: Quality) -> tuple[str | float | int, ...]:
         figures.ddr_bytes / 1e6,
         figures.over_compulsory,
         f"{figures.ocm_share:.0%}",
-        f"{figures.conv_busy:.0%}",
+        "{} {:.0%}".format(*figures.busiest),
         figures.seconds,
     )

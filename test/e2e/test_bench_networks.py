@@ -69,7 +69,7 @@ def test_schedules_tell_what_is_not_built(tmp_path: Path, monkeypatch: pytest.Mo
     assert figures.over_bound >= 1
     assert figures.over_compulsory >= 1
     assert 0 < figures.ocm_share <= 1
-    assert 0 < figures.conv_busy <= 1
+    assert 0 < figures.busiest[1] <= 1
     assert any(note.startswith("broken is not built.") for note in section.notes)
 
 
