@@ -15,6 +15,8 @@ from xdsl.dialects.builtin import ModuleOp
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.pipeline import parse_passes, run_passes
+from pulsar2.targets import load_target
+from pulsar2.timeline import Timeline
 
 _OPTIONS = ("slice-mode=true", "tile-mode=true")
 _OCM_BYTES = (1 << 11, 1 << 12, 1 << 13, 1 << 14)
@@ -122,7 +124,7 @@ def matrix_networks(draw: Draw) -> onnx.ModelProto:
         shapes[name] = shape
         return name
 
-    kinds = ("product", "weights", "Softmax", "Relu", "Sigmoid", "Add", "double")
+    kinds = ("product", "weights", "Softmax", "Relu", "Sigmoid", "Add", "double", "norm")
     for step in range(draw(st.integers(2, 6))):
         x, y = f"t{step}", f"t{step + 1}"
         kind = draw(st.sampled_from(kinds))
@@ -139,6 +141,10 @@ def matrix_networks(draw: Draw) -> onnx.ModelProto:
         elif kind == "Softmax":
             axis = draw(st.sampled_from((-1, -1, 2)))
             nodes.append(helper.make_node("Softmax", [x], [y], y, axis=axis))
+        elif kind == "norm":
+            scale = rng.normal(1, 0.2, columns).astype(np.float32)
+            constants.append(onnx.numpy_helper.from_array(scale, f"s{step}"))
+            nodes.append(helper.make_node("LayerNormalization", [x, f"s{step}"], [y], y))
         elif kind in ("Add", "double"):
             other = given_as(f"a{step}", 1, heads, rows, columns) if kind == "Add" else x
             nodes.append(helper.make_node("Add", [x, other], [y], y))
@@ -201,6 +207,46 @@ def test_fused_layers_compute_the_same_bits(
 
     check()
     assert min(fused.values()) >= 2
+
+
+def _perceptron(height: int, width: int, channels: int, hidden: int) -> onnx.ModelProto:
+    """A block of a transformer on an image of tokens, [1, height, width, channels]."""
+    rng = np.random.default_rng(0)
+    shape = [1, height, width, channels]
+    values = {
+        "scale": rng.normal(1, 0.1, channels),
+        "w1": rng.normal(0, channels**-0.5, (channels, hidden)),
+        "w2": rng.normal(0, hidden**-0.5, (hidden, channels)),
+    }
+    nodes = [
+        helper.make_node("LayerNormalization", ["x", "scale"], ["n"], "norm"),
+        helper.make_node("MatMul", ["n", "w1"], ["h"], "first"),
+        helper.make_node("Sigmoid", ["h"], ["a"], "activation"),
+        helper.make_node("MatMul", ["a", "w2"], ["o"], "second"),
+        helper.make_node("Add", ["x", "o"], ["y"], "residual"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "perceptron",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [onnx.numpy_helper.from_array(v.astype(np.float32), n) for n, v in values.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_a_perceptron_on_an_image_of_tokens_keeps_its_hidden_tensor_in_ocm() -> None:
+    """Products see rows where the layers between them see rows and columns of an image."""
+    model = _perceptron(24, 24, 16, 64)
+    x, y = random_inputs(model, 2)
+    quantized = quantize(model, [x])
+    ocm_bytes = 32 << 10  # the hidden tensor takes 36 KiB
+    assert _fused(quantized, ocm_bytes, "slice-mode=true") >= 3
+    program = quantized.compile("NPU1", ocm_bytes, options="slice-mode=true")
+    assert program.findings() == []
+    np.testing.assert_array_equal(program.run(y)["y"], quantized.compile().run(y)["y"], strict=True)
+    timeline = Timeline.of(program.compiled.programs[0].code, load_target("AX650").timing)
+    assert sum(timeline.traffic_by_kind[kind] for kind in ("ld:ddr_swap", "st:ddr_swap")) == 0
 
 
 @pytest.mark.parametrize(("ocm_bytes", "option"), [(1 << 11, "tile-mode"), (1 << 12, "slice-mode")])
