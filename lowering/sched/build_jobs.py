@@ -55,8 +55,8 @@ class SchedBuildJobs(AxPass):
 
 def _build_program(program: ProgramOp, weights: WeightStore) -> None:
     block = program.body.block
-    kept = [b for b in program.buffers() if b.where is not Space.PARAM]
-    for buffer in kept:
+    kept = {b for b in program.buffers() if b.where is not Space.PARAM}
+    for buffer in program.buffers():
         if buffer.where is Space.ANY:
             raise UserError.of(
                 "a buffer's space is not decided: run sched-plan-tiles first", source=buffer

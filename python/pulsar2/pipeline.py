@@ -6,8 +6,10 @@ have a name in `pulsar2.lowering.pipelines`.
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
@@ -85,6 +87,22 @@ def _expand(given: PassText, diagnostics: Diagnostics) -> list[PassText]:
     return parse_pass_texts(",".join(text.format_map(values) for text in pipeline.passes))
 
 
+@contextmanager
+def _no_collection() -> Generator[None]:
+    """Keeps the collector of cycles from going through the IR again and again while it grows.
+
+    IR is cycles through and through and nearly all of it stays; what a pass drops is found between
+    passes.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def run_passes(
     ctx: AxContext,
     module: ModuleOp,
@@ -106,9 +124,10 @@ def run_passes(
             before(each, module)
         start = time.perf_counter()
         try:
-            each.apply(ctx, module)
-            if verify_each:
-                verify_module(module)
+            with _no_collection():
+                each.apply(ctx, module)
+                if verify_each:
+                    verify_module(module)
         except UserError:
             raise
         except Exception as error:
@@ -120,7 +139,8 @@ def run_passes(
             after(each, module)
     if passes and not verify_each:
         try:
-            verify_module(module)
+            with _no_collection():
+                verify_module(module)
         except VerifyError as error:
             raise PassCrash("the pipeline", None, error) from error
     return timings
