@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ class OcmUse:
         ends = ends_beside(known) if len(known) == len(jobs) else list(range(1, len(jobs) + 1))
         return OcmUse(jobs, buffers, used, ends)
 
-    @property
+    @cached_property
     def sizes(self) -> list[int]:
         """Bytes of each buffer, rounded up to the alignment."""
         return [-(-b.nbytes // OCM_ALIGNMENT) * OCM_ALIGNMENT for b in self.buffers]
