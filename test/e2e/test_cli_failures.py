@@ -196,3 +196,28 @@ def test_a_signal_while_python_finalizes_an_object() -> None:
     started = time.monotonic()
     assert guarded(command, []) == 143
     assert time.monotonic() - started < 5
+
+
+LOST_LOCK = """
+import os, signal, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from pulsar2.driver import guard
+guard._AGAIN = 0.2
+lost = threading.Lock()
+def command(crash):
+    lost.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lost.acquire)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return 0
+sys.exit(guard.guarded(command, []))
+"""
+
+
+def test_a_signal_that_leaves_a_lock_taken() -> None:
+    """A thread waits for it for good, and the command for the thread: both are left behind."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOST_LOCK], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 143
+    assert done.stderr == "\npulsar2: terminated\n"

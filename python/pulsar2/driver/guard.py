@@ -46,11 +46,17 @@ class _Signal(BaseException):
     """The process was asked to end."""
 
 
+_AGAIN = 10.0
+"""Seconds after which a signal is sent once more, to a command that has not ended."""
+
+
 class _Signals:
     """Raises what the signals that end a command mean, and remembers the first one.
 
     A signal that arrives while an extension module is loaded comes out of it as some other
-    exception, so what was raised does not always tell.
+    exception, so what was raised does not always tell. One that arrives just after a lock was taken
+    and before the block that releases it leaves the lock taken for good; whoever waits for it then,
+    or for a thread that does, is woken by the signal sent again.
     """
 
     def __init__(self) -> None:
@@ -78,13 +84,21 @@ class _Signals:
         if not isinstance(what.exc_value, _Signal):
             self._hook(what)
         elif not self.ending:
-            again = threading.Timer(0.01, os.kill, (os.getpid(), self.received))
-            again.daemon = True
-            again.start()
+            self._send_again(0.01)
+
+    def _send_again(self, seconds: float) -> None:
+        again = threading.Timer(seconds, self._remind)
+        again.daemon = True
+        again.start()
+
+    def _remind(self) -> None:
+        if not self.ending:
+            os.kill(os.getpid(), self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = self.received or number
         if not self.ending:
+            self._send_again(_AGAIN)
             raise _Signal
 
 
@@ -99,8 +113,18 @@ def guarded(command: Callable[[Crash], int], words: list[str], program: str = "p
             if signals.received:
                 word = "interrupted" if signals.received == signal.SIGINT else "terminated"
                 print(f"\n{program}: {word}", file=sys.stderr)
+                _leave_threads(128 + signals.received)
                 return 128 + signals.received
             return _ended(error, crash, words, program)
+
+
+def _leave_threads(code: int) -> None:
+    """Ends the process where threads are left that may never end: Python would wait for them."""
+    main = threading.main_thread()
+    if any(thread is not main and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _ended(error: BaseException, crash: Crash, words: list[str], program: str) -> int:
