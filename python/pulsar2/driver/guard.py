@@ -107,7 +107,10 @@ def guarded(command: Callable[[Crash], int], words: list[str], program: str = "p
     crash = Crash()
     with _Signals() as signals:
         try:
-            return command(crash)
+            code = command(crash)
+            # From here on there is nothing left to end: a signal must not come out of this block.
+            signals.ending = True
+            return code
         except BaseException as error:
             signals.ending = True
             if signals.received:
