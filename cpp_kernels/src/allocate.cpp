@@ -277,9 +277,10 @@ std::vector<std::vector<int32_t>> components(const Lives& lives) {
   return groups;
 }
 
-/// Throws where two buffers that are alive at once share bytes. Nothing behind the allocation could
-/// tell: the job that reads such bytes may well be ordered behind both that write them.
-void check_apart(const Lives& lives, const std::vector<int64_t>& offsets) {
+/// Throws where a buffer is not within `capacity`, or shares bytes with another one that is alive
+/// at once. Nothing behind the allocation could tell: the job that reads such bytes may well be
+/// ordered behind both that write them.
+void check_placed(const Lives& lives, int64_t capacity, const std::vector<int64_t>& offsets) {
   std::vector<size_t> by_begin(offsets.size());
   std::iota(by_begin.begin(), by_begin.end(), 0);
   std::sort(by_begin.begin(), by_begin.end(),
@@ -287,6 +288,8 @@ void check_apart(const Lives& lives, const std::vector<int64_t>& offsets) {
   std::vector<size_t> alive;
   for (const size_t i : by_begin) {
     if (lives.size[i] == 0) continue;
+    if (offsets[i] < 0 || offsets[i] > capacity - lives.size[i])
+      throw std::logic_error("allocation: a buffer is not within the capacity");
     size_t kept = 0;
     for (const size_t other : alive) {
       if (lives.end[other] <= lives.begin[i]) continue;
@@ -309,7 +312,7 @@ bool assign_offsets(const Lives& lives, int64_t capacity, int64_t effort,
   for (std::vector<int32_t>& group : components(lives)) {
     if (!Packer(lives, std::move(group), capacity).run(&effort, offsets)) return false;
   }
-  check_apart(lives, *offsets);
+  check_placed(lives, capacity, *offsets);
   return true;
 }
 

@@ -7,7 +7,7 @@ job builder and the cost of halos all go by these.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pulsar2.lowering.analysis.resample import source_range
@@ -255,6 +255,11 @@ def pieces(region: Region, steps: Shape, order: Sequence[int], count: int) -> li
             ranges = split(end - begin, count, steps[dim])
             choices[dim] = [(begin + low, begin + high) for low, high in ranges]
             count = -(-count // len(ranges))
-    places = itertools.product(*(range(len(choices[d])) for d in order))
-    at = [dict(zip(order, place, strict=True)) for place in places]
-    return [tuple(choices[d][each[d]] for d in range(len(region))) for each in at]
+    return list(in_order(choices, order))
+
+
+def in_order(ranges: Sequence[Sequence[Range]], order: Sequence[int]) -> Iterator[Region]:
+    """The regions of all choices of a range in each dimension, the first of `order` outermost."""
+    for spans in itertools.product(*(ranges[d] for d in order)):
+        chosen = dict(zip(order, spans, strict=True))
+        yield tuple(chosen[d] for d in range(len(ranges)))

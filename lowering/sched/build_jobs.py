@@ -14,7 +14,7 @@ from pulsar2.dialects.sched.attrs import Fusion, Space
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import place_of
-from pulsar2.lowering.analysis.regions import Region, cut_steps, split, whole
+from pulsar2.lowering.analysis.regions import Region, cut_steps, in_order, split
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.sched.fused_jobs import build_group
 from pulsar2.lowering.sched.tile_jobs import JobBuilder, LayerJobs
@@ -101,8 +101,4 @@ def _tiles(layer: LayerOp) -> Iterator[Region]:
         split(n, parts, step) if step else [(0, n)]
         for n, parts, step in zip(out, tiling.grid, steps, strict=True)
     ]
-    for choice in itertools.product(*(ranges[d] for d in tiling.order)):
-        region = list(whole(out))
-        for dim, span in zip(tiling.order, choice, strict=True):
-            region[dim] = span
-        yield tuple(region)
+    return in_order(ranges, tiling.order)

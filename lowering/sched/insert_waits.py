@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
@@ -44,11 +45,16 @@ class SchedInsertWaits(AxPass):
         for op in module.ops:
             if isinstance(op, ProgramOp):
                 jobs = [j for j in op.body.block.ops if isinstance(j, JobOp)]
-                buffers = [b for b in op.buffers() if b.where in _WRITTEN]
-                numbers = {b: i for i, b in enumerate(buffers)}
-                places = [(address(b), address(b) + b.nbytes) for b in buffers]
-                waits = conflict_waits([accesses(job, numbers) for job in jobs], places)
-                set_waits(jobs, waits)
+                buffers = written(op)
+                ranges = [(address(b), address(b) + b.nbytes) for b in buffers]
+                places = {b: (_WRITTEN[b.where], address(b), i) for b, i in buffers.items()}
+                found = [accesses(job, places.__getitem__) for job in jobs]
+                set_waits(jobs, conflict_waits(found, ranges))
+
+
+def written(program: ProgramOp) -> dict[BufferOp, int]:
+    """The buffers in the spaces that jobs write to, numbered."""
+    return {b: i for i, b in enumerate(b for b in program.buffers() if b.where in _WRITTEN)}
 
 
 def address(buffer: BufferOp) -> int:
@@ -58,21 +64,25 @@ def address(buffer: BufferOp) -> int:
     return buffer.offset
 
 
-def accesses(job: JobOp, numbers: dict[BufferOp, int]) -> list[Access]:
-    """The bytes that a job touches in the spaces that jobs write to; `numbers` are of buffers."""
+def accesses(job: JobOp, place: Callable[[BufferOp], tuple[int, int, int]]) -> list[Access]:
+    """The bytes that a job touches in the spaces that jobs write to.
+
+    `place` tells of a buffer there the memory, the byte where it begins, and its number or -1.
+    """
     found: list[Access] = []
     for index, (buffer, view) in enumerate(zip(job.buffer_list, job.view_list, strict=True)):
         if buffer.where not in _WRITTEN:
             continue
+        key, begin, number = place(buffer)
         found.append(
             Access(
-                _WRITTEN[buffer.where],
-                address(buffer) + view.offset,
+                key,
+                begin + view.offset,
                 view.shape,
                 view.strides,
                 view.element.itemsize,
                 index == job.spec.output,
-                numbers[buffer],
+                number,
             )
         )
     return found

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
-from pulsar2.dialects.sched.attrs import Space
-from pulsar2.dialects.sched.job import JobOp
-from pulsar2.dialects.sched.program import BufferOp, ProgramOp
-from pulsar2.lowering.analysis.conflicts import Access, conflict_waits
+from pulsar2.dialects.sched.program import ProgramOp
+from pulsar2.lowering.analysis.conflicts import conflict_waits
 from pulsar2.lowering.analysis.memory_order import Jobs, MemoryOrder
 from pulsar2.lowering.base import AxPass
+from pulsar2.lowering.sched.insert_waits import accesses, written
 from pulsar2.lowering.sched.memory import OcmUse
 from pulsar2.targets import load_target
 from pulsar2.timing import ddr_rate, work_costs
@@ -65,11 +64,13 @@ def _order(program: ProgramOp) -> None:
     target = load_target(program.target.data)
     kinds = [job.eu.data for job in use.jobs]
     costs = work_costs(use.jobs, kinds, target)
+    numbers = written(program)
     jobs = Jobs(
         [kind.value for kind in kinds],
         [int(cost.cycles) for cost in costs],
         [cost.ddr_bytes for cost in costs],
-        conflict_waits(_accesses(use.jobs)),
+        # As if each buffer were a memory of its own.
+        conflict_waits([accesses(job, lambda b: (numbers[b], 0, -1)) for job in use.jobs]),
         use.sizes,
         use.used,
     )
@@ -87,23 +88,3 @@ def _order(program: ProgramOp) -> None:
                 job.set_span(start, end)
             block.add_ops(ordered.jobs)
             return
-
-
-def _accesses(jobs: list[JobOp]) -> list[list[Access]]:
-    """The bytes that jobs touch, as if each buffer were a memory of its own."""
-    numbers: dict[BufferOp, int] = {}
-    return [
-        [
-            Access(
-                numbers.setdefault(buffer, len(numbers)),
-                view.offset,
-                view.shape,
-                view.strides,
-                view.element.itemsize,
-                index == job.spec.output,
-            )
-            for index, (buffer, view) in enumerate(zip(job.buffer_list, job.view_list, strict=True))
-            if buffer.where in (Space.OCM, Space.SWAP, Space.OUTPUT)
-        ]
-        for job in jobs
-    ]

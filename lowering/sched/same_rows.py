@@ -75,30 +75,25 @@ def _apply(layer: LayerOp, dims: Sequence[int]) -> None:
 
 def _flatten(layers: Sequence[LayerOp], images: Collection[BufferOp]) -> None:
     """Makes matrices of what products see as such, and of all that is handed on from there."""
-    matrices: set[BufferOp] = set()
-
-    def add(layer: LayerOp) -> bool:
-        new = {b for b in layer.buffer_list if b.where is not Space.PARAM} - matrices
-        matrices.update(new)
-        return bool(new)
-
+    readers: dict[BufferOp, list[LayerOp]] = {}
+    for layer in layers:
+        if layer.kernel.data in _ROWWISE and not any(b in images for b in layer.buffer_list):
+            for buffer in layer.buffer_list:
+                readers.setdefault(buffer, []).append(layer)
+    found: list[BufferOp] = []
     for layer in layers:
         views = layer.view_list
         if layer.kernel.data == "matmul" and len(views[layer.spec.output].shape) == 2:
-            layer.views = ArrayAttr(
-                [ViewAttr(_matrix(v) or v if len(v.shape) == 2 else v) for v in views]
-            )
-            add(layer)
-    rowwise = [layer for layer in layers if layer.kernel.data in _ROWWISE]
-    found = True
+            flat = [_matrix(view) if len(view.shape) == 2 else view for view in views]
+            layer.views = ArrayAttr([ViewAttr(view) for view in flat if view is not None])
+            found += layer.buffer_list
     while found:
-        found = False
-        for layer in rowwise:
-            buffers = layer.buffer_list
-            if matrices.isdisjoint(buffers) or any(buffer in images for buffer in buffers):
-                continue
+        buffer = found.pop()
+        if buffer.where is Space.PARAM:
+            continue
+        for layer in readers.pop(buffer, ()):
             if _flatten_rows(layer):
-                found |= add(layer)
+                found += layer.buffer_list
 
 
 def _matrix(view: View) -> View | None:
