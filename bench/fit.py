@@ -1,15 +1,17 @@
-"""``python -m bench.fit``: fits the assumed numbers of the AX650 to the published latencies.
+"""``python -m bench.fit [TARGET ...]``: fits the assumed numbers of chips to published latencies.
 
-Facts stay: 18.0 TOPS int8 on six conv units, 10.7 GB/s on one sdma. The assumed numbers move over
-grids of plausible values, one at a time, until none makes the errors smaller; every jump from the
-numbers that we would assume without any measurement costs a little, so that a number moves only
-where the points say something about it. The schedules are those of the present target file; with
-numbers far from it, put them there and run again.
+Facts stay: the TOPS that vendors state, 10.7 GB/s on one sdma of the AX650. The assumed numbers are
+tried in all combinations of plausible values; every step away from what we would assume without
+any measurement costs a little, so that a number moves only where the points say something about
+it. The schedules are those of the present target file; with numbers far from it, put them there
+and run again.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,41 +24,63 @@ from rich.console import Console
 from pulsar2 import _kernels
 from pulsar2.targets import load_target
 
-from .published import Point, schedule_points
+from .published import POINTS, Point, schedule_points
 from .report import Section, print_section
 
 Numbers = Mapping[str, float]
 
-PLAUSIBLE: dict[str, tuple[float, ...]] = {
-    "launch": (100, 50, 150, 200, 300, 400),
-    "port_bytes": (256, 64, 128),
-    "conv_depthwise_lanes": (256, 128, 512),
-    "teng_lanes": (128, 16, 32, 64, 256),
-    "ddr_bytes": (44, 20, 24, 28, 32, 36),
-    "invocation NPU1": (100, 150, 200, 250, 300, 350, 400),
-    "invocation NPU3": (100, 200, 300, 400, 450, 500, 550, 600),
+
+@dataclass(frozen=True)
+class Number:
+    """An assumed number: the values tried, first what one would assume to begin with.
+
+    `moves` are the entries of the timing table that it sets, as multiples of it. A number without
+    any is the microseconds of an invocation in the mode that its name ends with.
+    """
+
+    values: tuple[float, ...]
+    moves: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+_TENG = {"teng_lanes": 1.0, "teng_table_lanes": 1 / 2, "teng_f32_lanes": 1 / 8}
+_LAUNCH = {f"{unit}_launch": 1.0 for unit in ("conv", "teng", "cv", "sdma")}
+PLAUSIBLE: dict[str, dict[str, Number]] = {
+    "AX650": {
+        "launch": Number((100, 50, 150, 200, 300, 400), _LAUNCH),
+        "port bytes": Number((256, 64, 128), {"port_bytes": 1}),
+        "depthwise lanes": Number((256, 128, 512), {"conv_depthwise_lanes": 1}),
+        "teng lanes": Number((128, 16, 32, 64, 256), _TENG),
+        "DDR bytes": Number((44, 20, 24, 28, 32, 36), {"ddr_bytes": 1}),
+        "invocation NPU1": Number((100, 150, 200, 250, 300, 350, 400)),
+        "invocation NPU3": Number((100, 200, 300, 400, 450, 500, 550, 600)),
+    },
+    # Launches, ports and depthwise lanes are the family's; one sdma draws all that the DDR gives.
+    "AX620E": {
+        "teng lanes": Number((16, 4, 8, 32), _TENG),
+        "DDR bytes": Number((8, 6, 7, 9, 10, 12), {"ddr_bytes": 1, "sdma_bytes": 1}),
+        "invocation NPU2": Number((350, 100, 150, 200, 250, 300, 400)),
+    },
 }
-"""For each number the values tried; the first is what one would assume to begin with."""
+"""The numbers of each chip that are fitted."""
 _MOVED = 0.01
 _WORST = 0.3
 
 
-def timing_with(numbers: Numbers, timing: Mapping[str, float]) -> dict[str, float]:
-    """The timing table with these numbers; those that go together move together."""
+def timing_with(
+    plausible: Mapping[str, Number], numbers: Numbers, timing: Mapping[str, float]
+) -> dict[str, float]:
+    """The timing table with these numbers."""
     table = dict(timing)
-    for unit in ("conv", "teng", "cv", "sdma"):
-        table[f"{unit}_launch"] = numbers["launch"]
-    for name in ("port_bytes", "conv_depthwise_lanes", "teng_lanes", "ddr_bytes"):
-        table[name] = numbers[name]
-    table["teng_table_lanes"] = numbers["teng_lanes"] / 2
-    table["teng_f32_lanes"] = numbers["teng_lanes"] / 8
+    for name, number in plausible.items():
+        table.update({entry: numbers[name] * factor for entry, factor in number.moves.items()})
     return table
 
 
 @dataclass
 class Fit:
-    """Points with the bytes of their programs, and what replays of them gave."""
+    """Points of one target with the bytes of their programs, and what replays of them gave."""
 
+    plausible: Mapping[str, Number]
     points: Sequence[tuple[Point, list[bytes]]]
     timing: Mapping[str, float]
     _known: dict[tuple[float, ...], list[float]] = field(
@@ -65,7 +89,7 @@ class Fit:
 
     def errors(self, numbers: Numbers) -> list[float]:
         """The relative error of each point."""
-        table = timing_with(numbers, self.timing)
+        table = timing_with(self.plausible, numbers, self.timing)
         key = tuple(table.values())
         if key not in self._known:
             self._known[key] = [
@@ -80,23 +104,19 @@ class Fit:
         """Mean and worst error of the points that are not kept aside, and a little per move."""
         pairs = zip(self.errors(numbers), self.points, strict=True)
         errors = [abs(error) for error, (point, _) in pairs if not point.aside]
-        moves = sum(abs(math.log(numbers[name] / tried[0])) for name, tried in PLAUSIBLE.items())
+        moves = sum(
+            abs(math.log(numbers[name] / number.values[0]))
+            for name, number in self.plausible.items()
+        )
         return sum(errors) / len(errors) + _WORST * max(errors) + _MOVED * moves
 
     def search(self) -> dict[str, float]:
-        """Coordinate descent over the grids."""
-        best = {name: tried[0] for name, tried in PLAUSIBLE.items()}
-        least = self.badness(best)
-        moved = True
-        while moved:
-            moved = False
-            for name, tried in PLAUSIBLE.items():
-                for value in tried:
-                    trial = {**best, name: value}
-                    badness = self.badness(trial)
-                    if badness < least - 1e-9:
-                        best, least, moved = trial, badness, True
-        return best
+        """The best of all combinations."""
+        values = (number.values for number in self.plausible.values())
+        trials = (
+            dict(zip(self.plausible, each, strict=True)) for each in itertools.product(*values)
+        )
+        return min(trials, key=self.badness)
 
 
 def _microseconds(code: bytes, table: dict[str, float]) -> float:
@@ -104,18 +124,18 @@ def _microseconds(code: bytes, table: dict[str, float]) -> float:
     return float(np.max(ends, initial=0)) / table["clock_mhz"]
 
 
-def main() -> None:
-    """Schedule the points, search, print the numbers and the error of each point."""
-    logger.remove()
-    console = Console()
+def _fit(target: str, console: Console) -> None:
+    """Schedules a target's points, searches, prints the numbers and the error of each point."""
+    plausible = PLAUSIBLE[target]
     with tempfile.TemporaryDirectory(prefix="fit-") as folder:
-        scheduled, reasons = schedule_points(Path(folder))
+        points = [point for point in POINTS if point.target == target]
+        scheduled, reasons = schedule_points(Path(folder), points)
     programs = [(p, [each.code for each in s.compiled.programs]) for p, s in scheduled]
-    fit = Fit(programs, load_target("AX650").timing)
+    fit = Fit(plausible, programs, load_target(target).timing)
     best = fit.search()
-    numbers = Section("Numbers of the AX650", ("number", "assumed at first", "fitted"))
-    for name, tried in PLAUSIBLE.items():
-        numbers.add(name, tried[0], best[name])
+    numbers = Section(f"Numbers of the {target}", ("number", "assumed at first", "fitted"))
+    for name, number in plausible.items():
+        numbers.add(name, number.values[0], best[name])
     errors = Section("Error of each point", ("network", "mode", "now", "fitted", "in the fit"))
     now = [
         each.compiled.estimate.latency_us / (point.milliseconds * 1e3) - 1
@@ -127,6 +147,13 @@ def main() -> None:
     errors.notes += reasons
     print_section(numbers, console)
     print_section(errors, console)
+
+
+def main() -> None:
+    """Fits the targets that are named, or all that have published points."""
+    logger.remove()
+    for target in sys.argv[1:] or PLAUSIBLE:
+        _fit(target, Console())
 
 
 if __name__ == "__main__":

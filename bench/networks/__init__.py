@@ -18,6 +18,7 @@ from .pp_ocr import pp_ocr_det
 from .resnet import resnet18, resnet50
 from .squeezenet import squeezenet1_1
 from .swin import swin_tiny
+from .vgg16 import vgg16
 from .vit import vit_tiny
 from .yolov8 import yolov8n
 
@@ -32,6 +33,7 @@ __all__ = [
     "resnet50",
     "squeezenet1_1",
     "swin_tiny",
+    "vgg16",
     "vit_tiny",
     "yolov8n",
 ]

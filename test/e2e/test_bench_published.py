@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.fit import Fit, timing_with
+from bench.fit import PLAUSIBLE, Fit, timing_with
 from bench.published import POINTS, Point, published_section
 from pulsar2.targets import load_target
 
@@ -27,7 +27,17 @@ def test_what_does_not_build_is_said(tmp_path: Path) -> None:
 
 def test_the_search_finds_the_invocation() -> None:
     timing = load_target("AX650").timing
-    fit = Fit([(Point("empty", "NPU1", 0.4, "made up"), [])], timing)
+    plausible = PLAUSIBLE["AX650"]
+    fit = Fit(plausible, [(Point("AX650", "NPU1", "empty", 0.4, "made up"), [])], timing)
     found = fit.search()
     assert found["invocation NPU1"] == 400
-    assert timing_with(found, timing) == timing_with({**found, "invocation NPU1": 1}, timing)
+    assert timing_with(plausible, found, timing) == timing_with(
+        plausible, {**found, "invocation NPU1": 1}, timing
+    )
+
+
+def test_fitted_numbers_are_entries_of_the_target() -> None:
+    for target, plausible in PLAUSIBLE.items():
+        timing = load_target(target).timing
+        for number in plausible.values():
+            assert number.moves.keys() <= timing.keys()

@@ -57,7 +57,7 @@ def _way(quantized: Quantized, inputs: int) -> str:
         ("merged", 40, 16, 1, 1, 0, 32),
         ("apart", 24, 4, 1, 1, 0, 32),
         ("apart", 24, 2, 2, 2, 0, 32),
-        ("parts", 128, 80, 3, 1, 1, 48),
+        ("parts", 128, 80, 5, 1, 2, 48),
     ],
 )
 def test_folded_convolutions_compute_the_same_bits(

@@ -28,10 +28,10 @@ sched.program @spilled target "AX650" mode "NPU1" ocm 4096 {
 
 // -----
 
-// Writing to DDR takes AX620E longer than computing: the sdma stores. Not where the result stays in OCM,
+// Writing to DDR takes M57 longer than computing: the sdma stores. Not where the result stays in OCM,
 // and not on AX650, whose DDR is faster.
 // CHECK-LABEL: @slow_ddr
-sched.program @slow_ddr target "AX620E" mode "NPU2" ocm 65536 {
+sched.program @slow_ddr target "M57" mode "NPU1" ocm 65536 {
   %x = sched.buffer input 1024 {name = "x", type = #sched.view<ui8 [1024] : [1]>} : !sched.buffer
   %h = sched.buffer any 1024 : !sched.buffer
   %y = sched.buffer output 1024 {name = "y", type = #sched.view<ui8 [1024] : [1]>} : !sched.buffer
