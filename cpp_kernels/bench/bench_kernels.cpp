@@ -129,13 +129,13 @@ double time_layer(const Layer& l, double budget) {
       view(bias, DType::S32, {l.out}, {4}),
   };
   const int pad = (l.kernel - 1) / 2;
-  const int32_t params[] = {l.stride, l.stride, pad, pad, 1, 1, l.group, 1, 0, 0, 255};
+  const int32_t params[] = {l.stride, l.stride, pad, pad, 1, 1, l.group, 1, 0, 0, 0, 255};
   std::unique_ptr<pulsar2::KernelState> state;
   pulsar2::KernelCall call;
   call.operands = views;
   call.num_operands = 5;
   call.params = params;
-  call.num_params = 11;
+  call.num_params = 12;
   call.state = &state;
   const pulsar2::KernelFn fn =
       pulsar2::find_kernel(static_cast<uint16_t>(pulsar2::Opcode::Conv))->fn;

@@ -176,7 +176,7 @@ std::vector<Case> cases() {
     out.push_back({name,
                    Opcode::Matmul,
                    std::move(tensors),
-                   {0, kLo, kHi},
+                   {0, 0, kLo, kHi},
                    static_cast<double>(batch) * m * k * n});
   };
   product("matmul u8 3 x 197 x 64 x 197 (MAC)", DType::U8, 3, 197, 64, 197);

@@ -98,10 +98,25 @@ void Decoder::check_operand_count() const {
   const Job& job = program_.jobs.back();
   const int32_t* params = program_.params_of(job);
   int32_t expected = static_cast<int32_t>(job.num_operands);
-  if (job.opcode == static_cast<uint16_t>(Opcode::Conv)) {
-    expected = 4 + (params[7] != 0 ? 1 : 0) + (params[8] != 0 ? 1 : 0);
-  } else if (job.opcode == static_cast<uint16_t>(Opcode::Matmul)) {
-    expected = 4 + (params[0] != 0 ? 1 : 0);
+  const auto given = [&](int first, int count) {
+    return static_cast<int32_t>(
+        std::count_if(params + first, params + first + count, [](int32_t p) { return p != 0; }));
+  };
+  switch (static_cast<Opcode>(job.opcode)) {
+    case Opcode::Conv:
+      expected = 4 + given(7, 3);
+      break;
+    case Opcode::Matmul:
+      expected = 4 + given(0, 2);
+      break;
+    case Opcode::ConvSums:
+      expected = 3 + given(7, 2);
+      break;
+    case Opcode::MatmulSums:
+      expected = 3 + given(0, 1);
+      break;
+    default:
+      break;
   }
   if (static_cast<int32_t>(job.num_operands) != expected) {
     fail(offset_of(item(kJobs, static_cast<size_t>(job_))) + 4,

@@ -8,7 +8,7 @@ namespace pulsar2::format {
 // The layout of a program's bytes; see docs/program-format.md. All numbers are little-endian.
 
 constexpr char kMagic[8] = {'P', 'U', 'L', 'S', 'A', 'R', '2', '\0'};
-constexpr uint16_t kVersion = 2;
+constexpr uint16_t kVersion = 3;
 
 constexpr size_t kHeaderSize = 104;
 constexpr size_t kVersionOffset = 8;

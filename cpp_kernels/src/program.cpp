@@ -19,6 +19,8 @@ bool runs_on(uint16_t opcode, EuKind kind) {
   switch (static_cast<Opcode>(opcode)) {
     case Opcode::Conv:
     case Opcode::Matmul:
+    case Opcode::ConvSums:
+    case Opcode::MatmulSums:
       return kind == EuKind::Conv;
     case Opcode::Copy:
       return kind == EuKind::Sdma || kind == EuKind::Cv || kind == EuKind::Teng;

@@ -27,6 +27,9 @@ bool element_by_element(uint16_t opcode) {
     case Opcode::Lut:
     case Opcode::Unary:
     case Opcode::Convert:
+    // The only operand with elements like y's is the sums of earlier parts.
+    case Opcode::ConvSums:
+    case Opcode::MatmulSums:
       return true;
     default:
       return false;

@@ -62,7 +62,9 @@ double array_factor(const Operand& x, const Operand& w, const TargetTiming& t) {
 Contraction contraction_of(const Job& job, const Operand* v, const int32_t* params) {
   const Operand& w = v[1];
   const Operand& y = v[2];
-  if (job.opcode == static_cast<uint16_t>(Opcode::Conv) && w.ndim == 4 && y.ndim == 4) {
+  const bool is_conv = job.opcode == static_cast<uint16_t>(Opcode::Conv) ||
+                       job.opcode == static_cast<uint16_t>(Opcode::ConvSums);
+  if (is_conv && w.ndim == 4 && y.ndim == 4) {
     const double groups = std::max(1, params[6]);
     return {groups, static_cast<double>(y.shape[0]) * y.shape[2] * y.shape[3],
             static_cast<double>(w.shape[2]) * w.shape[3], static_cast<double>(w.shape[1]),

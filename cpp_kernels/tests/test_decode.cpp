@@ -153,10 +153,23 @@ TEST(refuses_optional_operands_that_the_parameters_do_not_name) {
   const ProgramBuilder::Operand one = {kOcm, 0, 0, {1, 1, 1, 1}, {1, 1, 1, 1}};
   const ProgramBuilder::Operand vector = {kOcm, 5, 64, {1}, {4}};
   b.jobs.push_back(
-      {kConv0, 3, {one, one, one, vector}, {1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 255}, {1}, "c"});
+      {kConv0, 3, {one, one, one, vector}, {1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 255}, {1}, "c"});
   refuse(b, "job 4 (c) on conv0: 'conv' with these parameters has 5 operands, got 4");
   b.jobs.back().operands.push_back(vector);
   CHECK(decode(b.encode()).jobs.size() == 5);
+  const auto last = [&](uint16_t opcode, std::vector<int32_t> params, size_t operands) {
+    b.jobs.back().opcode = opcode;
+    b.jobs.back().params = std::move(params);
+    b.jobs.back().operands.assign(operands, one);
+  };
+  last(3, {1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 255}, 5);
+  refuse(b, "'conv' with these parameters has 6 operands, got 5");
+  last(12, {1, 1, 0, 0, 1, 1, 1, 0, 1}, 3);
+  refuse(b, "'conv_sums' with these parameters has 4 operands, got 3");
+  last(13, {1}, 3);
+  refuse(b, "'matmul_sums' with these parameters has 4 operands, got 3");
+  last(4, {1, 1, 0, 255}, 5);
+  refuse(b, "'matmul' with these parameters has 6 operands, got 5");
 }
 
 TEST(refuses_wrong_operands) {

@@ -99,7 +99,7 @@ TEST(costs_follow_the_array) {
            {1, o, 10, 10},
            {o * 100 * x_size, 100 * x_size, 10 * x_size, x_size}},
           {kOcm, 5, 1 << 24, {o}, {4}}},
-         {1, 1, k / 2, k / 2, 1, 1, group, 0, 0, 0, 255},
+         {1, 1, k / 2, k / 2, 1, 1, group, 0, 0, 0, 0, 255},
          {},
          "c"}};
     const pulsar2::Program p = decoded(b);

@@ -63,8 +63,21 @@ def _fill(views: Sequence[View], params: dict[str, int | float]) -> None:
     return
 
 
-def _conv(views: Sequence[View], params: dict[str, int | float]) -> None:
-    x, w, y, mult = views[:4]
+def _flags(params: dict[str, int | float], names: str) -> int:
+    """How many of these parameters ask for an operand."""
+    return sum(int(params[name]) != 0 for name in names.split())
+
+
+def _sums(views: Sequence[View], params: dict[str, int | float]) -> None:
+    """Takes the sums of earlier parts, the last operand where there are any, in y's shape."""
+    sums, y = views[-1], views[2]
+    if int(params["has_sums"]) and (sums.shape != y.shape or sums.element is not ElementType.S32):
+        _fail(f"the sums of earlier parts are i32 in the shape of the output, {list(y.shape)}")
+
+
+def _windows(views: Sequence[View], params: dict[str, int | float]) -> None:
+    """What `conv` and `conv_sums` have in common."""
+    x, w, y = views[:3]
     if not len(x.shape) == len(w.shape) == len(y.shape) == 4:
         _fail("conv works on x[N,C,H,W], w[O,C/g,KH,KW] and y[N,O,OH,OW]")
     group = int(params["group"])
@@ -72,16 +85,34 @@ def _conv(views: Sequence[View], params: dict[str, int | float]) -> None:
         _fail(f"{x.shape[1]} channels, weights of {list(w.shape)} and {group} groups do not fit")
     if (y.shape[0], y.shape[1]) != (x.shape[0], w.shape[0]):
         _fail(f"output {list(y.shape)} does not fit input {list(x.shape)}, weights {list(w.shape)}")
-    if any(v.shape != (w.shape[0],) for v in (mult, *views[4:])):
+    _sums(views, params)
+
+
+def _conv(views: Sequence[View], params: dict[str, int | float]) -> None:
+    expected = 4 + _flags(params, "bias_mode has_wzp has_sums")
+    if len(views) != expected:
+        _fail(f"bias_mode, has_wzp and has_sums ask for {expected} operands, got {len(views)}")
+    _windows(views, params)
+    per_channel = views[3 : expected - _flags(params, "has_sums")]
+    if any(v.shape != (views[1].shape[0],) for v in per_channel):
         _fail("multipliers, bias and weight zero points have one element per output channel")
-    if mult.element is not ElementType.F32:
+    if views[3].element is not ElementType.F32:
         _fail("multipliers are f32")
-    extra = (int(params["bias_mode"]) != 0) + (int(params["has_wzp"]) != 0)
-    if len(views) != 4 + extra:
-        _fail(f"bias_mode and has_wzp ask for {4 + extra} operands, got {len(views)}")
 
 
-def _matmul(views: Sequence[View], params: dict[str, int | float]) -> None:
+def _conv_sums(views: Sequence[View], params: dict[str, int | float]) -> None:
+    expected = 3 + _flags(params, "has_wzp has_sums")
+    if len(views) != expected:
+        _fail(f"has_wzp and has_sums ask for {expected} operands, got {len(views)}")
+    _windows(views, params)
+    if int(params["has_wzp"]) and views[3].shape != (views[1].shape[0],):
+        _fail("weight zero points have one element per output channel")
+    if views[2].element is not ElementType.S32:
+        _fail("the sums of a part are i32")
+
+
+def _factors(views: Sequence[View], params: dict[str, int | float]) -> None:
+    """What `matmul` and `matmul_sums` have in common."""
     a, b, y = views[:3]
     if not len(a.shape) == len(b.shape) == len(y.shape) >= 2:
         _fail("matmul works on a[..,M,K], b[..,K,N] and y[..,M,N] of one rank")
@@ -89,6 +120,23 @@ def _matmul(views: Sequence[View], params: dict[str, int | float]) -> None:
         _fail(f"{list(a.shape)} x {list(b.shape)} is not {list(y.shape)}")
     if not a.shape[:-2] == b.shape[:-2] == y.shape[:-2]:
         _fail("batch dimensions agree (broadcast ones by stride 0)")
+    _sums(views, params)
+
+
+def _matmul(views: Sequence[View], params: dict[str, int | float]) -> None:
+    expected = 4 + _flags(params, "bias_mode has_sums")
+    if len(views) != expected:
+        _fail(f"bias_mode and has_sums ask for {expected} operands, got {len(views)}")
+    _factors(views, params)
+
+
+def _matmul_sums(views: Sequence[View], params: dict[str, int | float]) -> None:
+    expected = 3 + _flags(params, "has_sums")
+    if len(views) != expected:
+        _fail(f"has_sums asks for {expected} operands, got {len(views)}")
+    _factors(views, params)
+    if views[2].element is not ElementType.S32:
+        _fail("the sums of a part are i32")
 
 
 def _lut(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -225,6 +273,8 @@ _CHECKS: dict[str, Callable[[Sequence[View], dict[str, int | float]], None]] = {
     "fill": _fill,
     "conv": _conv,
     "matmul": _matmul,
+    "conv_sums": _conv_sums,
+    "matmul_sums": _matmul_sums,
     "eltwise": _same_shape,
     "lut": _lut,
     "unary": _same_shape,

@@ -125,6 +125,7 @@ class _ConvLayers:
             group=self._groups,
             bias_mode=self._bias_mode,
             has_wzp=int(self._has_wzp),
+            has_sums=0,
             **clamp_bounds(self.op.y, self.op.clamp),
         )
 
@@ -355,6 +356,7 @@ def _lower_matmul(op: Operation, builder: ProgramBuilder) -> None:
         "matmul",
         [*_as_one_product(factors), builder.param(mult), *bias],
         bias_mode=bias_mode,
+        has_sums=0,
         **clamp_bounds(op.y, op.clamp),
     )
 

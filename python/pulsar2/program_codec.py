@@ -26,7 +26,7 @@ from pulsar2.program import (
 )
 
 MAGIC = b"PULSAR2\0"
-VERSION = 2
+VERSION = 3
 
 _HEADER = struct.Struct("<8sHHIQ8I6Q")
 _EU = struct.Struct("<BxH")

@@ -131,12 +131,13 @@ def window_of(x: Array, pads: tuple[int, int], frame: tuple[int, int]) -> Array:
     return out
 
 
-def conv(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
-    sh, sw, top, left, dh, dw, group, bias_mode, has_wzp, lo, hi = params
-    x, w, y, mult = ops[:4]
-    rest = list(ops[4:])
-    bias = rest.pop(0).array if bias_mode else None
-    w_zero = rest.pop(0).array.astype(np.int64) if has_wzp else np.int64(w.zero_point)
+def window_sums(ops: Sequence[Operand], window: Sequence[int], w_zero: Array | None) -> Array:
+    """The exact sums of a convolution."""
+    sh, sw, top, left, dh, dw, group = window
+    x, w, y = ops[:3]
+    if w_zero is None:
+        w_zero = np.array(w.zero_point)
+    w_zero = w_zero.astype(np.int64)
     out_channels, in_group, kh, kw = w.array.shape
     n, _, oh, ow = y.array.shape
     # Padding is z_x, so it is 0 here; the frame is all that any kernel tap can reach.
@@ -151,12 +152,45 @@ def conv(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
         columns = slice(j * dw, j * dw + (ow - 1) * sw + 1, sw)
         terms = np.einsum("ngchw,goc->ngohw", xg[..., rows, columns], wg[..., i, j])
         acc += terms.reshape(acc.shape)
+    return acc
+
+
+def conv(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    *window, bias_mode, has_wzp, has_sums, lo, hi = params
+    y, mult = ops[2:4]
+    rest = list(ops[4:])
+    bias = rest.pop(0).array if bias_mode else None
+    acc = window_sums(ops, window, rest.pop(0).array if has_wzp else None)
+    if has_sums:
+        acc = acc + rest.pop(0).array
     result = requantize(y, np.moveaxis(acc, 1, -1), mult.array, bias, bias_mode, lo, hi)
     return np.moveaxis(result, -1, 1)
 
 
+def conv_sums(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    *window, has_wzp, has_sums = params
+    rest = list(ops[3:])
+    acc = window_sums(ops, window, rest.pop(0).array if has_wzp else None)
+    if has_sums:
+        acc = acc + rest.pop(0).array
+    return acc.astype(np.int32)
+
+
+def factor_sums(a: Operand, b: Operand, y: Operand) -> Array:
+    """The exact sums of a matrix product of integers."""
+    acc = (a.array.astype(np.int64) - a.zero_point) @ (b.array.astype(np.int64) - b.zero_point)
+    return np.broadcast_to(acc, y.array.shape)
+
+
+def matmul_sums(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
+    acc = factor_sums(*ops[:3])
+    if params[0]:
+        acc = acc + ops[3].array
+    return acc.astype(np.int32)
+
+
 def matmul(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
-    bias_mode, lo, hi = params
+    bias_mode, has_sums, lo, hi = params
     a, b, y, mult = ops[:4]
     bias = ops[4].array if bias_mode else None
     if a.is_float:
@@ -165,8 +199,9 @@ def matmul(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
         if bias is not None:
             v = v + bias
         return quantize(y, np.broadcast_to(v, y.array.shape), lo, hi)
-    acc = (a.array.astype(np.int64) - a.zero_point) @ (b.array.astype(np.int64) - b.zero_point)
-    acc = np.broadcast_to(acc, y.array.shape)
+    acc = factor_sums(a, b, y)
+    if has_sums:
+        acc = acc + ops[-1].array
     return requantize(y, acc, mult.array, bias, bias_mode, lo, hi)
 
 
@@ -800,6 +835,8 @@ GOLDEN: dict[str, Golden] = {
     "fill": fill,
     "conv": conv,
     "matmul": matmul,
+    "conv_sums": conv_sums,
+    "matmul_sums": matmul_sums,
     "eltwise": eltwise,
     "lut": lut,
     "unary": unary,

@@ -22,6 +22,7 @@ def conv(tensor: int, result: int, height: int, kernel: int, stride: int) -> Fus
         "group": 1,
         "bias_mode": 0,
         "has_wzp": 0,
+        "has_sums": 0,
         "clamp_lo": 0,
         "clamp_hi": 255,
     }

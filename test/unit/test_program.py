@@ -105,7 +105,7 @@ def test_encoding_names_the_job_with_a_value_out_of_range() -> None:
         (lambda code: code[:-1], "truncated"),
         (lambda code: code + b"x", "1 bytes after the end"),
         (lambda code: b"?" + code[1:], "wrong magic"),
-        (lambda code: code[:8] + b"\1" + code[9:], "version 1; this library reads version 2"),
+        (lambda code: code[:8] + b"\1" + code[9:], "version 1; this library reads version 3"),
         (lambda code: code[:200] + bytes([code[200] ^ 1]) + code[201:], "corrupt: CRC"),
     ],
 )

@@ -58,6 +58,7 @@ def test_conv_tiles(data: st.DataObject) -> None:
         "group": group,
         "bias_mode": 0,
         "has_wzp": 0,
+        "has_sums": 0,
         "clamp_lo": 0,
         "clamp_hi": 255,
     }

@@ -109,7 +109,7 @@ def test_unreachable_spaces() -> None:
     assert [f[:2] for f in findings(p)] == [("unreachable", 1)]
     one = dense(Space.PARAM, 0, (1, 1, 1, 1))
     mult = dense(Space.OCM, 64, (1,), DType.F32)
-    params = (1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 255)
+    params = (1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0, 255)
     conv = Job(CONV0, OPCODES["conv"].code, (one, one, one._replace(space=Space.OCM), mult), params)
     p = program([copy(SDMA, X, Y), fill(TENG, mult, 0), conv])
     assert [f[:2] for f in findings(p)].count(("unreachable", 2)) == 2
@@ -123,6 +123,15 @@ def test_in_place_work() -> None:
         copy(SDMA, OCM[1], Y, 2),
     ]
     assert findings(program(jobs)) == []
+    # A middle part of a reduction adds to the sums where they lie.
+    factor, sums = dense(Space.OCM, 0, (8, 8)), dense(Space.OCM, 128, (8, 8), DType.S32)
+    first = Job(CONV0, OPCODES["matmul_sums"].code, (factor, factor, sums), (0,), (0,))
+    middle = Job(CONV0, OPCODES["matmul_sums"].code, (factor, factor, sums, sums), (1,))
+    assert findings(program([jobs[0], first, middle, copy(SDMA, OCM[0], Y)])) == []
+    apart = sums._replace(address=132)
+    middle = Job(CONV0, OPCODES["matmul_sums"].code, (factor, factor, apart, sums), (1,))
+    found = findings(program([jobs[0], first, middle, copy(SDMA, OCM[0], Y)]))
+    assert found == [("self-overlap", 2, -1, "ocm", 132, 384)]
     shifted = dense(Space.OCM, 96, (64,))
     jobs[2] = add(OCM[0], OCM[1], shifted, 1)
     assert findings(program(jobs)) == [("self-overlap", 2, -1, "ocm", 96, 128)]

@@ -9,11 +9,12 @@
 
 namespace pulsar2::kernels {
 
-/// A checked conv job.
+/// A checked conv or conv_sums job.
 struct ConvProblem {
-  View x;  ///< [N, C, H, W]
-  View w;  ///< [O, C / group, KH, KW]
-  View y;  ///< [N, O, OH, OW]
+  View x;     ///< [N, C, H, W]
+  View w;     ///< [O, C / group, KH, KW]
+  View y;     ///< [N, O, OH, OW]
+  View sums;  ///< of earlier parts of the reduction, as y; without data where there are none
   int64_t batch, in_channels, in_h, in_w;
   int64_t out_channels, out_h, out_w;
   int64_t kernel_h, kernel_w;

@@ -85,7 +85,7 @@ class LineRunner {
       const int32_t* sums = raw_.data() + i * p.out_channels;
       for (int64_t c = 0; c < p.out_channels; c += kBlock) {
         p.requant.apply_biased(plan_.elements, sums + c, c, std::min(kBlock, p.out_channels - c),
-                               y + i * p.y.strides[3] + c * p.y.strides[1], p.y.strides[1]);
+                               y + i * p.y.strides[3] + c * p.y.strides[1], p.y.strides[1], {});
       }
     }
   }
@@ -134,6 +134,7 @@ bool conv_depthwise(const ConvProblem& p) {
   if (!is_8bit(p.x.dtype) || !is_8bit(p.w.dtype)) return false;
   if (p.group != p.in_channels || p.group != p.out_channels || p.group == 1) return false;
   if (p.x.strides[1] != 1) return false;
+  if (p.requant.raw || p.sums.data != nullptr) return false;
   const int64_t reach = (p.kernel_w - 1) * p.dil_w + 1;
   if (reach * ((p.kernel_h + 1) / 2) > kDepthwiseColumns) return false;
   std::unique_ptr<KernelState> fresh;

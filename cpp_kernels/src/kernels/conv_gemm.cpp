@@ -20,7 +20,7 @@ class ConvRows : public GemmRows {
   ConvRows(const ConvProblem& p, const GemmOps& ops, int64_t group, bool direct)
       : p_(p), ops_(ops), depth_(p.in_channels / p.group), direct_(direct) {
     x_ = p.x.data + group * depth_ * p.x.strides[1];
-    y_ = p.y.data + group * (p.out_channels / p.group) * p.y.strides[1];
+    first_channel_ = group * (p.out_channels / p.group);
     element_ = ops.a_bytes;
     size_ = dtype_size(p.x.dtype);
     contiguous_ = p.x.strides[1] == size_ || depth_ == 1;
@@ -59,11 +59,12 @@ class ConvRows : public GemmRows {
     for (int64_t i = 0; i < end - begin; ++i) table[i] = scratch + i * row_bytes_;
   }
 
-  void locate(int64_t begin, int64_t end, uint8_t** y) const override {
-    const int64_t step = p_.y.strides[3];
+  void locate(int64_t begin, int64_t end, const View& of, uint8_t** rows) const override {
+    const int64_t step = of.strides[3];
+    uint8_t* first = of.data + first_channel_ * of.strides[1];
     for_segments(begin, end, [&](int64_t image, int64_t oh, int64_t ow, int64_t n, int64_t i) {
-      uint8_t* out = y_ + image * p_.y.strides[0] + oh * p_.y.strides[2] + ow * step;
-      for (int64_t k = 0; k < n; ++k) y[i + k] = out + k * step;
+      uint8_t* out = first + image * of.strides[0] + oh * of.strides[2] + ow * step;
+      for (int64_t k = 0; k < n; ++k) rows[i + k] = out + k * step;
     });
   }
 
@@ -234,7 +235,7 @@ class ConvRows : public GemmRows {
   const int64_t depth_;
   const bool direct_;
   const uint8_t* x_;
-  uint8_t* y_;
+  int64_t first_channel_;
   int64_t size_;     ///< bytes of an element of x
   int64_t element_;  ///< bytes of an element of A
   int64_t row_bytes_;
@@ -316,6 +317,9 @@ bool conv_gemm(const ConvProblem& p) {
     gemm.num_rows = p.batch * p.out_h * p.out_w;
     gemm.a_zero = packed_a_zero(ops, p.x);
     gemm.requant = &p.requant;
+    gemm.y = &p.y;
+    gemm.sums = p.sums.data == nullptr ? nullptr : &p.sums;
+    gemm.sums_stride = p.sums.strides[1];
     gemm.first_channel = g * columns;
     gemm.column_stride = p.y.strides[1];
     gemm.parallel = p.parallel;

@@ -68,13 +68,20 @@ void conv_general(const ConvProblem& p) {
       const int64_t image = row / p.out_h;
       const int64_t oh = row % p.out_h;
       for (int64_t ow = 0; ow < p.out_w; ++ow) {
-        uint8_t* y = p.y.data + image * p.y.strides[0] + oh * p.y.strides[2] + ow * p.y.strides[3];
+        const auto at = [&](const View& v) {
+          return v.data + image * v.strides[0] + oh * v.strides[2] + ow * v.strides[3];
+        };
+        uint8_t* y = at(p.y);
+        const uint8_t* sums = p.sums.data == nullptr ? nullptr : at(p.sums);
         for (int64_t g = 0; g < p.group; ++g) {
           for (int64_t o = 0; o < out; o += kChannels) {
             const int64_t n = std::min(kChannels, out - o);
             sum_position(p, w.data(), image, g, o, n, oh, ow, acc);
             const int64_t channel = g * out + o;
-            p.requant.apply(ops, acc, channel, n, y + channel * p.y.strides[1], p.y.strides[1]);
+            const int64_t step = p.sums.strides[1];
+            const Sums earlier = {sums == nullptr ? nullptr : sums + channel * step, step};
+            p.requant.apply(ops, acc, channel, n, y + channel * p.y.strides[1], p.y.strides[1],
+                            earlier);
           }
         }
       }

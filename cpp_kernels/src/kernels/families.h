@@ -9,6 +9,8 @@ void run_copy(const KernelCall& call);
 void run_fill(const KernelCall& call);
 void run_conv(const KernelCall& call);
 void run_matmul(const KernelCall& call);
+void run_conv_sums(const KernelCall& call);
+void run_matmul_sums(const KernelCall& call);
 void run_eltwise(const KernelCall& call);
 void run_lut(const KernelCall& call);
 void run_unary(const KernelCall& call);

@@ -38,7 +38,8 @@ void sum_rows(const Plan& plan, const uint8_t* const* table, int64_t n, int32_t*
 }
 
 /// Finishes raw sums of n rows: what the zero points of B still owe, then requantization.
-void finish_raw(const Plan& plan, const GemmTile& tile, int32_t* raw, const int32_t* row_sum) {
+void finish_raw(const Plan& plan, const GemmTile& tile, int32_t* raw, const int32_t* row_sum,
+                uint8_t* const* earlier) {
   const Gemm& gemm = plan.gemm;
   for (int64_t r = 0; r < tile.rows; ++r) {
     int32_t* sums = raw + r * kRawPitch;
@@ -51,19 +52,20 @@ void finish_raw(const Plan& plan, const GemmTile& tile, int32_t* raw, const int3
       }
     }
     gemm.requant->apply_biased(plan.elements, sums, gemm.first_channel + tile.first, tile.columns,
-                               tile.y[r] + tile.first * gemm.column_stride, gemm.column_stride);
+                               tile.y[r] + tile.first * gemm.column_stride, gemm.column_stride,
+                               sums_of(gemm, earlier[r], tile.first));
   }
 }
 
 /// The same rows in small groups, with their sums in between.
-void run_raw(const Plan& plan, GemmTile tile, const int32_t* row_sum) {
+void run_raw(const Plan& plan, GemmTile tile, const int32_t* row_sum, uint8_t* const* earlier) {
   alignas(64) int32_t raw[kRawRows * kRawPitch];
   const int64_t rows = tile.rows;
   tile.raw = raw;
   for (int64_t r = 0; r < rows; r += kRawRows) {
     tile.rows = std::min(kRawRows, rows - r);
     plan.ops.tile(tile);
-    finish_raw(plan, tile, raw, row_sum == nullptr ? nullptr : row_sum + r);
+    finish_raw(plan, tile, raw, row_sum == nullptr ? nullptr : row_sum + r, earlier + r);
     tile.a += kRawRows;
     tile.y += kRawRows;
   }
@@ -79,9 +81,8 @@ void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel
   uint8_t* scratch =
       w.scratch.reserve(static_cast<size_t>(pitch * gemm.rows->scratch_bytes() + kScratchSlack));
   w.table.resize(static_cast<size_t>(b.taps * pitch));
-  w.y.resize(static_cast<size_t>(pitch));
   gemm.rows->fetch(begin, end, scratch, w.table.data(), pitch);
-  gemm.rows->locate(begin, end, w.y.data());
+  locate_rows(gemm, begin, end, pitch, w);
   const int32_t* row_sum = nullptr;
   if (b.has_zero) {
     w.row_sum.resize(static_cast<size_t>(end - begin));
@@ -111,7 +112,7 @@ void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel
     if (plan.simple) {
       plan.ops.tile(tile);
     } else {
-      run_raw(plan, tile, row_sum);
+      run_raw(plan, tile, row_sum, w.sums.data());
     }
   });
 }
@@ -121,6 +122,13 @@ void run_block(const Plan& plan, int64_t begin, int64_t end, int64_t first_panel
 GemmWorkspace& gemm_workspace() {
   static thread_local GemmWorkspace w;
   return w;
+}
+
+void locate_rows(const Gemm& gemm, int64_t begin, int64_t end, int64_t pitch, GemmWorkspace& w) {
+  w.y.resize(static_cast<size_t>(pitch));
+  w.sums.assign(static_cast<size_t>(pitch), nullptr);
+  gemm.rows->locate(begin, end, *gemm.y, w.y.data());
+  if (gemm.sums != nullptr) gemm.rows->locate(begin, end, *gemm.sums, w.sums.data());
 }
 
 int64_t choose_block_rows(const Gemm& gemm) {
@@ -164,7 +172,7 @@ void run_gemm(const Gemm& gemm, int64_t a_bound) {
   plan.offset.assign(padded, 0);
   plan.mult.assign(padded, 0.0f);
   bool simple = !b.has_zero && gemm.column_stride == 1 && is_8bit(gemm.requant->dtype) &&
-                gemm.requant->bias_mode != kFloatBias;
+                gemm.sums == nullptr && gemm.requant->bias_mode != kFloatBias;
   for (int64_t c = 0; c < b.columns; ++c) {
     const auto i = static_cast<size_t>(c);
     const auto channel = static_cast<size_t>(gemm.first_channel + c);

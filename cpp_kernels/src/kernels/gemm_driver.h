@@ -20,8 +20,8 @@ class GemmRows {
   /// and kScratchSlack more.
   virtual void fetch(int64_t begin, int64_t end, uint8_t* scratch, const uint8_t** table,
                      int64_t pitch) const = 0;
-  /// Fills y[i] with the output of row begin + i.
-  virtual void locate(int64_t begin, int64_t end, uint8_t** y) const = 0;
+  /// Fills rows[i] with where row begin + i of the output lies in `of`: y, or the earlier sums.
+  virtual void locate(int64_t begin, int64_t end, const View& of, uint8_t** rows) const = 0;
   virtual int64_t scratch_bytes() const = 0;
 };
 
@@ -34,8 +34,11 @@ struct Gemm {
   int64_t num_rows = 0;
   int32_t a_zero = 0;  ///< zero point of A's elements as the tile sees them
   const Requant* requant = nullptr;
-  int64_t first_channel = 0;  ///< of the output; indexes requant
-  int64_t column_stride = 1;  ///< of the output, in bytes
+  const View* y = nullptr;
+  const View* sums = nullptr;  ///< of earlier parts of the reduction, if there are any
+  int64_t first_channel = 0;   ///< of the output; indexes requant
+  int64_t column_stride = 1;   ///< of the output, in bytes
+  int64_t sums_stride = 0;     ///< the same of the sums
   Parallel* parallel = nullptr;
   const GemmOps* ops = nullptr;  ///< that B is packed for
   Isa isa = Isa::Portable;
@@ -46,9 +49,18 @@ struct GemmWorkspace {
   AlignedBuffer scratch;
   std::vector<const uint8_t*> table;
   std::vector<uint8_t*> y;
+  std::vector<uint8_t*> sums;  ///< null for each row where there are none
   std::vector<int32_t> row_sum;
 };
 GemmWorkspace& gemm_workspace();
+
+/// Fills the rows of the output, and of the earlier sums, for rows [begin, end).
+void locate_rows(const Gemm& gemm, int64_t begin, int64_t end, int64_t pitch, GemmWorkspace& w);
+
+/// Where the earlier sums of a row begin, from column `first` on.
+inline Sums sums_of(const Gemm& gemm, const uint8_t* row, int64_t first) {
+  return {row == nullptr ? nullptr : row + first * gemm.sums_stride, gemm.sums_stride};
+}
 
 /// Rows of a block: as many as keep A within its share of L2, and all blocks alike.
 int64_t choose_block_rows(const Gemm& gemm);

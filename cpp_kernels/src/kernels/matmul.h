@@ -8,12 +8,13 @@
 
 namespace pulsar2::kernels {
 
-/// A checked matmul job. Batch dimensions come first in all three views; where one of the factors
-/// has size 1 its stride has become 0.
+/// A checked matmul or matmul_sums job. Batch dimensions come first in all three views; where one
+/// of the factors has size 1 its stride has become 0.
 struct MatmulProblem {
-  View a;  ///< [.., M, K]
-  View b;  ///< [.., K, N]
-  View y;  ///< [.., M, N]
+  View a;     ///< [.., M, K]
+  View b;     ///< [.., K, N]
+  View y;     ///< [.., M, N]
+  View sums;  ///< of earlier parts of the reduction, as y; without data where there are none
   int batch_dims;
   int64_t batch, m, k, n;
   Requant requant;

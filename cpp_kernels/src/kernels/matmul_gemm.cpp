@@ -16,7 +16,6 @@ class MatmulRows : public GemmRows {
     const int rank = p.y.ndim;
     a_row_ = p.a.strides[rank - 2];
     a_step_ = p.a.strides[rank - 1];
-    y_row_ = p.y.strides[rank - 2];
     size_ = dtype_size(p.a.dtype);
     direct_ = ops.kind == GemmKind::Dot4 && p.a.dtype == DType::U8 && p.k % 4 == 0 && a_step_ == 1;
     row_bytes_ = (p.k + ops.group - 1) / ops.group * ops.group * ops.a_bytes;
@@ -40,10 +39,11 @@ class MatmulRows : public GemmRows {
     });
   }
 
-  void locate(int64_t begin, int64_t end, uint8_t** y) const override {
+  void locate(int64_t begin, int64_t end, const View& of, uint8_t** rows) const override {
+    const int64_t step = of.strides[of.ndim - 2];
     for_images(begin, end, [&](int64_t image, int64_t row, int64_t n, int64_t index) {
-      uint8_t* out = p_.y.data + p_.offset(p_.y, image) + row * y_row_;
-      for (int64_t i = 0; i < n; ++i) y[index + i] = out + i * y_row_;
+      uint8_t* out = of.data + p_.offset(of, image) + row * step;
+      for (int64_t i = 0; i < n; ++i) rows[index + i] = out + i * step;
     });
   }
 
@@ -88,7 +88,7 @@ class MatmulRows : public GemmRows {
   const MatmulProblem& p_;
   const GemmOps& ops_;
   const int64_t first_image_;
-  int64_t a_row_, a_step_, y_row_, size_, row_bytes_;
+  int64_t a_row_, a_step_, size_, row_bytes_;
   bool direct_;
 };
 
@@ -132,6 +132,9 @@ void run_images(const MatmulProblem& p, const GemmOps& ops, const PackedFactor& 
   gemm.num_rows = images * p.m;
   gemm.a_zero = packed_a_zero(ops, p.a);
   gemm.requant = &p.requant;
+  gemm.y = &p.y;
+  gemm.sums = p.sums.data == nullptr ? nullptr : &p.sums;
+  gemm.sums_stride = p.sums.strides[p.y.ndim - 1];
   gemm.column_stride = p.y.strides[p.y.ndim - 1];
   gemm.parallel = parallel;
   gemm.ops = &ops;

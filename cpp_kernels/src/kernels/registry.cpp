@@ -16,10 +16,18 @@ constexpr OperandInfo kAby[] = {{"a"}, {"b"}, {"y", true}};
 constexpr OperandInfo kGridSampleOperands[] = {{"x"}, {"grid"}, {"y", true}};
 constexpr OperandInfo kRoiAlignOperands[] = {{"x"}, {"rois"}, {"batch"}, {"y", true}};
 constexpr OperandInfo kLutOperands[] = {{"x"}, {"table"}, {"y", true}};
-constexpr OperandInfo kConvOperands[] = {
-    {"x"}, {"w"}, {"y", true}, {"mult"}, {"bias", false, true}, {"w_zp", false, true}};
+constexpr OperandInfo kConvOperands[] = {{"x"},
+                                         {"w"},
+                                         {"y", true},
+                                         {"mult"},
+                                         {"bias", false, true},
+                                         {"w_zp", false, true},
+                                         {"sums", false, true}};
+constexpr OperandInfo kConvSumsOperands[] = {
+    {"x"}, {"w"}, {"y", true}, {"w_zp", false, true}, {"sums", false, true}};
 constexpr OperandInfo kMatmulOperands[] = {
-    {"a"}, {"b"}, {"y", true}, {"mult"}, {"bias", false, true}};
+    {"a"}, {"b"}, {"y", true}, {"mult"}, {"bias", false, true}, {"sums", false, true}};
+constexpr OperandInfo kMatmulSumsOperands[] = {{"a"}, {"b"}, {"y", true}, {"sums", false, true}};
 constexpr OperandInfo kNormOperands[] = {
     {"x"}, {"y", true}, {"scale", false, true}, {"bias", false, true}};
 
@@ -30,10 +38,14 @@ constexpr OperandInfo kWhereOperands[] = {{"c"}, {"a"}, {"b"}, {"y", true}};
 constexpr ParamInfo kFnParams[] = {{"fn"}};
 constexpr ParamInfo kCastParams[] = {{"saturate"}};
 constexpr ParamInfo kFillParams[] = {{"value"}};
-constexpr ParamInfo kConvParams[] = {{"stride_h"}, {"stride_w"}, {"pad_top"}, {"pad_left"},
-                                     {"dil_h"},    {"dil_w"},    {"group"},   {"bias_mode"},
-                                     {"has_wzp"},  {"clamp_lo"}, {"clamp_hi"}};
-constexpr ParamInfo kMatmulParams[] = {{"bias_mode"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kConvParams[] = {{"stride_h"}, {"stride_w"}, {"pad_top"},  {"pad_left"},
+                                     {"dil_h"},    {"dil_w"},    {"group"},    {"bias_mode"},
+                                     {"has_wzp"},  {"has_sums"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kMatmulParams[] = {{"bias_mode"}, {"has_sums"}, {"clamp_lo"}, {"clamp_hi"}};
+constexpr ParamInfo kConvSumsParams[] = {{"stride_h"}, {"stride_w"}, {"pad_top"},
+                                         {"pad_left"}, {"dil_h"},    {"dil_w"},
+                                         {"group"},    {"has_wzp"},  {"has_sums"}};
+constexpr ParamInfo kMatmulSumsParams[] = {{"has_sums"}};
 constexpr ParamInfo kEltwiseParams[] = {{"fn"}, {"clamp_lo"}, {"clamp_hi"}};
 constexpr ParamInfo kAxisParams[] = {{"axis"}};
 constexpr ParamInfo kUnaryParams[] = {
@@ -81,6 +93,10 @@ constexpr KernelEntry kEntries[] = {
     entry(Opcode::Reduce, "reduce", kernels::run_reduce, kXy, kReduceParams),
     entry(Opcode::Softmax, "softmax", kernels::run_softmax, kXy, kAxisParams),
     entry(Opcode::Convert, "convert", kernels::run_convert, kXy, kClampParams),
+    entry(Opcode::ConvSums, "conv_sums", kernels::run_conv_sums, kConvSumsOperands,
+          kConvSumsParams),
+    entry(Opcode::MatmulSums, "matmul_sums", kernels::run_matmul_sums, kMatmulSumsOperands,
+          kMatmulSumsParams),
     entry(Opcode::Norm, "norm", kernels::run_norm, kNormOperands, kNormParams),
     entry(Opcode::LogSoftmax, "log_softmax", kernels::run_log_softmax, kXy, kAxisParams),
     entry(Opcode::CumSum, "cum_sum", kernels::run_cum_sum, kXy, kCumSumParams),

@@ -1,5 +1,7 @@
 #include "requant.h"
 
+#include <algorithm>
+
 namespace pulsar2::kernels {
 namespace {
 
@@ -48,12 +50,48 @@ Requant make_requant(const char* op, const View& y, int64_t channels, const View
   return r;
 }
 
+Requant make_raw(const char* op, const View& y, int64_t channels) {
+  if (y.dtype != DType::S32 || y.zero_point != 0) {
+    fail("%s: y is %s of zero point %d, expected S32 sums", op, dtype_name(y.dtype), y.zero_point);
+  }
+  Requant r;
+  r.raw = true;
+  r.dtype = y.dtype;
+  r.clamp = full_clamp(y.dtype);
+  r.mult.assign(static_cast<size_t>(channels), 1.0f);
+  r.int_bias.assign(static_cast<size_t>(channels), 0);
+  return r;
+}
+
+void check_sums(const char* op, const View& sums, const View& y) {
+  check_view(sums, op, "sums");
+  if (sums.dtype != DType::S32 || sums.zero_point != 0) {
+    fail("%s: sums are %s of zero point %d, expected S32", op, dtype_name(sums.dtype),
+         sums.zero_point);
+  }
+  check_same_shape(sums, y, op, "sums", "y");
+}
+
 void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, int64_t n, uint8_t* y,
-                    int64_t stride) const {
+                    int64_t stride, Sums sums) const {
+  int64_t total[kBlock];
+  const int32_t* b = int_bias.data() + first;
+  for (int64_t i = 0; i < n; ++i) total[i] = acc[i] + b[i];
+  finish(ops, total, first, n, y, stride, sums);
+}
+
+void Requant::finish(const ElementOps& ops, int64_t* total, int64_t first, int64_t n, uint8_t* y,
+                     int64_t stride, Sums sums) const {
+  if (sums.data != nullptr) {
+    for (int64_t i = 0; i < n; ++i) total[i] += load_as<int32_t>(sums.data + i * sums.stride);
+  }
+  if (raw) {
+    for (int64_t i = 0; i < n; ++i) store_as(y + i * stride, static_cast<int32_t>(total[i]));
+    return;
+  }
   alignas(64) float v[kBlock];
   const float* m = mult.data() + first;
-  const int32_t* b = int_bias.data() + first;
-  for (int64_t i = 0; i < n; ++i) v[i] = static_cast<float>(acc[i] + b[i]) * m[i];
+  for (int64_t i = 0; i < n; ++i) v[i] = static_cast<float>(total[i]) * m[i];
   if (bias_mode == kFloatBias) {
     const float* fb = float_bias.data() + first;
     for (int64_t i = 0; i < n; ++i) v[i] += fb[i];
@@ -62,7 +100,13 @@ void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, in
 }
 
 void Requant::apply_biased(const ElementOps& ops, const int32_t* acc, int64_t first, int64_t n,
-                           uint8_t* y, int64_t stride) const {
+                           uint8_t* y, int64_t stride, Sums sums) const {
+  if (raw || sums.data != nullptr) {
+    int64_t total[kBlock];
+    std::copy_n(acc, n, total);
+    finish(ops, total, first, n, y, stride, sums);
+    return;
+  }
   alignas(64) float v[kBlock];
   const float* fb = bias_mode == kFloatBias ? float_bias.data() + first : nullptr;
   ops.scale_sums(acc, mult.data() + first, fb, v, n);

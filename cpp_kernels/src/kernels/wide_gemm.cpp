@@ -67,9 +67,8 @@ void run_block(const Plan& plan, int64_t begin, int64_t end) {
   uint8_t* scratch =
       w.scratch.reserve(static_cast<size_t>(pitch * gemm.rows->scratch_bytes() + kScratchSlack));
   w.table.resize(static_cast<size_t>(pitch));
-  w.y.resize(static_cast<size_t>(pitch));
   gemm.rows->fetch(begin, end, scratch, w.table.data(), pitch);
-  gemm.rows->locate(begin, end, w.y.data());
+  locate_rows(gemm, begin, end, pitch, w);
   for (int64_t row = 0; row < end - begin; row += kRows) {
     const int64_t n = std::min(kRows, end - begin - row);
     const uint8_t* const* rows = w.table.data() + row;
@@ -92,7 +91,8 @@ void run_block(const Plan& plan, int64_t begin, int64_t end) {
         }
         gemm.requant->apply(plan.elements, sums, gemm.first_channel + first, columns,
                             w.y[static_cast<size_t>(row + r)] + first * gemm.column_stride,
-                            gemm.column_stride);
+                            gemm.column_stride,
+                            sums_of(gemm, w.sums[static_cast<size_t>(row + r)], first));
       }
     });
   }

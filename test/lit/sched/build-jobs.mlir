@@ -59,7 +59,7 @@ sched.program @stores target "AX650" mode "NPU1" ocm 4096 {
   // CHECK-NEXT: sched.job "matmul" on conv([[X]], [[V]], [[Y1:%\w+]], [[M]])
   // CHECK-NEXT: sched.job "copy" on sdma([[Y1]], [[Y]]) [#sched.view<ui8 [4, 2] : [2, 1]>, #sched.view<ui8 [4, 2] : [2, 1] + 8>]
   // CHECK-NEXT: }
-  sched.layer "matmul"(%x, %v, %y, %m) [#sched.view<ui8 [8, 4] : [4, 1]>, #sched.view<i8 [4, 2] : [2, 1]>, #sched.view<ui8 [8, 2] : [2, 1]>, #sched.view<f32 [2] : [4]>] <bias_mode = 0, clamp_lo = 0, clamp_hi = 255> {tiling = #sched.tiling<[2, 1] order [0, 1]>} : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+  sched.layer "matmul"(%x, %v, %y, %m) [#sched.view<ui8 [8, 4] : [4, 1]>, #sched.view<i8 [4, 2] : [2, 1]>, #sched.view<ui8 [8, 2] : [2, 1]>, #sched.view<f32 [2] : [4]>] <bias_mode = 0, has_sums = 0, clamp_lo = 0, clamp_hi = 255> {tiling = #sched.tiling<[2, 1] order [0, 1]>} : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
 }
 
 // -----

@@ -14,7 +14,7 @@ func.func @main(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>>) -> tensor<1x2
 // CHECK: [[W:%\w+]] = sched.buffer param 4 {data = #ax.weight<{{.*}}, tensor<{{.*}}xi8>>}
 // CHECK: sched.layer "copy"([[IN]], [[X]]) [#sched.view<ui8 [1, 2, 4, 4] : [32, 16, 4, 1], 0.5:3>, #sched.view<ui8 [1, 2, 4, 4] : [32, 1, 8, 2], 0.5:3>] <>
 // CHECK-NEXT: sched.layer "conv"([[X]], [[W]], [[OUT]], {{%\w+}})
-// CHECK-SAME: bias_mode = 0, has_wzp = 0, clamp_lo = 3, clamp_hi = 255>
+// CHECK-SAME: bias_mode = 0, has_wzp = 0, has_sums = 0, clamp_lo = 3, clamp_hi = 255>
 // CHECK-NEXT: } {ddr_limit = 2500000000 : i64}
 func.func private @conv(%x: tensor<1x2x4x4x!quant.uniform<u8:f32, 0.5:3>> loc("x")) -> tensor<1x2x4x4x!quant.uniform<u8:f32, 0.25:3>> {
   %w = quant.constant dense<[[[[1]], [[-1]]], [[[2]], [[-2]]]]> : tensor<2x2x1x1xi8> : tensor<2x2x1x1x!quant.uniform<i8:f32:0, {0.1, 0.2}>>

@@ -162,3 +162,27 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
   // expected-error@+1 {{'resize' does not run on a cv unit, only on: teng}}
   %t1 = sched.job "resize" on cv(%x, %y) [#sched.view<ui8 [1, 1, 2, 2] : [4, 4, 2, 1]>, #sched.view<ui8 [1, 1, 4, 4] : [16, 16, 4, 1]>] <kind = 1, coordinates = 0, rounding = 0, in_h = 2, in_w = 2, out_h = 4, out_w = 4, scale_h = 0.0, scale_w = 0.0, in_row = 0, in_column = 0, out_row = 0, out_column = 0>
 }
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{the sums of a part are i32}}
+  %t = sched.job "matmul_sums" on conv(%x, %x, %x) [#sched.view<ui8 [4, 2] : [2, 1]>, #sched.view<i8 [2, 4] : [1, 2]>, #sched.view<ui8 [4, 4] : [4, 1]>] <has_sums = 0>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{the sums of earlier parts are i32 in the shape of the output, [4, 4]}}
+  %t = sched.job "matmul_sums" on conv(%x, %x, %x, %x) [#sched.view<ui8 [4, 2] : [2, 1]>, #sched.view<i8 [2, 4] : [1, 2]>, #sched.view<i32 [4, 4] : [16, 4]>, #sched.view<i32 [4, 2] : [8, 4]>] <has_sums = 1>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{has_wzp and has_sums ask for 4 operands, got 3}}
+  %t = sched.job "conv_sums" on conv(%x, %x, %x) [#sched.view<ui8 [1, 2, 4, 1] : [8, 1, 2, 2]>, #sched.view<i8 [4, 2, 1, 1] : [2, 1, 2, 2]>, #sched.view<i32 [1, 4, 4, 1] : [64, 4, 16, 16]>] <stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 0, dil_h = 1, dil_w = 1, group = 1, has_wzp = 0, has_sums = 1>
+}

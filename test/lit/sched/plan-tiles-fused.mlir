@@ -49,7 +49,7 @@ sched.program @attention target "AX650" mode "NPU1" ocm 65536 {
   // A plane of the window for each head.
   // JOBS-NOT: sched.buffer swap
   // JOBS: sched.job "softmax"{{.*}}#sched.view<ui8 [1, 2, [[R:\d+]], 256] : [{{\d+}}, [[P:\d+]], 256, 1]{{.*}}#sched.view<ui8 [1, 2, [[R]], 256] : [{{\d+}}, [[P]], 256, 1]
-  sched.layer "matmul"(%q, %k, %s, %m) [#sched.view<ui8 [1, 2, 256, 16] : [8192, 16, 32, 1]>, #sched.view<ui8 [1, 2, 16, 256] : [8192, 16, 1, 32]>, #sched.view<ui8 [1, 2, 256, 256] : [131072, 65536, 256, 1]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+  sched.layer "matmul"(%q, %k, %s, %m) [#sched.view<ui8 [1, 2, 256, 16] : [8192, 16, 32, 1]>, #sched.view<ui8 [1, 2, 16, 256] : [8192, 16, 1, 32]>, #sched.view<ui8 [1, 2, 256, 256] : [131072, 65536, 256, 1]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, has_sums = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
   sched.layer "softmax"(%s, %p) [#sched.view<ui8 [1, 2, 256, 256] : [131072, 65536, 256, 1]>, #sched.view<ui8 [1, 2, 256, 256] : [131072, 65536, 256, 1]>] <axis = 3> : !sched.buffer, !sched.buffer
-  sched.layer "matmul"(%p, %v, %y, %m) [#sched.view<ui8 [1, 2, 256, 256] : [131072, 65536, 256, 1]>, #sched.view<ui8 [1, 2, 256, 16] : [8192, 16, 32, 1]>, #sched.view<ui8 [1, 2, 256, 16] : [8192, 16, 32, 1]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+  sched.layer "matmul"(%p, %v, %y, %m) [#sched.view<ui8 [1, 2, 256, 256] : [131072, 65536, 256, 1]>, #sched.view<ui8 [1, 2, 256, 16] : [8192, 16, 32, 1]>, #sched.view<ui8 [1, 2, 256, 16] : [8192, 16, 32, 1]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, has_sums = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
 }

@@ -146,10 +146,10 @@ class Evaluator:
         full = (INT32_MIN, INT32_MAX)
         if isinstance(op, quant.MatMulOp):
             operands[1] = Operand(self.values[w].astype(np.int64) - points)
-            return golden.matmul(operands, [bias_mode, *(op.clamp or full)])
+            return golden.matmul(operands, [bias_mode, 0, *(op.clamp or full)])
         operands.append(Operand(points))
         window = (*op.strides, *op.pads[:2], *op.dilations)
-        return golden.conv(operands, [*window, op.group, bias_mode, 1, *(op.clamp or full)])
+        return golden.conv(operands, [*window, op.group, bias_mode, 1, 0, *(op.clamp or full)])
 
     def _movement(self, op: Operation) -> Array:
         if isinstance(op, quant.ConcatOp):

@@ -20,6 +20,8 @@ enum class Opcode : uint16_t {
   Reduce = 9,
   Softmax = 10,
   Convert = 11,
+  ConvSums = 12,
+  MatmulSums = 13,
   Norm = 64,
   LogSoftmax = 65,
   CumSum = 66,
