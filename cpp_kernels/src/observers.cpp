@@ -3,88 +3,24 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 
-// The same source for the machine's wide and narrow vectors: minima and counts are exact, so the
-// result does not depend on the choice.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
-#define PULSAR2_WIDE_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define PULSAR2_WIDE_CLONES
-#endif
+#include "bin_counts.h"
 
 namespace pulsar2 {
 namespace {
 
-constexpr int kLanes = 32;  // enough independent lanes to hide the latency of min and max
 constexpr int32_t kExponentMask = 0x7f800000;
+constexpr int64_t kBlock =
+    2048;  // numbers that are looked at twice while they are in the first cache
 
-struct Extremes {
-  float min;
-  float max;
-  bool finite;
-};
-
-PULSAR2_WIDE_CLONES
-Extremes extremes(const float* data, int64_t count) {
-  float low[kLanes], high[kLanes];
-  int32_t special[kLanes];
-  for (int j = 0; j < kLanes; ++j) {
-    low[j] = std::numeric_limits<float>::infinity();
-    high[j] = -std::numeric_limits<float>::infinity();
-    special[j] = 0;
-  }
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const float* at = data + i;
-    int32_t bits[kLanes];
-    std::memcpy(bits, at, sizeof(bits));
-    for (int j = 0; j < kLanes; ++j) {
-      low[j] = at[j] < low[j] ? at[j] : low[j];
-      high[j] = at[j] > high[j] ? at[j] : high[j];
-      special[j] |= (bits[j] & kExponentMask) == kExponentMask ? -1 : 0;
-    }
-  }
-  Extremes result{low[0], high[0], true};
-  for (int j = 0; j < kLanes; ++j) {
-    result.min = std::min(result.min, low[j]);
-    result.max = std::max(result.max, high[j]);
-    result.finite = result.finite && special[j] == 0;
-  }
-  for (; i < count; ++i) {
-    int32_t bits;
-    std::memcpy(&bits, data + i, sizeof(bits));
-    result.finite = result.finite && (bits & kExponentMask) != kExponentMask;
-    result.min = std::min(result.min, data[i]);
-    result.max = std::max(result.max, data[i]);
-  }
-  return result;
-}
-
-constexpr int64_t kBlock = 4096;
-
-// The bins of `count` numbers: floor(x / width) + kHalf, of a width that is a power of two. The
-// quotient is exact unless it underflows, so truncation is made floor by comparing x itself.
-PULSAR2_WIDE_CLONES
-void bins_of(const float* data, int64_t count, float width, float inverse_width, int32_t* bins) {
-  for (int64_t i = 0; i < count; ++i) {
-    const int32_t whole = static_cast<int32_t>(data[i] * inverse_width);
-    const int32_t above = data[i] < static_cast<float>(whole) * width ? 1 : 0;
-    bins[i] = whole - above + HistogramObserver::kHalf;
-  }
-}
-
-// Counters for each bin, more than one so that equal neighbours do not wait for each other.
-constexpr int64_t kTables = 4;
-
-// kTables tables of counters, all 0; who counts in them sets them to 0 again. Clearing them all for
-// each of many small tensors would take longer than counting does.
-uint32_t* zero_counters() {
-  thread_local std::vector<uint32_t> counters(kTables * 2 * HistogramObserver::kHalf);
-  return counters.data();
+BinCounts& counts_of_thread() {
+  thread_local BinCounts counts;
+  return counts;
 }
 
 // Raises maxima[i] to the magnitude of data[i]; whether all numbers are finite.
-PULSAR2_WIDE_CLONES
 bool raise_maxima(const float* data, int64_t count, float* maxima) {
   int32_t special = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -116,40 +52,23 @@ void MinMaxObserver::merge(const MinMaxObserver& other) {
 }
 
 bool HistogramObserver::observe(const float* data, int64_t count) {
-  if (count <= 0) return true;
+  BinCounts& counts = counts_of_thread();
+  counts.start(exponent_);
   MinMaxObserver seen;
-  if (!seen.observe(data, count)) return false;
-  extremes_.merge(seen);
-  const float greatest = std::max(std::fabs(seen.min()), std::fabs(seen.max()));
-  if (greatest > 0.0f) {  // zeros fit bins of any width
-    int exponent = 0;
-    std::frexp(greatest, &exponent);
-    grow(exponent - 11);  // 2^11 = kHalf
-  }
-  const float width = std::ldexp(1.0f, exponent_), inverse_width = std::ldexp(1.0f, -exponent_);
-  uint32_t* counters = zero_counters();
-  int32_t bins[kBlock];
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t size = std::min(kBlock, count - begin);
-    bins_of(data + begin, size, width, inverse_width, bins);
-    int64_t i = 0;
-    for (; i + kTables <= size; i += kTables) {
-      for (int64_t table = 0; table < kTables; ++table) {
-        ++counters[table * 2 * kHalf + bins[i + table]];
-      }
+    if (!seen.observe(data + begin, size)) return false;
+    const float greatest = std::max(std::fabs(seen.min()), std::fabs(seen.max()));
+    if (greatest > 0.0f) {  // zeros fit bins of any width
+      int exponent = 0;
+      std::frexp(greatest, &exponent);
+      counts.widen(exponent - 11);  // 2^11 = kHalf
     }
-    for (; i < size; ++i) ++counters[bins[i]];
+    counts.count(data + begin, size);
   }
-  int32_t ends[2];
-  const float least_and_greatest[2] = {seen.min(), seen.max()};
-  bins_of(least_and_greatest, 2, width, inverse_width, ends);
-  for (int32_t i = ends[0]; i <= ends[1]; ++i) {
-    for (int64_t table = 0; table < kTables; ++table) {
-      uint32_t& counter = counters[table * 2 * kHalf + i];
-      counts_[i] += counter;
-      counter = 0;
-    }
-  }
+  extremes_.merge(seen);
+  grow(counts.exponent());
+  counts.add_to(counts_);
   return true;
 }
 
@@ -168,11 +87,11 @@ bool ChannelObserver::observe(const float* data, int64_t count) {
   const int64_t channels = static_cast<int64_t>(maxima_.size());
   std::vector<float> seen = maxima_;
   if (inner_ == 1) {
-    for (int64_t at = 0; at < count; at += channels) {
+    for (int64_t at = 0; at + channels <= count; at += channels) {
       if (!raise_maxima(data + at, channels, seen.data())) return false;
     }
   } else {
-    for (int64_t at = 0; at < count; at += inner_) {
+    for (int64_t at = 0; at + inner_ <= count; at += inner_) {
       const Extremes found = extremes(data + at, inner_);
       if (!found.finite) return false;
       float& greatest = seen[static_cast<size_t>(at / inner_ % channels)];
@@ -201,6 +120,23 @@ void HistogramObserver::grow(int32_t exponent) {
   }
   counts_ = std::move(joined);
   exponent_ = exponent;
+}
+
+ObserverSet::ObserverSet(std::vector<std::shared_ptr<TensorObserver>> observers,
+                         std::vector<int64_t> sizes)
+    : observers_(std::move(observers)), sizes_(std::move(sizes)) {}
+
+Seen ObserverSet::observe(size_t index, const float* data, int64_t count) {
+  if (index >= observers_.size()) {
+    throw std::out_of_range("there is no observer of tensor " + std::to_string(index));
+  }
+  TensorObserver& observer = *observers_[index];
+  if (!observer.observe(data, count)) {
+    const bool nan = std::any_of(data, data + count, [](float x) { return std::isnan(x); });
+    return nan ? Seen::Nan : Seen::Infinite;
+  }
+  observer.forget_zeros(count - sizes_[index]);
+  return Seen::Finite;
 }
 
 }  // namespace pulsar2

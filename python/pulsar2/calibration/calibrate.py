@@ -116,10 +116,9 @@ def _calibrate(
     model = ObservedModel(func, ctx.weights, computed)
     tensors = [*arguments, *computed]
     sizes = [int(np.prod(_shape(v), dtype=np.int64)) for v in tensors]
-    workers = crew_size(threads, len(dataset), sum(sizes))
+    workers = crew_size(threads, len(dataset))
     crew = [
-        Worker(model.runner(), inputs, sizes, [make_observer(method) for _ in sizes])
-        for _ in range(workers)
+        Worker(model, inputs, sizes, [make_observer(method) for _ in sizes]) for _ in range(workers)
     ]
     bits = [plan.bits(value) for value in tensors]
     with ThreadPoolExecutor(workers) as pool:

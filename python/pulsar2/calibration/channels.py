@@ -48,8 +48,8 @@ def channel_maxima(
     def observers() -> list[ChannelObserver]:
         return [ChannelObserver(read.channels, read.inner) for read in reads.values()]
 
-    count = crew_size(threads, len(dataset), sum(sizes))
-    crew = [Worker(model.runner(), (), sizes, observers()) for _ in range(count)]
+    count = crew_size(threads, len(dataset))
+    crew = [Worker(model, (), sizes, observers()) for _ in range(count)]
     try:
         with ThreadPoolExecutor(count) as pool:
             observe_samples(crew, pool, dataset, list(reads), advance)

@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.calibration.dataset import Sample
 from pulsar2.calibration.layers import Layer, for_samples, layers_of
-from pulsar2.calibration.observed_model import F32Array
+from pulsar2.calibration.sessions import F32Array
 from pulsar2.context import AxContext
 from pulsar2.lowering.quant.parameters import WeightOptions, quantize_weight
 from pulsar2.lowering.quant.plan import QuantPlan

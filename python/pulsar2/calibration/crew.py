@@ -7,41 +7,27 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from xdsl.ir import SSAValue
 
-from pulsar2._kernels import HistogramObserver
+from pulsar2._kernels import ObserverSet, TensorObserver
 from pulsar2.calibration.dataset import Sample
-from pulsar2.calibration.observed_model import F32Array, Runner
+from pulsar2.calibration.observed_model import ObservedModel
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.locations import node_name, tensor_name
 
-_BUFFER_BYTES = 512 << 20
-"""Memory for observed tensors, all threads together, unless one thread needs more."""
+S = TypeVar("S", bound=TensorObserver)
+_NAN = 2
+"""How an observer set says that a tensor holds a NaN; other numbers but 0: an infinity."""
 
 
-class Summary(Protocol):
-    """A mergeable summary of the tensors of a stream."""
-
-    def observe(self, values: F32Array) -> bool:
-        """Takes a flat tensor; False, and no change, when a number is not finite."""
-        ...
-
-
-S = TypeVar("S", bound=Summary)
-
-
-def crew_size(threads: int, samples: int, numbers: int) -> int:
-    """How many threads run `samples` samples, of which each observes so many numbers.
-
-    `threads` 0 is as many as there are cores.
-    """
-    fitting = _BUFFER_BYTES // max(1, 4 * numbers)
-    return min(threads or os.cpu_count() or 1, samples, max(1, fitting))
+def crew_size(threads: int, samples: int) -> int:
+    """How many threads run `samples` samples; `threads` 0 is as many as there are cores."""
+    return min(threads or os.cpu_count() or 1, samples)
 
 
 @dataclass
@@ -76,22 +62,23 @@ class InfinityError(Exception):
 
 
 class Worker(Generic[S]):
-    """One thread's session buffers and observers."""
+    """One thread's way to run a model, and its observers."""
 
     def __init__(
         self,
-        runner: Runner,
+        model: ObservedModel,
         arguments: Sequence[str],
         sizes: Sequence[int],
         observers: Sequence[S],
     ):
         """`sizes` are the numbers of elements of the tensors that are observed, each by one of
-        `observers`: the inputs `arguments`, then what `runner` gives.
+        `observers`: the inputs `arguments`, then the observed ones of `model`.
         """
-        self._runner = runner
         self._arguments = arguments
-        self._sizes = sizes
         self.observers = list(observers)
+        given = len(arguments)
+        self._given = ObserverSet(self.observers[:given], sizes[:given])
+        self._runner = model.runner(ObserverSet(self.observers[given:], sizes[given:]))
 
     def observe(self, sample: Sample) -> NotFinite | None:
         """Runs one sample. Says which tensors are not finite, if there are such."""
@@ -102,15 +89,14 @@ class Worker(Generic[S]):
                 f"ONNX Runtime cannot run the model: {str(error).strip()}",
                 f"sample '{sample.label}'",
             ) from None
-        given = [_flat_f32(sample.inputs, name) for name in self._arguments]
+        given = (
+            self._given.observe(index, _flat_f32(sample.inputs, name))
+            for index, name in enumerate(self._arguments)
+        )
         wrong = NotFinite(sample.label)
-        for index, values in enumerate((*given, *computed)):
-            observer = self.observers[index]
-            if not observer.observe(values):
-                (wrong.nan if np.isnan(values).any() else wrong.infinite).append(index)
-            elif isinstance(observer, HistogramObserver):
-                # A blocked layout pads the channels with zeros.
-                observer.forget_zeros(values.size - self._sizes[index])
+        for index, state in enumerate((*given, *computed)):
+            if state:
+                (wrong.nan if state == _NAN else wrong.infinite).append(index)
         return wrong if wrong.nan or wrong.infinite else None
 
 

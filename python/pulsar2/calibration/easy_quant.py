@@ -22,7 +22,7 @@ from xdsl.ir import SSAValue
 from pulsar2._kernels import ScaleReader, search_scales
 from pulsar2.calibration.dataset import Sample
 from pulsar2.calibration.layers import Layer, for_samples, layers_of
-from pulsar2.calibration.observed_model import F32Array
+from pulsar2.calibration.sessions import F32Array
 from pulsar2.context import AxContext
 from pulsar2.lowering.quant.parameters import WeightOptions, weight_max, weight_scales
 from pulsar2.lowering.quant.plan import Group, QuantPlan

@@ -12,7 +12,8 @@ import numpy as np
 from xdsl.ir import BlockArgument, SSAValue
 
 from pulsar2.calibration.dataset import Sample
-from pulsar2.calibration.observed_model import F32Array, ObservedModel, Runner
+from pulsar2.calibration.sessions import F32Array, Runner
+from pulsar2.calibration.tensor_model import TensorModel
 from pulsar2.calibration.windows import Rows, chosen_rows, rows_of
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.quant.types import UniformType
@@ -97,7 +98,7 @@ def for_samples(
     """
     computed = list(dict.fromkeys(x.value for x in layers if not _is_input(x.value)))
     names = tensor_names(plan.func, INPUT_NAMES, "input", len(plan.func.body.block.args))
-    model = ObservedModel(plan.func, plan.weights, computed, ordered=True)
+    model = TensorModel(plan.func, plan.weights, computed)
     runners: queue.SimpleQueue[Runner] = queue.SimpleQueue()
     for _ in range(threads):
         runners.put(model.runner())

@@ -20,7 +20,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 from pulsar2.calibration.dataset import Sample
-from pulsar2.calibration.observed_model import one_thread_session
+from pulsar2.calibration.sessions import one_thread_session
 from pulsar2.context import AxContext
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.frontend.external import ExternalData

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -11,10 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 from xdsl.dialects.builtin import ModuleOp
 
 import bench.networks as networks
+from pulsar2._kernels import HistogramObserver, ObserverSet
+from pulsar2.calibration.blocked_layout import in_blocked_layout
 from pulsar2.calibration.calibrate import calibrate
 from pulsar2.calibration.dataset import Sample
 from pulsar2.calibration.methods import Method
 from pulsar2.calibration.observed_model import ObservedModel
+from pulsar2.calibration.sessions import export_float
+from pulsar2.calibration.tensor_model import TensorModel
 from pulsar2.context import AxContext, make_context
 from pulsar2.diagnostics import UserError
 from pulsar2.dialects.quant.elementwise import UnaryFn
@@ -90,7 +96,7 @@ def test_ranges_are_those_of_plain_runs(channels: int) -> None:
         np.testing.assert_allclose(names[name], (low, high), rtol=1e-4, atol=1e-5)
 
 
-def test_swish_between_convolutions_stays_in_their_layout() -> None:
+def test_swish_between_convolutions_stays_in_their_layout(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
@@ -104,17 +110,53 @@ def test_swish_between_convolutions_stays_in_their_layout() -> None:
     module, ctx = imported(model)
     func = main_function(module)
     values = [op.results[0] for op in QuantPlan(func, ctx.weights).ops()]
+    exported = export_float(func, ctx.weights, tmp_path / "m.onnx")
+    names = [exported.names[v] for v in values]
+    found = in_blocked_layout(exported.model, names, tmp_path / "m.onnx", tmp_path / "o.onnx")
+    assert found is not None
+    optimized, places = found
+    producers = {name: node for node in optimized.graph.node for name in node.output}
+    swish = producers[places["b"]]
+    assert swish.op_type == "QuickGelu"
+    assert list(swish.input) == [places["a"]]
+    assert producers[places["a"]].domain == producers[places["c"]].domain == "com.microsoft.nchwc"
+
+
+def test_what_is_shown_in_the_blocked_layout_is_what_is_computed() -> None:
+    """Also where channels are padded; a run says which tensors are not finite."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Exp", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "v"], ["c"]),
+    ]
+    w = rng.normal(0, 0.3, (16, 3, 3, 3)).astype(np.float32)
+    v = rng.normal(0, 1, (9, 16, 1, 1)).astype(np.float32)
+    module, ctx = imported(model_of(nodes, (1, 3, 8, 8), w=w, v=v))
+    func = main_function(module)
+    values = [op.results[0] for op in QuantPlan(func, ctx.weights).ops()]
     x = rng.normal(0, 1, (1, 3, 8, 8)).astype(np.float32)
-    runner = ObservedModel(func, ctx.weights, values).runner()
-    first, swish, last = runner.run({"x": x})
-    # In the order of the convolution's result, whichever that is.
-    wanted = first.astype(np.float64) / (1 + np.exp(-first.astype(np.float64)))
-    np.testing.assert_allclose(swish, wanted, rtol=1e-5, atol=1e-5)
-    ordered = ObservedModel(func, ctx.weights, values, ordered=True).runner()
-    for found, plainly in zip((first, swish), ordered.run({"x": x}), strict=False):
-        np.testing.assert_allclose(np.sort(found), np.sort(plainly), rtol=1e-4, atol=1e-5)
-    plain = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
-    np.testing.assert_allclose((last.min(), last.max()), (plain.min(), plain.max()), rtol=1e-4)
+    tensors = TensorModel(func, ctx.weights, values).runner()
+    plain = tensors.run({"x": x})
+    sizes = [tensor.size for tensor in plain]
+    for ordered in (False, True):
+        observers = [HistogramObserver() for _ in sizes]
+        model = ObservedModel(func, ctx.weights, values, ordered=ordered)
+        runner = model.runner(ObserverSet(observers, sizes))
+        assert runner.run({"x": x}) == [0, 0, 0]
+        assert (observers[2].count > sizes[2]) == (not ordered)  # channels are padded
+        for observer, tensor in zip(observers, plain, strict=True):
+            assert observer.counts.sum() == tensor.size
+            found, limits = (
+                (min(float(low), 0), max(float(high), 0))
+                for low, high in ((observer.min, observer.max), (tensor.min(), tensor.max()))
+            )
+            np.testing.assert_allclose(found, limits, rtol=1e-4)
+        assert runner.run({"x": np.where(x == x.max(), np.nan, x)}) == [2, 2, 2]
+        assert runner.run({"x": x * 100})[:2] == [0, 1]
+        assert [int(o.counts.sum()) for o in observers] == [2 * sizes[0], *sizes[1:]]
+        with pytest.raises(Exception, match="no observer of tensor"):
+            model.runner(ObserverSet([], [])).run({"x": x})
 
 
 def test_memory_of_moved_tensors_is_not_observed_twice() -> None:

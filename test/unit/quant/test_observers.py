@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsar2._kernels import ChannelObserver, HistogramObserver, MinMaxObserver
+from pulsar2._kernels import ChannelObserver, HistogramObserver, MinMaxObserver, supported_isas
 
 HALF = 2048
 Streams = st.lists(
@@ -62,6 +62,25 @@ def counted(values: np.ndarray, exponent: int) -> np.ndarray:
     """The definition: floor(x / 2^exponent), in f64, which is exact."""
     bins = np.floor(values.astype(np.float64) / 2.0**exponent).astype(np.int64) + HALF
     return np.bincount(bins, minlength=2 * HALF)
+
+
+@pytest.mark.parametrize("isa", supported_isas())
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_histogram_counts_what_numpy_counts(isa: str, bad: float) -> None:
+    """Over blocks whose numbers grow, which widen the bins; and zeros, which need no bins."""
+    rng = np.random.default_rng(3)
+    values = (rng.normal(0, 1, 9001) * np.geomspace(1e-3, 1e3, 9001)).astype(np.float32)
+    values[rng.random(9001) < 0.3] = 0
+    values[rng.random(9001) < 0.1] = -0.0
+    observer = HistogramObserver()
+    wrong = values.copy()
+    wrong[8900] = bad
+    for _ in range(2):
+        assert not observer.observe(wrong, isa)
+        assert not observer.counts.any()
+    assert observer.observe(values, isa)
+    np.testing.assert_array_equal(observer.counts, counted(values, observer.exponent))
+    assert 2 ** (observer.exponent + 10) <= np.abs(values).max() < 2 ** (observer.exponent + 11)
 
 
 @given(Streams)
