@@ -49,7 +49,8 @@ class InsertPreprocessPass(AxPass):
     named `<input>_DequantizeLinear` and so on. Where the input has an observed range
     (`quant.range`), the inserted operations get theirs: of an integer input the range that its type
     can reach (from normalization on only where that has 8 bits; a little more for a mean such as
-    127.5), of a float one what the observed range was before normalization.
+    127.5), of a float one what the observed range was before normalization, or that of the pixels
+    that it is said to hold.
 
     Options:
     - `inputs`: one text per input, the name and then any of
@@ -58,8 +59,9 @@ class InsertPreprocessPass(AxPass):
       ` slice=b,e,b,e,..` (how much is cut off at the begin and end of each axis of the runtime's
       layout), then ` pad=b,e,b,e,..` (how much is put there, of the value ` pad-value=v` before
       normalization), ` format=YUV420SP|YVU420SP|YUYV422|UYVY422` with ` color=` and 12 numbers (for
-      each colour of the model what Y, U and V are multiplied by, and what is added). The defaults
-      are FP32, NCHW, NCHW, nothing subtracted, divided, cut or put, and the model's colours.
+      each colour of the model what Y, U and V are multiplied by, and what is added), ` pixels=U8`
+      (a float input holds the whole numbers of that type). The defaults are FP32, NCHW, NCHW,
+      nothing subtracted, divided, cut or put, the model's colours, and any numbers.
 
     Precondition: `@main` is a float graph, calibrated or not. Postcondition: its arguments have the
     runtime's types; the names of its inputs are the same.
@@ -126,8 +128,9 @@ class _Preprocess:
 
         axis = item.channel_axis(len(extent))
         mean, std = (_spread(v, extent[axis]) for v in (item.mean or (0.0,), item.std or (1.0,)))
-        before = _range_before(dtype, observed, mean, std)
-        after = None if before is None else normalized_range(dtype, before, mean, std)
+        held = np.dtype(DTYPES[item.pixels]) if item.pixels else dtype
+        before = _range_before(held, observed, mean, std)
+        after = None if before is None else normalized_range(held, before, mean, std)
         if is_quantized(dtype) and dtype.itemsize == 2 and observed is not None:
             after = observed  # data rarely fill 16 bits
         if before is not None:

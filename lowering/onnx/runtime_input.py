@@ -21,7 +21,7 @@ LAYOUTS = ("NCHW", "NHWC")
 YUV420 = ("YUV420SP", "YVU420SP")
 YUV422 = ("YUYV422", "UYVY422")
 
-_KEYS = "dtype|layout|model-layout|mean|std|slice|pad|pad-value|format|color"
+_KEYS = "dtype|layout|model-layout|mean|std|slice|pad|pad-value|format|color|pixels"
 _OPTION = re.compile(rf"\s+({_KEYS})=(\S*)$")
 
 
@@ -40,6 +40,7 @@ class RuntimeInput:
     pad_value: float = 0.0
     format: str = ""
     color: tuple[float, ...] = ()
+    pixels: str = ""
 
     @property
     def permutation(self) -> tuple[int, ...] | None:
@@ -123,6 +124,7 @@ def parse_runtime_input(text: str, diagnostics: Diagnostics) -> RuntimeInput:
         (numbers("pad-value") or (0.0,))[0],
         choice("format", "", ("", *YUV420, *YUV422)),
         numbers("color"),
+        choice("pixels", "", ("", "U8")),
     )
     if 0 in made.std:
         diagnostics.error("a standard deviation is 0", where)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from cases import Outcome, classifier, run
+from cases import Outcome, add, classifier, run
+from PIL import Image
 from xdsl.dialects.builtin import Float32Type
 
 from pulsar2.axmodel import read_axmodel
@@ -137,6 +140,27 @@ def test_slicing_and_padding(built: Path, build: Any, tmp_path: Path) -> None:
     (expected,) = plain.run(None, {given.name: framed})
     (got,) = session.run(None, {given.name: image})
     np.testing.assert_array_equal(got, expected)
+
+
+def test_pixels_as_floats_are_the_pixels(built: Path, tmp_path: Path) -> None:
+    dark = tmp_path / "dark.tar"
+    with tarfile.open(dark, "w") as archive:
+        data = io.BytesIO()
+        Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3) % 90).save(data, "PNG")
+        add(archive, "dark.png", data.getvalue())
+    value = json.loads((built / "out" / "build_context.json").read_text())
+    value["quant"]["input_configs"][0] |= {"calibration_dataset": str(dark), "calibration_size": -1}
+    image = np.random.default_rng(6).integers(0, 256, (1, 16, 16, 3), dtype=np.uint8)
+    results: list[list[np.ndarray[Any, Any]]] = []
+    for name, given in (("U8", image), ("FP32", image.astype(np.float32))):
+        value["input_processors"][0]["src_dtype"] = name
+        (tmp_path / "c.json").write_text(json.dumps(value))
+        outcome = run("build", "--config", tmp_path / "c.json", "--output_dir", tmp_path / name)
+        assert outcome.code == 0, outcome.err
+        session = InferenceSession(tmp_path / name / "compiled.axmodel")
+        results.append(session.run(None, {session.get_inputs()[0].name: given}))
+    for got, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize(

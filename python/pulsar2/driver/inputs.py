@@ -148,6 +148,7 @@ class InputPlan:
             f"model-layout={said.tensor_layout}",
             f"mean={_numbers(self.mean)}" if mean else "",
             f"std={_numbers(self.std)}" if std else "",
+            "pixels=U8" if given.kind == "f" and self.data.format == "Image" else "",
             f"slice={_numbers(said.slicing)}" if any(said.slicing) else "",
             f"pad={_numbers(said.padding)}" if any(said.padding) else "",
             f"pad-value={said.padding_constant_value}" if any(said.padding) else "",

@@ -1,5 +1,6 @@
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC mean=127 std=128"}' --mlir-print-debuginfo %s | filecheck %s
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image mean=1,2,3 std=2,2,4"}' %s | filecheck %s --check-prefix=FLOAT
+// RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image mean=127 std=128 pixels=U8"}' %s | filecheck %s --check-prefix=PIXELS
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC mean=127.5 std=127.5"}' %s | filecheck %s --check-prefix=HALF
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image layout=NHWC model-layout=NHWC"}' %s | filecheck %s --check-prefix=SAME
 // RUN: ax-opt -p 'onnx-insert-preprocess{inputs="image dtype=U8 layout=NHWC slice=0,0,1,2,0,1,0,0 pad=0,0,2,0,0,1,0,0 pad-value=114"}' %s | filecheck %s --check-prefix=EDGES
@@ -25,6 +26,9 @@
 // FLOAT: func.func @main(%image: tensor<1x3x4x4xf32> {quant.range = array<f32: -1.000000e+00, 7.000000e+00>}
 // FLOAT-NEXT: [[N:%\w+]] = onnx.Normalize(%image) {axis = 1 : i64
 // FLOAT-NEXT: onnx.Relu([[N]])
+
+// PIXELS: func.func @main(%image: tensor<1x3x4x4xf32> {quant.range = array<f32: 0.000000e+00, 2.550000e+02>}
+// PIXELS-NEXT: onnx.Normalize(%image) {axis = 1 : i64, {{.*}} quant.ranges = [array<f32: -0.9921875, 1.000000e+00>]
 
 // SAME: onnx.Relu(%image)
 
