@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MIB = 1 << 20
 _PERF_COLUMNS = (
-    "Subgraph", "Latency", "FPS", "MACs", "Utilization", "DDR MB", "OCM peak", "Bound by"
+    "Subgraph", "Latency", "FPS", "MACs run", "Utilization", "DDR MB", "OCM peak", "Bound by"
 )  # fmt: skip
 
 
