@@ -323,19 +323,24 @@ class Tiling(NamedTuple):
     """How a layer is cut into jobs.
 
     `grid` is the number of tiles along each dimension of the layer's output; `order` the dimensions
-    from the outermost loop to the innermost.
+    from the outermost loop to the innermost. With `part`, the sums of a tile are computed in parts
+    of so many input channels (of K, for a matrix product), one after another; 0 is all at once.
     """
 
     grid: tuple[int, ...]
     order: tuple[int, ...]
+    part: int = 0
 
 
 @irdl_attr_definition
 class TilingAttr(Data[Tiling]):
     """A layer's tiling: tiles per output dimension, and the order of the loops.
 
+    With `part`, the sums of each tile are computed in parts of so many input channels.
+
     ```
     #sched.tiling<[1, 2, 4, 1] order [2, 1, 0, 3]>
+    #sched.tiling<[1, 2, 4, 1] order [2, 1, 0, 3] part 128>
     ```
     """
 
@@ -351,11 +356,18 @@ class TilingAttr(Data[Tiling]):
                 parser.raise_error(
                     "a tiling has positive tile counts, and an order of its dimensions"
                 )
-        return Tiling(grid, order)
+            part = 0
+            if parser.parse_optional_keyword("part") is not None:
+                part = parser.parse_integer()
+                if part < 1:
+                    parser.raise_error("a part has at least one input channel")
+        return Tiling(grid, order, part)
 
     def print_parameter(self, printer: Printer) -> None:
         with printer.in_angle_brackets():
             printer.print_string(f"{list(self.data.grid)} order {list(self.data.order)}")
+            if self.data.part:
+                printer.print_string(f" part {self.data.part}")
 
 
 class Fusion(NamedTuple):

@@ -31,7 +31,7 @@ from pulsar2.dialects.sched.attrs import (
     View,
     ViewAttr,
 )
-from pulsar2.dialects.sched.kernels import KERNELS, Kernel, check_call
+from pulsar2.dialects.sched.kernels import KERNELS, Kernel, check_call, sums_kernel
 from pulsar2.dialects.sched.program import BufferOp, buffer_of, verify_views
 
 
@@ -112,12 +112,22 @@ class LayerOp(Work):
             },
         )
 
+    @property
+    def sums_kernel(self) -> Kernel | None:
+        """What computes a part of the layer's sums; None where they are not cut."""
+        return sums_kernel(self.spec, self.view_list, self.params.data)
+
     def verify_(self) -> None:
         self._verify_work()
         if self.tiling is not None:
             out = self.view(self.spec.output)
             if len(self.tiling.data.grid) != len(out.shape):
                 raise VerifyException("a tiling has one tile count for each output dimension")
+            if self.tiling.data.part and self.sums_kernel is None:
+                raise VerifyException(
+                    f"the sums of this '{self.kernel.data}' are not computed in parts, only those "
+                    "of a conv in one group, and of a matmul of integers"
+                )
 
 
 @irdl_op_definition

@@ -63,6 +63,9 @@ def _fill(views: Sequence[View], params: dict[str, int | float]) -> None:
     return
 
 
+_SUM_TYPES = (ElementType.S32, ElementType.S64)
+
+
 def _flags(params: dict[str, int | float], names: str) -> int:
     """How many of these parameters ask for an operand."""
     return sum(int(params[name]) != 0 for name in names.split())
@@ -71,8 +74,8 @@ def _flags(params: dict[str, int | float], names: str) -> int:
 def _sums(views: Sequence[View], params: dict[str, int | float]) -> None:
     """Takes the sums of earlier parts, the last operand where there are any, in y's shape."""
     sums, y = views[-1], views[2]
-    if int(params["has_sums"]) and (sums.shape != y.shape or sums.element is not ElementType.S32):
-        _fail(f"the sums of earlier parts are i32 in the shape of the output, {list(y.shape)}")
+    if int(params["has_sums"]) and (sums.shape != y.shape or sums.element not in _SUM_TYPES):
+        _fail(f"sums of earlier parts are i32 or i64 in the shape of the output, {list(y.shape)}")
 
 
 def _windows(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -107,8 +110,8 @@ def _conv_sums(views: Sequence[View], params: dict[str, int | float]) -> None:
     _windows(views, params)
     if int(params["has_wzp"]) and views[3].shape != (views[1].shape[0],):
         _fail("weight zero points have one element per output channel")
-    if views[2].element is not ElementType.S32:
-        _fail("the sums of a part are i32")
+    if views[2].element not in _SUM_TYPES:
+        _fail("the sums of a part are i32 or i64")
 
 
 def _factors(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -135,8 +138,8 @@ def _matmul_sums(views: Sequence[View], params: dict[str, int | float]) -> None:
     if len(views) != expected:
         _fail(f"has_sums asks for {expected} operands, got {len(views)}")
     _factors(views, params)
-    if views[2].element is not ElementType.S32:
-        _fail("the sums of a part are i32")
+    if views[2].element not in _SUM_TYPES:
+        _fail("the sums of a part are i32 or i64")
 
 
 def _lut(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -317,6 +320,17 @@ KERNELS: dict[str, Kernel] = {
     )
     for name, check in _CHECKS.items()
 }
+
+
+def sums_kernel(kernel: Kernel, views: Sequence[View], params: Params) -> Kernel | None:
+    """What computes the sums of a part of the reduction; None where it is not cut into parts.
+
+    It is where the sums are of integers, and each goes over all input channels: sums of f32 have an
+    order, and groups have few channels each.
+    """
+    if views[0].element.is_float or dict(params).get("group", 1) != 1:
+        return None
+    return KERNELS.get(f"{kernel.name}_sums")
 
 
 def check_call(kernel: Kernel, views: Sequence[View], params: Params) -> None:

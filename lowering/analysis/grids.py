@@ -68,6 +68,8 @@ class Layer:
     """Whether the layer's units write to DDR without a copy by the sdma."""
     in_pieces: bool = False
     """Whether tiles of the result are cut into pieces of `STORE_BYTES` where they are stored."""
+    sum_bytes: int = 0
+    """Of a sum that is computed in parts of the input channels (see `partial_sums`); 0: none is."""
 
     def pieces(self, nbytes: int) -> int:
         """Into how many jobs a fused tile whose result has so many bytes is cut."""
@@ -84,6 +86,7 @@ class Machine:
     """Bytes per cycle between DDR and OCM, all sdmas together."""
     port_rate: float
     """Bytes per cycle between a unit and OCM."""
+    lanes_in: int
     lanes_out: int
     alignment: int = 64
 
@@ -91,13 +94,14 @@ class Machine:
 @dataclass
 class LayerPlan:
     """A grid and the order of its loops; bytes of OCM with the next tile's loads in flight, and of
-    one tile alone; cycles."""
+    one tile alone; cycles; input channels of each part of the sums, 0 for all at once."""
 
     grid: tuple[int, ...]
     order: tuple[int, ...]
     working_set: int
     smallest: int
     time: float
+    part: int = 0
 
 
 def anonymous(layer: Layer, spilled: Collection[int]) -> Layer:
@@ -124,7 +128,7 @@ def _cuts(layer: Layer) -> tuple[Shape, Shape, list[int]]:
     return out, steps, [d for d in layer.memory_order if steps[d]]
 
 
-def _finest(layer: Layer, machine: Machine) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+def finest(layer: Layer, machine: Machine) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Grids of the smallest tiles: the outer dimensions cut first, then the inner ones too."""
     out, steps, cuttable = _cuts(layer)
     grid = [1] * len(out)
@@ -157,9 +161,7 @@ def _stationary(layer: Layer, grid: Sequence[int]) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _candidates(
-    layer: Layer, machine: Machine
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def candidates(layer: Layer, machine: Machine) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     out, steps, cuttable = _cuts(layer)
     choices: list[list[int]] = []
     for dim in range(len(out)):
@@ -167,13 +169,13 @@ def _candidates(
             choices.append([1])
             continue
         if not _is_channel(layer, dim):
-            choices.append(_counts(-(-out[dim] // steps[dim])))
+            choices.append(counts(-(-out[dim] // steps[dim])))
             continue
-        counts = set(_counts(-(-out[dim] // math.lcm(steps[dim], machine.lanes_out))))
+        slices = set(counts(-(-out[dim] // math.lcm(steps[dim], machine.lanes_out))))
         # Slices that leave lanes idle, for where memory is short.
         for idle in (4, 16):
-            counts.add(-(-out[dim] // max(steps[dim], machine.lanes_out // idle)))
-        choices.append(sorted(counts))
+            slices.add(-(-out[dim] // max(steps[dim], machine.lanes_out // idle)))
+        choices.append(sorted(slices))
     channel_last = layer.memory_order
     inner = [d for d in cuttable if d != cuttable[0] and not _is_channel(layer, d)]
     seen: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
@@ -189,19 +191,19 @@ def _candidates(
                 yield grid, order
 
 
-def _counts(most: int) -> list[int]:
+def counts(most: int) -> list[int]:
     """1, 2, 3, 4, 6, 8, 12, 16, ... up to `most`, and `most` itself."""
-    counts = {1, most}
+    found = {1, most}
     power = 2
     while power <= most:
-        counts.add(power)
+        found.add(power)
         if power * 3 // 2 <= most:
-            counts.add(power * 3 // 2)
+            found.add(power * 3 // 2)
         power *= 2
-    return sorted(counts)
+    return sorted(found)
 
 
-def _largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
+def largest_tile(layer: Layer, grid: Sequence[int]) -> Region:
     out, steps, _ = _cuts(layer)
     return tuple(
         _largest_range(n, parts, max(1, step))
@@ -217,7 +219,7 @@ def _largest_range(size: int, parts: int, step: int) -> Range:
     return max(ranges, key=lambda r: (r[1] - r[0], r == middle))
 
 
-class _Estimate(NamedTuple):
+class Estimate(NamedTuple):
     """OCM bytes beside resident tensors, with the next tile's loads in flight, and of one tile
     alone; cycles."""
 
@@ -232,13 +234,13 @@ def _estimate(
     grid: Sequence[int],
     order: Sequence[int],
     machine: Machine,
-) -> _Estimate:
+) -> Estimate:
     """What the layer takes with this grid, loads and compute overlapped."""
     tile = tile_of(
         layer.kernel,
         [o.shape for o in layer.operands],
         layer.params,
-        _largest_tile(layer, grid),
+        largest_tile(layer, grid),
     )
     tiles = math.prod(grid)
     channel_outer = bool(order) and _is_channel(layer, order[0])
@@ -268,27 +270,38 @@ def _estimate(
         if index != layer.output or not layer.writes_ddr:
             smallest += held
             working_set += held * min(2, tiles)
+    rounds = -(-tiles // layer.units)
+    share = work_share(layer, tile.regions[layer.output], machine)
+    one = max(layer.compute * share, touched / machine.port_rate)
+    compute = rounds * (one + machine.launch)
+    move = traffic / machine.ddr_rate + transfers * machine.launch
+    return Estimate(working_set, smallest, overlapped(compute, move, tiles))
+
+
+def work_share(layer: Layer, out: Region, machine: Machine) -> float:
+    """The share of the layer's arithmetic that a region of its output takes."""
     share = 1.0
     for dim, ((begin, end), n) in enumerate(
-        zip(tile.regions[layer.output], layer.operands[layer.output].shape, strict=True)
+        zip(out, layer.operands[layer.output].shape, strict=True)
     ):
         # Channels fill the array by whole steps of its lanes.
         step = machine.lanes_out if _is_channel(layer, dim) else 1
         share *= -(-(end - begin) // step) / -(-n // step)
-    rounds = -(-tiles // layer.units)
-    one = max(layer.compute * share, touched / machine.port_rate)
-    compute = rounds * (one + machine.launch)
-    move = traffic / machine.ddr_rate + transfers * machine.launch
-    # Loads run ahead of compute across layers, so what is not the longer of the two here still
-    # delays another layer; and nothing overlaps with the first tile's load or the last one's
-    # compute.
-    time = max(compute, move) + HIDDEN * min(compute, move) + 0.5 * (compute + move) / tiles
-    return _Estimate(working_set, smallest, time)
+    return share
+
+
+def overlapped(compute: float, move: float, steps: int) -> float:
+    """Cycles of compute and transfers in so many steps.
+
+    Loads run ahead of compute across layers, so what is not the longer of the two here still delays
+    another layer; and nothing overlaps with the first step's load or the last one's compute.
+    """
+    return max(compute, move) + HIDDEN * min(compute, move) + 0.5 * (compute + move) / steps
 
 
 def grid_options(layer: Layer, machine: Machine) -> list[LayerPlan]:
     """Every grid worth a thought, with what it takes; tensors are `IN_OCM` or `IN_DDR`."""
-    grids = dict.fromkeys(itertools.chain(_candidates(layer, machine), _finest(layer, machine)))
+    grids = dict.fromkeys(itertools.chain(candidates(layer, machine), finest(layer, machine)))
     return [
         LayerPlan(grid, order, *_estimate(layer, {IN_DDR}, grid, order, machine))
         for grid, order in grids

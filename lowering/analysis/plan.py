@@ -7,8 +7,8 @@ IR-free. Three decisions, both by cost:
   put into DDR, cheapest traffic first, until what stays fits beside the working set of every layer.
 - *Groups*. Runs of layers may be fused, so that tensors between them go to DDR no more (see
   `fuse_plan`).
-- *Grid*. Every other layer is cut into tiles (see `grids`). Grids are compared by an estimate of
-  their time.
+- *Grid*. Every other layer is cut into tiles (see `grids`), and where memory is short its sums into
+  parts (see `partial_sums`). Grids are compared by an estimate of their time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ from pulsar2.lowering.analysis.grids import (
     anonymous,
     grid_options,
 )
+from pulsar2.lowering.analysis.partial_sums import part_options
 
 _TOLERABLE = 1.5
 """How much slower than at best a layer may get before a tensor is moved out of its way."""
+
+
+_ROOMY = 0.5
+"""Of the OCM, a share that a layer may take before tensors move out of the way of whole sums."""
+_WORTH = 0.9
+"""What sums in parts have to leave of the time at most, to be chosen: more jobs wait for others."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class _Planner:
         self._current: dict[int, list[LayerPlan]] = {}
         self._needs: dict[int, int] = {}
         self._options: dict[Layer, list[LayerPlan]] = {}
+        self._in_parts: dict[Layer, list[LayerPlan]] = {}
         # Resident tensors fragment the memory between them; a tenth is kept for that.
         self._capacity = machine.ocm_bytes * 9 // 10
 
@@ -120,6 +128,14 @@ class _Planner:
                 self._options[layer] = grid_options(layer, self._machine)
             self._current[index] = self._options[layer]
         return self._current[index]
+
+    def _plans_in_parts(self, index: int) -> list[LayerPlan]:
+        """The same with the layer's sums in parts; none where they cannot be."""
+        layer = anonymous(self._layers[index], self._spilled)
+        if layer not in self._in_parts:
+            options = part_options(layer, self._machine) if layer.sum_bytes else []
+            self._in_parts[layer] = options
+        return self._in_parts[layer]
 
     def _moved(self, tensor: int) -> None:
         """Forgets what depends on where a tensor lies."""
@@ -134,9 +150,12 @@ class _Planner:
             return group.working_set
         if index not in self._needs:
             plans = self._plans(index)
-            fastest = min(p.time for p in plans)
-            within = (p.working_set for p in plans if p.time <= _TOLERABLE * fastest)
-            self._needs[index] = min(within)
+            slowest = _TOLERABLE * min(p.time for p in plans)
+            least = min(p.working_set for p in plans if p.time <= slowest)
+            if least > _ROOMY * self._capacity:
+                parts = self._plans_in_parts(index)
+                least = min([least, *(p.working_set for p in parts if p.time <= slowest)])
+            self._needs[index] = least
         return self._needs[index]
 
     def _live(self) -> list[int]:
@@ -239,16 +258,26 @@ class _Planner:
     def _choose(self, index: int, live: int) -> LayerPlan:
         """The fastest grid of a layer beside `live` bytes of tensors."""
         plans = self._plans(index)
-        smallest = min(p.working_set for p in plans)
+        best = self._fastest(plans, live)
+        if best is None or min(p.time for p in plans) < _WORTH * best.time:
+            cut = self._fastest(self._plans_in_parts(index), live)
+            if cut is not None and (best is None or cut.time < _WORTH * best.time):
+                return cut
+        return self._one_by_one(index) if best is None else best
+
+    def _fastest(self, plans: Sequence[LayerPlan], live: int) -> LayerPlan | None:
+        """The fastest of the plans beside `live` bytes of tensors, if any fits there."""
+        smallest = min((p.working_set for p in plans), default=self._machine.ocm_bytes + 1)
         if smallest + live > self._machine.ocm_bytes:
-            return self._one_by_one(index)
+            return None
         budget = max(self._capacity - live, smallest)
         return min((p for p in plans if p.working_set <= budget), key=lambda p: p.time)
 
     def _one_by_one(self, index: int) -> LayerPlan:
         """The grid of the smallest tiles, for one at a time: all else may leave OCM meanwhile."""
         own = {o.tensor for o in self._layers[index].operands} - {ON_PARAM} - self._spilled
-        least = min(self._plans(index), key=lambda p: (p.smallest, p.time))
+        plans = [*self._plans(index), *self._plans_in_parts(index)]
+        least = min(plans, key=lambda p: (p.smallest, p.time))
         need = least.smallest + sum(self._sizes[tensor] for tensor in own)
         if need > self._machine.ocm_bytes and index not in self._group_of:
             raise OutOfMemory(index, need, self._machine.ocm_bytes)

@@ -215,6 +215,30 @@ def tile_of(kernel: str, shapes: Sequence[Shape], params: ParamDict, out: Region
     return _RULES[kernel](shapes, params, out)
 
 
+_REDUCED: Mapping[str, tuple[int, int]] = {"conv": (1, 1), "matmul": (-1, -2)}
+"""Of contractions, the dimensions of the first two operands that are summed over, whole."""
+
+
+def reduction(kernel: str, shapes: Sequence[Shape]) -> int:
+    """Input channels, or K, that a contraction's sums go over."""
+    return shapes[0][_REDUCED[kernel][0]]
+
+
+def parts_of(size: int, part: int) -> list[Range]:
+    """Cuts [0, size) into ranges of `part`, the last of which may be shorter."""
+    return [(begin, min(begin + part, size)) for begin in range(0, size, part)]
+
+
+def part_of(kernel: str, tile: Tile, part: Range) -> Tile:
+    """A tile of a contraction over a part of what its sums go over."""
+    regions = list(tile.regions)
+    for operand, dim in enumerate(_REDUCED[kernel]):
+        region = list(regions[operand])
+        region[dim] = part
+        regions[operand] = tuple(region)
+    return Tile(tuple(regions), tile.params)
+
+
 def cut_steps(kernel: str, shapes: Sequence[Shape], params: ParamDict, output: int) -> Shape:
     """For each output dimension, the granularity at which it may be cut; 0 where it may not be."""
     out = shapes[output]

@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
 from pulsar2.diagnostics import UserError
-from pulsar2.dialects.sched.attrs import Fusion, Space
+from pulsar2.dialects.sched.attrs import Fusion, Space, Tiling
 from pulsar2.dialects.sched.job import LayerOp
 from pulsar2.dialects.sched.program import ProgramOp
 from pulsar2.locations import place_of
@@ -30,6 +30,10 @@ class SchedBuildJobs(AxPass):
     one, except that units which may write to DDR do so. The constants that a tile needs are packed
     into one blob and loaded together; slices that several tiles use are loaded once. Fused layers
     run slice by slice of rows, and hand their inner tensors on in OCM.
+
+    With a `part` in the tiling, a tile is computed by several jobs, each over some of the input
+    channels: the first writes its sums to OCM, in S32 or S64, the next add to them, and the last
+    adds them to its own and makes the result. Each loads what it needs for itself.
 
     Needs: a tiling on every layer, no buffer in `any` space. Leaves: jobs only, each on its class
     of units, the order of the block being legal; no waits yet.
@@ -69,8 +73,9 @@ def _build_program(program: ProgramOp, weights: WeightStore) -> None:
             build_group(builder, fused, group, program)
             continue
         for layer in fused:
-            jobs = LayerJobs(builder, layer)
-            for region in _tiles(layer):
+            tiling = _tiling(layer)
+            jobs = LayerJobs(builder, layer, tiling.part)
+            for region in _tiles(layer, tiling):
                 jobs.emit(region)
     for layer in layers:
         layer.detach()
@@ -87,13 +92,16 @@ def _group(layer: LayerOp) -> Fusion | None:
     return layer.fusion.data if layer.fusion is not None else None
 
 
-def _tiles(layer: LayerOp) -> Iterator[Region]:
-    """The regions of the output, in the order of the layer's loops."""
+def _tiling(layer: LayerOp) -> Tiling:
     if layer.tiling is None:
         raise UserError.of(
             "a layer has no tiling: run sched-plan-tiles first", place_of(layer), source=layer
         )
-    tiling = layer.tiling.data
+    return layer.tiling.data
+
+
+def _tiles(layer: LayerOp, tiling: Tiling) -> Iterator[Region]:
+    """The regions of the output, in the order of the layer's loops."""
     shapes = [v.shape for v in layer.view_list]
     out = shapes[layer.spec.output]
     steps = cut_steps(layer.kernel.data, shapes, dict(layer.params.data), layer.spec.output)

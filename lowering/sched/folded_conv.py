@@ -130,12 +130,12 @@ class Part:
         zero_points = np.full(end - begin, view.zero_point)
         last = len(self.layer.view_list) - 1
         if dict(self.layer.params.data)["has_wzp"]:
-            zero_points = _content(self.layer, last, weights)[begin:end]
-        filters = _content(self.layer, 1, weights)[begin:end]
+            zero_points = constant_content(self.layer, last, weights)[begin:end]
+        filters = constant_content(self.layer, 1, weights)[begin:end]
         wide = folded_weights(filters, self.rows, self.fold, zero_points)
         arrays: dict[int, AnyArray] = {1: np.ascontiguousarray(wide.transpose(CHANNELS_LAST))}
         for index in range(3, last + 1):
-            constant = _content(self.layer, index, weights)[begin:end]
+            constant = constant_content(self.layer, index, weights)[begin:end]
             arrays[index] = np.tile(constant, self.fold.columns)
         return arrays
 
@@ -172,7 +172,7 @@ def _new_constant(old: BufferOp, array: AnyArray, weights: WeightStore) -> Buffe
     return fresh
 
 
-def _content(layer: LayerOp, index: int, weights: WeightStore) -> AnyArray:
+def constant_content(layer: LayerOp, index: int, weights: WeightStore) -> AnyArray:
     """A constant operand in the shape of its view."""
     buffer, view = layer.buffer(index), layer.view(index)
     assert buffer.data is not None

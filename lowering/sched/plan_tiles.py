@@ -29,11 +29,13 @@ from pulsar2.lowering.analysis.plan import Fusing, OutOfMemory, Tensor, plan_lay
 from pulsar2.lowering.base import AxPass
 from pulsar2.lowering.quant.partition import SLICE_MODE, TILE_MODE
 from pulsar2.lowering.sched.fused_jobs import describe, inner_columns
+from pulsar2.lowering.sched.partial_sums import sum_type
 from pulsar2.lowering.sched.same_rows import see_alike
 from pulsar2.lowering.sched.tile_jobs import DDR
 from pulsar2.lowering.sched.units import preferred_unit, stores_itself, writes_to_ddr
 from pulsar2.targets import Target, load_target
 from pulsar2.timing import Cost, ddr_rate, work_costs
+from pulsar2.weights import WeightStore
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class SchedPlanTiles(AxPass):
     first. Each layer gets a `tiling`: how many tiles along each dimension of its output, and the
     order of the loops, chosen by an estimate of the time (see `pulsar2.lowering.analysis.plan`). A
     tiling that is there already stays, so a hand-written one is kept.
+
+    Where memory is short, the sums of a convolution or matrix product of integers may be computed
+    in parts of the input channels: `part` in the tiling is how many at a time. The sums stay in OCM
+    meanwhile (`pulsar2.lowering.analysis.partial_sums`).
 
     A unit is held until its result is written. Where teng units would write to DDR for longer than
     they compute, they leave the result in OCM and the layer's `store` says that the sdma writes it.
@@ -79,7 +85,8 @@ class SchedPlanTiles(AxPass):
         for op in module.ops:
             if isinstance(op, ProgramOp):
                 slices = _in_force(op, SLICE_MODE, self.slice_mode)
-                _plan_program(op, slices, _in_force(op, TILE_MODE, self.tile_mode))
+                tiles = _in_force(op, TILE_MODE, self.tile_mode)
+                _plan_program(op, slices, tiles, ctx.weights)
 
 
 def _in_force(program: ProgramOp, name: str, option: bool) -> bool:
@@ -100,11 +107,12 @@ def machine_of(program: ProgramOp, target: Target) -> Machine:
             timing["sdma_bytes"] * mode.units["sdma"],
         ),
         timing["port_bytes"],
+        int(timing["conv_lanes_in"]),
         int(timing["conv_lanes_out"]),
     )
 
 
-def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
+def _plan_program(program: ProgramOp, slices: bool, tiles: bool, weights: WeightStore) -> None:
     target = load_target(program.target.data)
     mode = target.mode(program.npu_mode.data)
     layers = [op for op in program.body.block.ops if isinstance(op, LayerOp)]
@@ -144,6 +152,7 @@ def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
                 mode.units[unit.value],
                 stores_itself(layer, unit),
                 layer.store is not None,
+                0 if layer.sums_kernel is None else sum_type(layer, weights).itemsize,
             )
         )
     columns = inner_columns(layers, index)
@@ -171,7 +180,7 @@ def _plan_program(program: ProgramOp, slices: bool, tiles: bool) -> None:
             buffer.move(Space.SWAP if tensor in plan.spilled else Space.OCM)
     for layer, chosen in zip(layers, plan.layers, strict=True):
         if layer.tiling is None:
-            layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order))
+            layer.tiling = TilingAttr(Tiling(chosen.grid, chosen.order, chosen.part))
         if layer.buffer(layer.spec.output).where not in DDR:
             layer.store = None
     for number, group in enumerate(plan.groups):

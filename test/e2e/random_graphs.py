@@ -117,6 +117,26 @@ def conv(sketch: Sketch) -> None:
     _maybe_activation(sketch, y)
 
 
+def deep_convs(sketch: Sketch) -> None:
+    """Two convolutions with many channels between them."""
+    x = sketch.image()
+    if x is None:
+        return
+    batch, channels, height, width = sketch.live[x]
+    between, outputs = sketch.integer(33, 200), sketch.integer(1, 24)
+    wide = sketch.weight(between, channels, 1, 1, deviation=1 / math.sqrt(channels))
+    x = sketch.node("Conv", [x, wide], (batch, between, height, width), kernel_shape=[1, 1])
+    size = sketch.pick({1, 3})
+    deviation = 1 / math.sqrt(between * size**2)
+    deep = [sketch.weight(outputs, between, size, size, deviation=deviation)]
+    if sketch.flag():
+        deep.append(sketch.weight(outputs, deviation=0.3))
+    pads, shape = [size // 2] * 4, (batch, outputs, height, width)
+    y = sketch.node("Conv", [x, *deep], shape, kernel_shape=[size, size], pads=pads)
+    sketch.live.pop(x)
+    _maybe_activation(sketch, y)
+
+
 def _maybe_activation(sketch: Sketch, x: str) -> None:
     shape = sketch.live[x]
     kind = sketch.pick({"none", "Relu", "Relu6", "Clip"})
@@ -342,7 +362,7 @@ def function(sketch: Sketch) -> None:
 
 
 EXACT: tuple[Callable[[Sketch], None], ...] = (
-    conv, gemm, matmul, binary, pool, global_pool, concat, transpose, reshape, pad,
+    conv, deep_convs, gemm, matmul, binary, pool, global_pool, concat, transpose, reshape, pad,
     norm_reduction, cum_sum, prelu,
 )  # fmt: skip
 SENSITIVE: tuple[Callable[[Sketch], None], ...] = (normalization,)

@@ -173,7 +173,7 @@ def conv_sums(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     acc = window_sums(ops, window, rest.pop(0).array if has_wzp else None)
     if has_sums:
         acc = acc + rest.pop(0).array
-    return acc.astype(np.int32)
+    return acc.astype(ops[2].array.dtype)
 
 
 def factor_sums(a: Operand, b: Operand, y: Operand) -> Array:
@@ -186,7 +186,7 @@ def matmul_sums(ops: Sequence[Operand], params: Sequence[Any]) -> Array:
     acc = factor_sums(*ops[:3])
     if params[0]:
         acc = acc + ops[3].array
-    return acc.astype(np.int32)
+    return acc.astype(ops[2].array.dtype)
 
 
 def matmul(ops: Sequence[Operand], params: Sequence[Any]) -> Array:

@@ -10,6 +10,8 @@ from harness import (
     F32,
     I8,
     I16,
+    I32,
+    I64,
     NO_CLAMP,
     U8,
     U16,
@@ -59,8 +61,9 @@ def contraction_tail(rng, x, w, y, channels, length, bias_mode):
 
 
 def earlier_sums(rng, y):
-    """S32 sums in the shape of y, of any size."""
-    array = fill_random(rng, strided(rng, y.array.shape, np.dtype("i4")))
+    """S32 or S64 sums in the shape of y, of any size."""
+    dtype = rng.choice([I32, I64])
+    array = fill_random(rng, strided(rng, y.array.shape, dtype))
     array >>= rng.integers(0, 25)
     return Operand(array)
 
@@ -243,12 +246,13 @@ def test_matmul(batch, broadcast, sizes, types, bias_mode, shared, plain, sums, 
     types=st.tuples(st.sampled_from(FACTORS), st.sampled_from(FACTORS)),
     plain=st.booleans(),
     sums=st.booleans(),
+    sum_type=st.sampled_from([I32, I64]),
     seed=seeds,
 )
-def test_matmul_sums(batch, broadcast, sizes, types, plain, sums, seed):
+def test_matmul_sums(batch, broadcast, sizes, types, plain, sums, sum_type, seed):
     rng = np.random.default_rng(seed)
     operands = factors(rng, batch, broadcast, sizes, types, plain)
-    operands.append(Operand(strided(rng, (*batch, sizes[0], sizes[2]), np.dtype("i4"))))
+    operands.append(Operand(strided(rng, (*batch, sizes[0], sizes[2]), sum_type)))
     if sums:
         operands.append(earlier_sums(rng, operands[2]))
     check("matmul_sums", operands, [int(sums)], seed)
@@ -259,7 +263,7 @@ def test_matmul_sums(batch, broadcast, sizes, types, plain, sums, seed):
     cut=st.integers(1, 69),
     out_channels=st.integers(1, 70),
     kernel=st.sampled_from([(1, 1), (3, 3), (2, 1)]),
-    types=st.tuples(*[st.sampled_from(t) for t in ([U8, I8], [U8, I8], OUTPUTS)]),
+    types=st.tuples(*[st.sampled_from(t) for t in (FACTORS, [U8, I8], OUTPUTS)]),
     bias_mode=st.integers(0, 2),
     flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     seed=seeds,
@@ -279,7 +283,8 @@ def test_conv_in_parts(x_shape, cut, out_channels, kernel, types, bias_mode, fla
         [Operand(o.array[:, part], o.scale, o.zero_point) for o in (x, w)]
         for part in (slice(0, cut), slice(cut, None))
     )
-    sums = Operand(strided(rng, y.array.shape, np.dtype("i4")))
+    # S32 holds the sums of bytes, S64 all.
+    sums = Operand(strided(rng, y.array.shape, I32 if types[0].itemsize == 1 else I64))
     zeros = tail[-1:] if flags[0] else []
     window = params[:7]
     check("conv_sums", [*begin, sums, *zeros], [*window, int(flags[0]), 0], seed)
@@ -307,7 +312,7 @@ def test_sums_in_place_and_beyond_their_type():
 def test_sums_that_do_not_fit_are_refused():
     a, b = Operand(np.ones((3, 8), np.uint8)), Operand(np.ones((8, 5), np.int8))
     y, sums = (Operand(np.zeros((3, 5), np.int32)) for _ in range(2))
-    with pytest.raises(ValueError, match="expected S32 sums"):
+    with pytest.raises(ValueError, match="expected sums of S32 or S64"):
         call("matmul_sums", [a, b, Operand(np.zeros((3, 5), np.uint8))], [0])
     with pytest.raises(ValueError, match="dimension 1 of sums is 4, of y 5"):
         call("matmul_sums", [a, b, y, Operand(sums.array[:, :4])], [1])

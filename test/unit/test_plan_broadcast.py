@@ -23,7 +23,9 @@ def test_broadcast_constants_need_no_memory_for_each_repetition() -> None:
         units=1,
         writes_ddr=True,
     )
-    machine = Machine(ocm_bytes=4096, launch=10, ddr_rate=8, port_rate=64, lanes_out=32)
+    machine = Machine(
+        ocm_bytes=4096, launch=10, ddr_rate=8, port_rate=64, lanes_in=32, lanes_out=32
+    )
     tensors = [Tensor(56 * 56 * 96, external=True)] * 2
     plan = plan_layers([layer], tensors, machine)
     assert plan.layers[0].working_set <= machine.ocm_bytes
@@ -46,7 +48,7 @@ def test_tiles_come_one_by_one_where_there_is_no_room_for_two() -> None:
     tensors = [Tensor(8000, external=True)] * 2
 
     def machine(ocm_bytes: int) -> Machine:
-        return Machine(ocm_bytes, launch=10, ddr_rate=8, port_rate=64, lanes_out=32)
+        return Machine(ocm_bytes, launch=10, ddr_rate=8, port_rate=64, lanes_in=32, lanes_out=32)
 
     plan = plan_layers([layer], tensors, machine(2048))
     assert plan.layers[0].grid == (8, 1)

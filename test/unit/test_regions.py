@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsar2.dialects.sched.attrs import ElementType, View
-from pulsar2.lowering.analysis.regions import Region, cut_steps, pieces, split, tile_of
+from pulsar2.lowering.analysis.regions import (
+    Region,
+    cut_steps,
+    part_of,
+    parts_of,
+    pieces,
+    reduction,
+    split,
+    tile_of,
+)
 from pulsar2.lowering.sched.tensors import reshape_strides
 
 Array = npt.NDArray[np.int64]
@@ -76,8 +85,25 @@ def test_conv_tiles(data: st.DataObject) -> None:
     region = tuple(draw(st.sampled_from(r)) for r in ranges)
     tile = tile_of("conv", shapes, params, region)
     size = (region[2][1] - region[2][0], region[3][1] - region[3][0])
-    part = conv(take(x, tile.regions[0]), take(weights, tile.regions[1]), tile.params, size)
-    assert np.array_equal(part, take(whole, region))
+    tiles = [tile]
+    if group == 1:
+        ranges = parts_of(reduction("conv", shapes), draw(st.integers(1, 2)))
+        tiles = [part_of("conv", tile, part) for part in ranges]
+    parts = [
+        conv(take(x, t.regions[0]), take(weights, t.regions[1]), t.params, size) for t in tiles
+    ]
+    assert np.array_equal(sum(parts), take(whole, region))
+
+
+def test_parts_of_a_product() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-9, 9, (2, 5, 7)), rng.integers(-9, 9, (2, 7, 4))
+    shapes = [a.shape, b.shape, (2, 5, 4)]
+    tile = tile_of("matmul", shapes, {}, ((0, 1), (1, 4), (0, 2)))
+    parts = [part_of("matmul", tile, part) for part in parts_of(reduction("matmul", shapes), 3)]
+    assert [t.regions[0][2] for t in parts] == [(0, 3), (3, 6), (6, 7)]
+    sums = sum(take(a, t.regions[0]) @ take(b, t.regions[1]) for t in parts)
+    assert np.array_equal(sums, (a @ b)[0:1, 1:4, 0:2])
 
 
 @given(st.integers(1, 50), st.integers(1, 12), st.integers(1, 7))

@@ -79,7 +79,8 @@ void conv_general(const ConvProblem& p) {
             sum_position(p, w.data(), image, g, o, n, oh, ow, acc);
             const int64_t channel = g * out + o;
             const int64_t step = p.sums.strides[1];
-            const Sums earlier = {sums == nullptr ? nullptr : sums + channel * step, step};
+            const Sums earlier = {sums == nullptr ? nullptr : sums + channel * step, step,
+                                  p.sums.dtype};
             p.requant.apply(ops, acc, channel, n, y + channel * p.y.strides[1], p.y.strides[1],
                             earlier);
           }

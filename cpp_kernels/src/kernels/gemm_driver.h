@@ -59,7 +59,8 @@ void locate_rows(const Gemm& gemm, int64_t begin, int64_t end, int64_t pitch, Ge
 
 /// Where the earlier sums of a row begin, from column `first` on.
 inline Sums sums_of(const Gemm& gemm, const uint8_t* row, int64_t first) {
-  return {row == nullptr ? nullptr : row + first * gemm.sums_stride, gemm.sums_stride};
+  if (row == nullptr) return {};
+  return {row + first * gemm.sums_stride, gemm.sums_stride, gemm.sums->dtype};
 }
 
 /// Rows of a block: as many as keep A within its share of L2, and all blocks alike.

@@ -95,7 +95,7 @@ void matmul_general(const MatmulProblem& p) {
             acc[j] += v * (load_int(line + j * bn, p.b.dtype) - p.b.zero_point);
           }
         }
-        const Sums earlier = {sums == nullptr ? nullptr : sums + first * sn, sn};
+        const Sums earlier = {sums == nullptr ? nullptr : sums + first * sn, sn, p.sums.dtype};
         p.requant.apply(ops, acc, first, n, y + first * yn, yn, earlier);
       }
     }

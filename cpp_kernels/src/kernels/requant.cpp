@@ -26,6 +26,13 @@ void check_vector(const View& view, const char* op, const char* name, DType dtyp
   }
 }
 
+void check_sum_type(const char* op, const char* name, const View& view) {
+  if ((view.dtype != DType::S32 && view.dtype != DType::S64) || view.zero_point != 0) {
+    fail("%s: %s is %s of zero point %d, expected sums of S32 or S64", op, name,
+         dtype_name(view.dtype), view.zero_point);
+  }
+}
+
 }  // namespace
 
 Requant make_requant(const char* op, const View& y, int64_t channels, const View& mult,
@@ -51,9 +58,7 @@ Requant make_requant(const char* op, const View& y, int64_t channels, const View
 }
 
 Requant make_raw(const char* op, const View& y, int64_t channels) {
-  if (y.dtype != DType::S32 || y.zero_point != 0) {
-    fail("%s: y is %s of zero point %d, expected S32 sums", op, dtype_name(y.dtype), y.zero_point);
-  }
+  check_sum_type(op, "y", y);
   Requant r;
   r.raw = true;
   r.dtype = y.dtype;
@@ -65,10 +70,7 @@ Requant make_raw(const char* op, const View& y, int64_t channels) {
 
 void check_sums(const char* op, const View& sums, const View& y) {
   check_view(sums, op, "sums");
-  if (sums.dtype != DType::S32 || sums.zero_point != 0) {
-    fail("%s: sums are %s of zero point %d, expected S32", op, dtype_name(sums.dtype),
-         sums.zero_point);
-  }
+  check_sum_type(op, "sums", sums);
   check_same_shape(sums, y, op, "sums", "y");
 }
 
@@ -83,10 +85,12 @@ void Requant::apply(const ElementOps& ops, const int64_t* acc, int64_t first, in
 void Requant::finish(const ElementOps& ops, int64_t* total, int64_t first, int64_t n, uint8_t* y,
                      int64_t stride, Sums sums) const {
   if (sums.data != nullptr) {
-    for (int64_t i = 0; i < n; ++i) total[i] += load_as<int32_t>(sums.data + i * sums.stride);
+    for (int64_t i = 0; i < n; ++i) total[i] += load_int(sums.data + i * sums.stride, sums.dtype);
   }
   if (raw) {
-    for (int64_t i = 0; i < n; ++i) store_as(y + i * stride, static_cast<int32_t>(total[i]));
+    const auto size = static_cast<size_t>(dtype_size(dtype));
+    // Little-endian: the low bytes are the sum modulo the type's range.
+    for (int64_t i = 0; i < n; ++i) std::memcpy(y + i * stride, total + i, size);
     return;
   }
   alignas(64) float v[kBlock];

@@ -10,10 +10,11 @@ namespace pulsar2::kernels {
 
 enum BiasMode : int32_t { kNoBias = 0, kIntBias = 1, kFloatBias = 2 };
 
-/// S32 sums of the parts of the reduction before this one, for some channels; null without any.
+/// Sums of the parts of the reduction before this one, for some channels; null without any.
 struct Sums {
   const uint8_t* data = nullptr;
   int64_t stride = 0;  ///< bytes from one channel to the next
+  DType dtype = DType::S32;
 };
 
 /// How the exact sums of a contraction become its output; shared by conv and matmul.
@@ -24,7 +25,8 @@ struct Sums {
 ///   F32
 ///
 /// Where the sums begin with those of other parts of the reduction, these are added to acc. A job
-/// whose reduction goes on in another one is `raw`: y = acc, S32, what exceeds it wrapping around.
+/// whose reduction goes on in another one is `raw`: y = acc, S32 or S64; what exceeds it wraps
+/// around.
 struct Requant {
   bool raw = false;
   DType dtype = DType::U8;
@@ -54,7 +56,7 @@ Requant make_requant(const char* op, const View& y, int64_t channels, const View
                      const View* bias, int32_t bias_mode, int32_t clamp_lo, int32_t clamp_hi,
                      bool shared_mult);
 
-/// What leaves the sums as they are, for a y of S32.
+/// What leaves the sums as they are, for a y of S32 or S64.
 Requant make_raw(const char* op, const View& y, int64_t channels);
 
 /// Checks the sums of earlier parts, in the shape of y.

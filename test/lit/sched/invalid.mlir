@@ -167,7 +167,7 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
 
 sched.program @p target "AX650" mode "NPU1" ocm 64 {
   %x = sched.buffer ocm 64 : !sched.buffer
-  // expected-error@+1 {{the sums of a part are i32}}
+  // expected-error@+1 {{the sums of a part are i32 or i64}}
   %t = sched.job "matmul_sums" on conv(%x, %x, %x) [#sched.view<ui8 [4, 2] : [2, 1]>, #sched.view<i8 [2, 4] : [1, 2]>, #sched.view<ui8 [4, 4] : [4, 1]>] <has_sums = 0>
 }
 
@@ -175,7 +175,7 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
 
 sched.program @p target "AX650" mode "NPU1" ocm 64 {
   %x = sched.buffer ocm 64 : !sched.buffer
-  // expected-error@+1 {{the sums of earlier parts are i32 in the shape of the output, [4, 4]}}
+  // expected-error@+1 {{sums of earlier parts are i32 or i64 in the shape of the output, [4, 4]}}
   %t = sched.job "matmul_sums" on conv(%x, %x, %x, %x) [#sched.view<ui8 [4, 2] : [2, 1]>, #sched.view<i8 [2, 4] : [1, 2]>, #sched.view<i32 [4, 4] : [16, 4]>, #sched.view<i32 [4, 2] : [8, 4]>] <has_sums = 1>
 }
 
@@ -185,4 +185,20 @@ sched.program @p target "AX650" mode "NPU1" ocm 64 {
   %x = sched.buffer ocm 64 : !sched.buffer
   // expected-error@+1 {{has_wzp and has_sums ask for 4 operands, got 3}}
   %t = sched.job "conv_sums" on conv(%x, %x, %x) [#sched.view<ui8 [1, 2, 4, 1] : [8, 1, 2, 2]>, #sched.view<i8 [4, 2, 1, 1] : [2, 1, 2, 2]>, #sched.view<i32 [1, 4, 4, 1] : [64, 4, 16, 16]>] <stride_h = 1, stride_w = 1, pad_top = 0, pad_left = 0, dil_h = 1, dil_w = 1, group = 1, has_wzp = 0, has_sums = 1>
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{a part has at least one input channel}}
+  sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <> {tiling = #sched.tiling<[1] order [0] part 0>} : !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @p target "AX650" mode "NPU1" ocm 64 {
+  %x = sched.buffer ocm 64 : !sched.buffer
+  // expected-error@+1 {{the sums of this 'copy' are not computed in parts, only those of a conv in one group, and of a matmul of integers}}
+  sched.layer "copy"(%x, %x) [#sched.view<ui8 [64] : [1]>, #sched.view<ui8 [64] : [1]>] <> {tiling = #sched.tiling<[1] order [0] part 8>} : !sched.buffer, !sched.buffer
 }

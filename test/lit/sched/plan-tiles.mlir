@@ -68,3 +68,37 @@ sched.program @too_small target "AX650" mode "NPU1" ocm 128 {
   // expected-error@+1 {{of OCM, there are 128 (give more OCM}}
   sched.layer "softmax"(%x, %y) [#sched.view<ui8 [1, 1024] : [1024, 1]>, #sched.view<ui8 [1, 1024] : [1024, 1]>] <axis = 1> : !sched.buffer, !sched.buffer
 }
+
+// -----
+
+// A column of the factor does not fit: its sums are computed in parts. Not those of f32, which have an order,
+// and not where memory is not short.
+// CHECK-LABEL: @in_parts
+sched.program @in_parts target "AX650" mode "NPU1" ocm 4096 {
+  %x = sched.buffer input 8192 {name = "x", type = #sched.view<ui8 [1, 8192] : [8192, 1]>} : !sched.buffer
+  %b = sched.buffer input 524288 {name = "b", type = #sched.view<i8 [8192, 64] : [1, 8192]>} : !sched.buffer
+  %m = sched.buffer input 4 {name = "m", type = #sched.view<f32 [1] : [4]>} : !sched.buffer
+  %y = sched.buffer output 64 {name = "y", type = #sched.view<ui8 [1, 64] : [64, 1]>} : !sched.buffer
+  // CHECK: tiling = #sched.tiling<[1, {{\d+}}] order [0, 1] part {{\d+}}>
+  sched.layer "matmul"(%x, %b, %y, %m) [#sched.view<ui8 [1, 8192] : [8192, 1]>, #sched.view<i8 [8192, 64] : [1, 8192]>, #sched.view<ui8 [1, 64] : [64, 1]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, has_sums = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+}
+// CHECK-LABEL: @roomy
+sched.program @roomy target "AX650" mode "NPU1" ocm 1048576 {
+  %x = sched.buffer input 8192 {name = "x", type = #sched.view<ui8 [1, 8192] : [8192, 1]>} : !sched.buffer
+  %b = sched.buffer input 524288 {name = "b", type = #sched.view<i8 [8192, 64] : [1, 8192]>} : !sched.buffer
+  %m = sched.buffer input 4 {name = "m", type = #sched.view<f32 [1] : [4]>} : !sched.buffer
+  %y = sched.buffer output 64 {name = "y", type = #sched.view<ui8 [1, 64] : [64, 1]>} : !sched.buffer
+  // CHECK: tiling = #sched.tiling<[1, {{\d+}}] order [{{[0, 1]+}}]>
+  sched.layer "matmul"(%x, %b, %y, %m) [#sched.view<ui8 [1, 8192] : [8192, 1]>, #sched.view<i8 [8192, 64] : [1, 8192]>, #sched.view<ui8 [1, 64] : [64, 1]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, has_sums = 0, clamp_lo = 0, clamp_hi = 255> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+}
+
+// -----
+
+sched.program @float_sums target "AX650" mode "NPU1" ocm 4096 {
+  %x = sched.buffer input 32768 {name = "x", type = #sched.view<f32 [1, 8192] : [32768, 4]>} : !sched.buffer
+  %b = sched.buffer input 131072 {name = "b", type = #sched.view<f32 [8192, 4] : [4, 32768]>} : !sched.buffer
+  %m = sched.buffer input 4 {name = "m", type = #sched.view<f32 [1] : [4]>} : !sched.buffer
+  %y = sched.buffer output 16 {name = "y", type = #sched.view<f32 [1, 4] : [16, 4]>} : !sched.buffer
+  // expected-error@+1 {{the smallest tile needs 65664 bytes of OCM, there are 4096}}
+  sched.layer "matmul"(%x, %b, %y, %m) [#sched.view<f32 [1, 8192] : [32768, 4]>, #sched.view<f32 [8192, 4] : [4, 32768]>, #sched.view<f32 [1, 4] : [16, 4]>, #sched.view<f32 [1] : [4]>] <bias_mode = 0, has_sums = 0, clamp_lo = -2147483648, clamp_hi = 2147483647> : !sched.buffer, !sched.buffer, !sched.buffer, !sched.buffer
+}
