@@ -17,7 +17,7 @@ from onnx import helper
 from pulsar2.axmodel import CpuSubgraph
 from pulsar2.axmodel.reader import external_slice
 from pulsar2.axmodel.schema import CPU_PARAMS
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import UserError, first_line
 from pulsar2.ort_values import ort_value, run_session
 from pulsar2.weights import AnyArray
 
@@ -117,9 +117,3 @@ class CpuRunner:
         except Exception as error:
             raise UserError.of(f"{self.name}: ONNX Runtime: {first_line(error)}") from None
         return dict(zip(self._outputs, values, strict=True))
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, or its type."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

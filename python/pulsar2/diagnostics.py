@@ -65,3 +65,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """The phrase `did you mean 'a', 'b'?` for the known names closest to `name`, or ''."""
     close = difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
     return f"did you mean {', '.join(repr(c) for c in close)}?" if close else ""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its type."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

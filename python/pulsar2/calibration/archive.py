@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -60,7 +59,7 @@ class _Tar(Source):
         with self._open() as archive:
             try:
                 members = archive.getmembers()
-            except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            except Exception as error:  # each compression has errors of its own
                 raise UserError.of(
                     f"the archive is truncated or damaged: {error}", str(self.path)
                 ) from None
@@ -74,6 +73,7 @@ class _Tar(Source):
         wanted = set(names)
         _empty(folder)
         with self._open() as archive:
+            _check_space(folder, sum(m.size for m in archive.getmembers() if m.name in wanted))
             for member in archive:
                 if member.name in wanted:
                     stream = archive.extractfile(member)
@@ -99,6 +99,8 @@ class _Zip(Source):
         _empty(folder)
         places: dict[str, Path] = {}
         with self._open() as archive:
+            names = list(names)
+            _check_space(folder, sum(archive.getinfo(name).file_size for name in names))
             for name in names:
                 places[name] = folder / name
                 try:
@@ -142,10 +144,21 @@ def _empty(folder: Path) -> None:
         raise UserError.of(f"cannot make the folder: {error.strerror}", str(folder)) from None
 
 
+def _check_space(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError.of(
+            f"the calibration data take {size / 1e9:.1f} GB unpacked, and {free / 1e9:.1f} GB are "
+            "free",
+            str(folder),
+            "a folder of the files, or a smaller calibration_size",
+        )
+
+
 def _write(target: Path, stream: object, archive: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             shutil.copyfileobj(stream, file)  # pyright: ignore
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+    except Exception as error:  # each compression has errors of its own
         raise UserError.of(f"cannot unpack '{target.name}': {error}", str(archive)) from None

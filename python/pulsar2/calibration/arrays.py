@@ -1,55 +1,49 @@
 """Calibration data in arrays: .npy files, raw bytes, and .npy files that hold a dictionary.
 
-Such a dictionary is a pickle. It is read by an unpickler that admits arrays, dictionaries, lists
-and numbers, and refuses everything that could run code.
+Such a dictionary is a pickle, which `pulsar2.calibration.pickles` reads without running code.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from pulsar2.diagnostics import UserError
+from pulsar2.calibration.pickles import read_pickle
+from pulsar2.diagnostics import UserError, first_line
 from pulsar2.values import Form, Value, as_value, description, tensors_of
 
 AnyArray = npt.NDArray[Any]
 
-_ADMITTED = {
-    ("collections", "OrderedDict"),
-    ("_codecs", "encode"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    *(
-        (f"numpy.{core}.{module}", name)
-        for core in ("core", "_core")
-        for module, name in (
-            ("multiarray", "_reconstruct"),
-            ("multiarray", "scalar"),
-            ("numeric", "_frombuffer"),
-        )
-    ),
-}
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not admitted")
-        return super().find_class(module, name)
-
 
 def read_npy(path: Path) -> AnyArray:
-    """The array of a .npy file; `UserError` when it does not hold one of numbers."""
+    """The array of a .npy file, in native byte order; `UserError` when it holds none of numbers."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError.of(f"not a .npy file of numbers: {error}", str(path)) from None
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
+        raise UserError.of(f"not a .npy file of numbers: {first_line(error)}", str(path)) from None
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_file(
+    path: Path, kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], name: str
+) -> None:
+    """Raises `UserError` where the size of a .bin file, or what a .npy file says it holds, does not
+    fit the tensor `name`; its numbers are not read.
+    """
+    if kind == "Binary":
+        _check_size(path, path.stat().st_size, shape, dtype)
+    elif kind == "Numpy":
+        try:
+            array = np.lib.format.open_memmap(path, mode="r")
+        except (OSError, ValueError, EOFError, OverflowError):
+            array = read_npy(path)
+        _check_type(array, shape, dtype, path, name)
 
 
 def read_binary(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
@@ -58,14 +52,18 @@ def read_binary(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise UserError.of(f"cannot read: {error.strerror}", str(path)) from None
+    _check_size(path, data.size, shape, dtype)
+    return data.view(dtype).reshape(shape)
+
+
+def _check_size(path: Path, size: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    if data.size != expected:
+    if size != expected:
         raise UserError.of(
-            f"the file has {data.size} bytes",
+            f"the file has {size} bytes",
             str(path),
             f"expected {expected}: {dtype.name} {list(shape)}",
         )
-    return data.view(dtype).reshape(shape)
 
 
 def read_dictionary(path: Path) -> Mapping[str, object]:
@@ -85,20 +83,9 @@ def read_dictionary(path: Path) -> Mapping[str, object]:
             _, _, dtype = reader(file)
             if dtype != np.dtype(object):
                 raise ValueError(f"it holds an array of {dtype}, not a dictionary")
-            content: object = _RestrictedUnpickler(io.BytesIO(file.read())).load()
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        ImportError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise UserError.of(f"not a NumpyObject file: {error}", str(path)) from None
-    if isinstance(content, np.ndarray) and content.ndim == 0:
-        content = cast(object, content.item())
+            content = read_pickle(file.read())
+    except (OSError, ValueError, EOFError, MemoryError, UnpicklingError) as error:
+        raise UserError.of(f"not a NumpyObject file: {first_line(error)}", str(path)) from None
     accepted = "a dictionary of arrays by input name, saved with numpy.save"
     if not isinstance(content, dict):
         raise UserError.of("it holds no dictionary", str(path), accepted)
@@ -122,13 +109,19 @@ def check_array(
 ) -> AnyArray:
     """What fits the tensor `name`, as an array, when none of its numbers is NaN."""
     array = np.asarray(given)
-    if array.shape != shape or array.dtype != dtype:
+    _check_type(array, shape, dtype, path, name)
+    return _without_nan(array, path, name)
+
+
+def _check_type(
+    array: AnyArray, shape: tuple[int, ...], dtype: np.dtype[Any], path: Path, name: str
+) -> None:
+    if array.shape != shape or array.dtype.newbyteorder("=") != dtype:
         raise UserError.of(
             f"the data for input '{name}' are {array.dtype.name} {list(array.shape)}",
             str(path),
             f"expected {dtype.name} {list(shape)}",
         )
-    return _without_nan(array, path, name)
 
 
 def check_value(given: object, form: Form, dtype: np.dtype[Any], path: Path, name: str) -> Value:

@@ -15,6 +15,7 @@ from loguru import logger
 from pulsar2.calibration.archive import open_source
 from pulsar2.calibration.arrays import (
     check_array,
+    check_file,
     check_value,
     read_binary,
     read_dictionary,
@@ -39,6 +40,9 @@ _SUFFIXES: dict[Format, frozenset[str]] = {
     "Binary": frozenset((".bin",)),
     "NumpyObject": frozenset((".npy",)),
 }
+
+_SHOWN = 10
+"""How many wrong files of a data set are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,17 @@ class CalibrationDataset(Sequence[Sample]):
         """Sample `index`; `UserError` when a file does not decode or does not fit its input."""
         values: dict[str, Value] = {}
         labels: list[str] = []
+        errors: list[Diagnostic] = []
         for data in self.inputs:
             count = self._per_sample(data)
             files = self.files[data.name][index * count : (index + 1) * count]
-            values[data.name] = self._read(data, files)
+            try:
+                values[data.name] = self._read(data, files)
+            except UserError as error:
+                errors += [e for e in error.diagnostics if e not in errors]
             labels += [f.name for f in files if f.name not in labels]
+        if errors:
+            raise UserError(errors)
         return Sample(", ".join(labels), values)
 
     @staticmethod
@@ -159,7 +169,7 @@ class CalibrationDataset(Sequence[Sample]):
                 raise UserError.of(
                     f"the dictionary has no entry for input '{data.name}'",
                     str(path),
-                    nearest(data.name, content) or f"it has {', '.join(sorted(content))}",
+                    nearest(data.name, content) or f"it has {', '.join(sorted(content)) or 'none'}",
                 )
             given = content[data.name]
             if data.form != "tensor":
@@ -199,16 +209,29 @@ def load_dataset(inputs: Sequence[InputData], folder: Path) -> CalibrationDatase
         target = folder / re.sub(r"[^a-zA-Z0-9_-]", "_", data.name)
         places = open_source(data.dataset).unpack(names, target)
         files[data.name] = [places[name] for name in names]
-        if data.format == "Image":
-            for place in files[data.name]:
-                try:
-                    check_picture(place)
-                except UserError as error:
-                    errors += error.diagnostics
+        errors += _misfits(data, files[data.name])
     if errors:
         raise UserError(errors)
     logger.info("{} File(s) Loaded.", len({f for places in files.values() for f in places}))
     return CalibrationDataset(tuple(inputs), files, preprocessings)
+
+
+def _misfits(data: InputData, files: Sequence[Path]) -> list[Diagnostic]:
+    """What is wrong with files as far as their first bytes tell, and how many more there are."""
+    errors: list[Diagnostic] = []
+    for file in files:
+        try:
+            if data.format == "Image":
+                check_picture(file)
+            else:
+                check_file(file, data.format, data.shape, data.dtype, data.name)
+        except UserError as error:
+            errors += error.diagnostics
+    more = len(errors) - _SHOWN
+    if more > 0:
+        message = f"{more} more file(s) of {data.dataset} are wrong"
+        return [*errors[:_SHOWN], Diagnostic(message, f"input '{data.name}'")]
+    return errors
 
 
 def _origin(data: InputData) -> tuple[Path, Format]:
@@ -265,19 +288,32 @@ def _match(
     if len(inputs) == 1:
         data = inputs[0]
         return {data.name: list(found[data.name])[: sizes[0]]}
-    stems = {d.name: {PurePosixPath(k).name: k for k in found[d.name]} for d in inputs}
-    common = [s for s in stems[inputs[0].name] if all(s in stems[d.name] for d in inputs)]
+    keys = _namesakes([found[d.name] for d in inputs])
     count = min(sizes)
-    if common:
-        left_out = {d.name: len(stems[d.name]) - len(common) for d in inputs}
-        for name, number in left_out.items():
-            if number:
+    if keys:
+        for data in inputs:
+            left_out = len(found[data.name]) - len(keys)
+            if left_out:
                 logger.warning(
                     "input '{}': {} file(s) without a namesake for the other inputs are left out",
-                    name,
-                    number,
+                    data.name,
+                    left_out,
                 )
-        return {d.name: [stems[d.name][s] for s in common[:count]] for d in inputs}
+        return {d.name: [k[n] for k in keys[:count]] for n, d in enumerate(inputs)}
     logger.warning("no file names are common to all inputs: files are matched in sorted order")
     count = min(count, *(len(found[d.name]) for d in inputs))
     return {d.name: list(found[d.name])[:count] for d in inputs}
+
+
+def _namesakes(found: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
+    """The keys of files, one of each mapping, that have the same path, or the same name in it.
+
+    By path where that matches more of them: folders within a data set may tell namesakes apart, or
+    be called after the inputs.
+    """
+    by_path = [(k,) * len(found) for k in found[0] if all(k in keys for keys in found)]
+    names = [{PurePosixPath(k).name: k for k in keys} for keys in found]
+    by_name = [
+        tuple(keys[n] for keys in names) for n in names[0] if all(n in keys for keys in names)
+    ]
+    return by_path if len(by_path) >= len(by_name) else by_name

@@ -20,6 +20,11 @@ SUFFIXES = frozenset(
 )
 """File names of pictures end in one of these, in either case."""
 
+_DAMAGES = (
+    OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow raises for a file that it cannot read."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -57,11 +62,11 @@ class Preprocessing:
             with Image.open(path) as picture:
                 # A JPEG can be decoded at a half, quarter or eighth of its size.
                 picture.draft(None, (2 * self.width, 2 * self.height))
-                picture = picture.convert("L" if self.is_gray else "RGB")
+                picture = _of_bytes(picture).convert("L" if self.is_gray else "RGB")
                 if picture.size != (self.width, self.height):
                     picture = picture.resize((self.width, self.height), Image.Resampling.BILINEAR)
                 pixels = np.asarray(picture)
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        except _DAMAGES as error:
             raise UserError.of(f"the picture cannot be decoded: {error}", str(path)) from None
         pixels = pixels.reshape(self.height, self.width, self.channels)
         is_rgb = self.tensor_format == "RGB"
@@ -81,10 +86,22 @@ class Preprocessing:
         return np.ascontiguousarray(values, dtype)
 
 
+def _of_bytes(picture: Image.Image) -> Image.Image:
+    """The picture in 8 bits: the upper ones where gray has 16, of which Pillow drops those."""
+    if picture.mode == "F":
+        raise ValueError("its pixels are float32, which calibration_format Numpy takes")
+    if not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels have more than 16 bits")
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
 def check_picture(path: Path) -> None:
     """Raises `UserError` when the file is not a picture, by its first bytes."""
     try:
         with Image.open(path):
             pass
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except _DAMAGES as error:
         raise UserError.of(f"the picture cannot be decoded: {error}", str(path)) from None

@@ -88,7 +88,8 @@ def _key(module: ModuleOp, dataset: CalibrationDataset, asked: str) -> str:
     found = hashlib.sha256()
 
     def add(text: str) -> None:
-        found.update(f"{len(text)}:{text}".encode())
+        # The name of a file may be no text.
+        found.update(f"{len(text)}:{text}".encode(errors="surrogateescape"))
 
     for text in (version(), str(_REVISION), asked, print_module(module)):
         add(text)

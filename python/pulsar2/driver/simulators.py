@@ -12,8 +12,7 @@ import onnx
 
 from pulsar2.axmodel import UNKNOWN, TensorInfo
 from pulsar2.axmodel.reader import value_info
-from pulsar2.cpu_subgraph import first_line
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import UserError, first_line
 from pulsar2.ort_values import run_session
 from pulsar2.runtime import InferenceSession
 from pulsar2.values import Value, as_value

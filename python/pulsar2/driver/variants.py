@@ -15,8 +15,7 @@ from pulsar2.config.build import BuildConfig
 from pulsar2.config.load import Where
 from pulsar2.console.log import silent
 from pulsar2.context import AxContext
-from pulsar2.cpu_subgraph import first_line
-from pulsar2.diagnostics import Diagnostics, UserError
+from pulsar2.diagnostics import Diagnostics, UserError, first_line
 from pulsar2.driver.float_check import FloatModel, difference
 from pulsar2.driver.inputs import InputPlan, place
 from pulsar2.frontend.batch import BatchRepairs, batch_repairs, check_reshapes

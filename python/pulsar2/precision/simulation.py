@@ -15,8 +15,7 @@ from xdsl.rewriter import Rewriter
 
 from pulsar2.axmodel import encode_axmodel
 from pulsar2.context import AxContext
-from pulsar2.cpu_subgraph import first_line
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import UserError, first_line
 from pulsar2.driver.container import link
 from pulsar2.driver.part import Part
 from pulsar2.locations import tensor_name

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import shutil
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,6 +245,126 @@ def test_missing_or_wrong_files(tmp_path: Path) -> None:
         load_dataset([data(tmp_path / "cut.tar.gz")], tmp_path / "out")
     fails(make_tar(tmp_path / "empty.tar", {}), "holds no file", tmp_path)
     fails(make_tar(tmp_path / "t.tar", {"a.txt": b"x"}), "holds no file", tmp_path)
+
+
+def _damaged(path: Path) -> Path:
+    data = bytearray(path.read_bytes())
+    data[60:90] = b"\xff" * 30
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_zip(method: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", method) as archive:
+        archive.writestr("0.png", picture(0))
+    fails(_damaged(tmp_path / "set.zip"), "cannot unpack '0.png'", tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_damaged_tar(mode: str, tmp_path: Path) -> None:
+    files = {f"{i}.png": picture(i) for i in range(40)}
+    path = _damaged(make_tar(tmp_path / "set.tar", files, mode))
+    with pytest.raises(UserError, match=r"set\.tar: .*(damaged|not an archive)"):
+        load_dataset([data(path)], tmp_path / "out")
+
+
+def test_more_than_the_disk_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    fails(make_tar(tmp_path / "set.tar", PICTURES), "0.0 GB are free", tmp_path)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("0.png", picture(0))
+    fails(tmp_path / "set.zip", "0.0 GB are free", tmp_path)
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, {})
+    root.mkdir()
+    name = os.fsdecode(b"\xff.npy")
+    (root / name).write_bytes(npy(np.zeros((1, 3, 8, 6), np.float32)))
+    assert load_dataset([data(root, format="Numpy")], tmp_path / "out")[0].label == name
+
+
+def test_16_bit_pictures_keep_their_upper_bits(tmp_path: Path) -> None:
+    gray = np.linspace(0, 65535, 48).astype(np.uint16).reshape(8, 6)
+    stream = io.BytesIO()
+    Image.fromarray(gray).save(stream, "PNG")
+    root = folder_of(tmp_path, {"0.png": stream.getvalue()})
+    (sample,) = load_dataset([data(root)], tmp_path / "out")
+    np.testing.assert_array_equal(sample.inputs["input"][0, 0], gray >> 8)
+    stream = io.BytesIO()
+    Image.fromarray(gray.astype(np.float32)).save(stream, "TIFF")
+    root = folder_of(tmp_path / "f", {"0.tiff": stream.getvalue()})
+    fails(root, "its pixels are float32", tmp_path, read=True)
+
+
+def test_a_picture_of_billions_of_pixels(tmp_path: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    root = folder_of(tmp_path, {"0.png": b"\x89PNG\r\n\x1a\n" + header + chunk(b"IEND", b"")})
+    fails(root, "decompression bomb", tmp_path)
+
+
+def test_files_of_one_name_in_several_folders(tmp_path: Path, warnings: list[str]) -> None:
+    files = {f"{f}/x.npy": npy(np.full((1, 2), f, np.float32)) for f in range(3)}
+    inputs = [
+        data(folder_of(tmp_path / name, files), name=name, shape=(1, 2), format="Numpy")
+        for name in "ab"
+    ]
+    loaded = load_dataset(inputs, tmp_path / "out")
+    assert [s.inputs["a"][0, 0] for s in loaded] == [0, 1, 2]
+    for sample in loaded:
+        np.testing.assert_array_equal(sample.inputs["a"], sample.inputs["b"])
+    assert not warnings
+    # Where folders are called after the inputs, the names alone match; of two of a name one does.
+    (tmp_path / "b" / "set").rename(tmp_path / "b" / "old")
+    inputs[1] = data(
+        folder_of(tmp_path / "b", {"other/x.npy": npy(np.zeros((1, 2), np.float32))}),
+        name="b", shape=(1, 2), format="Numpy",
+    )  # fmt: skip
+    assert len(load_dataset(inputs, tmp_path / "out")) == 1
+    assert any("'a': 2 file(s) without a namesake" in w for w in warnings)
+
+
+def test_every_wrong_file_is_told_before_any_is_read(tmp_path: Path) -> None:
+    wrong = {f"{i:02}.npy": npy(np.zeros((1, 3, 8, i), np.float32)) for i in range(12)}
+    root = folder_of(tmp_path, wrong | {"text.npy": b"no"})
+    error = fails(root, "00.npy", tmp_path, format="Numpy")
+    lines = [str(d) for d in error.diagnostics]
+    assert len(lines) == 11
+    assert "06.npy" not in str(error)
+    assert f"2 more file(s) of {root} are wrong" in lines[-1]
+    root = folder_of(tmp_path / "b", {"0.bin": b"abc"})
+    fails(root, "the file has 3 bytes", tmp_path, format="Binary")
+    # Numbers of another byte order are numbers.
+    big = np.arange(144, dtype=">f4").reshape(1, 3, 8, 6)
+    root = folder_of(tmp_path / "c", {"0.npy": npy(big)})
+    (sample,) = load_dataset([data(root, format="Numpy")], tmp_path / "out")
+    np.testing.assert_array_equal(sample.inputs["input"], big)
+    assert sample.inputs["input"].dtype == F32
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000,)", "(100000000000000000000000,)", "(-1,)"])
+def test_a_header_that_promises_too_much(shape: str, tmp_path: Path) -> None:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text + b"\n"
+    root = folder_of(tmp_path, {"0.npy": header + b"\0" * 40})
+    fails(root, "0.npy: not a .npy file of numbers", tmp_path, format="Numpy")
+
+
+def test_all_inputs_that_a_dictionary_does_not_fit_are_told(tmp_path: Path) -> None:
+    content = {"a": np.zeros(3, np.float32), "b": np.zeros(4)}
+    root = folder_of(tmp_path, {"0.npy": npy(content, allow_pickle=True)})
+    inputs = [data(root, name=n, shape=(1, 4), format="NumpyObject") for n in "abc"]
+    with pytest.raises(UserError) as caught:
+        load_dataset(inputs, tmp_path / "out").sample(0)
+    told = [str(d) for d in caught.value.diagnostics]
+    assert len(told) == 3
+    assert "no entry for input 'c'" in told[2]
 
 
 def test_pictures_that_do_not_decode(tmp_path: Path) -> None:
