@@ -44,6 +44,8 @@ POINTS = (
     Point("AX650", "NPU3", "yolov8s", 1e3 / 248, f"{_CARD}, at 640", aside=True),
     Point("AX650", "NPU1", "swin_tiny", 7.266, f"{_BOARD}, optimization level 1", aside=True),
     Point("AX650", "NPU3", "swin_tiny", 1e3 / 342, _CARD, aside=True),
+    Point("AX650", "NPU3", "resnet18", 1e3 / 1066, _CARD, aside=True),
+    Point("AX650", "NPU3", "vit_base", 1e3 / 162, _CARD, aside=True),
     Point("AX620E", "NPU2", "mobilenet_v2", 0.923, _VENDOR),
     Point("AX620E", "NPU2", "squeezenet1_1 at 227", 0.824, _VENDOR),
     Point("AX620E", "NPU2", "resnet18", 2.540, _VENDOR),
