@@ -34,7 +34,8 @@ class QuantAssignPrecision(AxPass):
 
     Options: `layers`, one text per layer configuration, words as in the configuration file
     (`layer_name=`, `op_type=`, `start_tensor_name=`, `end_tensor_name=`, each any number of times,
-    then `data_type=`, `output_data_type=`, `weight_data_type=`); `highest`, for the most precise
+    then `data_type=`, `output_data_type=`, `weight_data_type=`, and `former=TYPE/NAME` for an
+    operator that had one of the types before optimization); `highest`, for the most precise
     type of every operator that no layer configuration speaks of: FP32, or U16 for one without an
     FP32 form; `floating`, for FP32 alike, or FP32 results of one without an FP32 form: for a QDQ
     graph that is not calibrated.

@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 import pulsar2.driver.precision
 from pulsar2.context import AxContext, make_context
-from pulsar2.dialects.quant import ConvOp, UnaryOp
+from pulsar2.dialects.quant import ConvOp, MatMulOp, UnaryOp
 from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType, element_type
 from pulsar2.locations import node_name
 from pulsar2.lowering.quant import verify_types
@@ -109,6 +109,60 @@ def test_weights_that_stay_float_are_for_the_cpu(
     (weights,) = (numpy_helper.to_array(i) for i in kept if i.dims == [8, 3, 3, 3])
     given = onnx.load(built / "model.onnx").graph.initializer
     np.testing.assert_array_equal(weights, numpy_helper.to_array(given[0]))
+
+
+def test_types_that_optimization_changed(built: Path, quantized: Any, tmp_path: Path) -> None:
+    """A Flatten that is a Reshape now, a MatMul that is a Gemm, a Sub that is an Add."""
+    model = onnx.load(built / "model.onnx")
+    model.graph.node[4].op_type = "MatMul"
+    model.graph.node[4].output[0] = "m"
+    model.graph.node.append(onnx.helper.make_node("Tanh", ["m"], ["t"], "tanh"))
+    model.graph.node.append(onnx.helper.make_node("Sub", ["t", "k"], ["output"], "sub"))
+    offset = np.arange(10, dtype=np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(offset, "k"))
+    onnx.save(model, tmp_path / "model.onnx")
+    words = ("--input", tmp_path / "model.onnx")
+    layers = [
+        {"op_type": "Sub", "data_type": "S16"},
+        {"op_type": "Add", "data_type": "S8"},
+        {"op_type": "MatMul", "data_type": "U16", "weight_data_type": "S4"},
+        {"op_type": "Flatten", "data_type": "U16"},
+    ]
+    module, _, outcome = quantized(*words, layer_configs=layers)
+    types = result_types(module)
+    assert (types["flatten"], types["gemm"], types["tanh"]) == ("u16", "u8", "s16")
+    assert "has no operator of type" not in outcome.err
+    assert "U16, weights S4" in outcome.out
+    (product,) = (op for op in module.walk() if isinstance(op, MatMulOp))
+    weight = element_type(product.b)
+    assert isinstance(weight, UniformPerAxisType)
+    assert weight.storage.width.data == 4
+
+
+def test_a_mistake_about_many_operators_is_one(built: Path, build: Any, tmp_path: Path) -> None:
+    model = onnx.load(built / "model.onnx")
+    model.graph.node[4].output[0] = "m"
+    for source, name in (("m", "t"), ("t", "output")):
+        model.graph.node.append(onnx.helper.make_node("Tanh", [source], [name], f"to_{name}"))
+    onnx.save(model, tmp_path / "model.onnx")
+    outcome = build(
+        "--input", tmp_path / "model.onnx",
+        layer_configs=[
+            {"op_type": "Tanh", "weight_data_type": "S4"},
+            {"op_types": ["Tanh"], "data_type": "S16"},
+            {"op_type": "AxQuantizedGlobAvgPool", "data_type": "S16"},
+            {"layer_name": "f", "data_type": "S16"},
+        ],
+    )  # fmt: skip
+    assert outcome.code == 1
+    for text in (
+        "layer_configs[0]: Tanh 'to_t' (and 1 more) has no weight_data_type",
+        "layer_configs[1]: it contradicts layer configuration 0: operator 'to_t' (and 1 more)",
+        "the type 'AxQuantizedGlobAvgPool' (did you mean 'GlobalAveragePool'",
+        "layer_configs[3]: 'f' is no operator but a tensor ('flatten' computes it)",
+        "4 errors",
+    ):
+        assert text in outcome.err, outcome.err
 
 
 def test_output_data_type(quantized: Any) -> None:

@@ -13,7 +13,7 @@ from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics
 from pulsar2.driver.inputs import stays_float
 from pulsar2.driver.stages import Stages, quoted
-from pulsar2.lowering.quant.layers import GraphNames, LayerSpec, select
+from pulsar2.lowering.quant.layers import GraphNames, LayerSpec, select, with_former_types
 from pulsar2.onnx_export import main_function
 from pulsar2.targets import load_target
 from pulsar2.targets.operators import operator_aliases
@@ -40,8 +40,9 @@ def assign_precision(
     floating = stays_float(config)
     if not layers and not config.quant.highest_mix_precision and not floating:
         return
-    specs = [layer_spec(layer) for layer in layers]
-    found = select(main_function(stages.module), specs, before)
+    func = main_function(stages.module)
+    specs = with_former_types(func, [layer_spec(layer) for layer in layers], before)
+    found = select(func, specs, before)
     errors = Diagnostics()
     for index, diagnostic in found.errors:
         place = _place(index, where)

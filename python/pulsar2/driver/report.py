@@ -9,6 +9,7 @@ import numpy as np
 from loguru import logger
 
 from pulsar2.config.build import BuildConfig
+from pulsar2.config.quant import LayerConfig
 from pulsar2.console.tables import print_summary, print_table
 from pulsar2.driver.container import Compiled
 from pulsar2.driver.inputs import InputPlan
@@ -50,9 +51,15 @@ def print_layer_config(config: BuildConfig) -> None:
         span = f"{layer.start_tensor_names} -> {layer.end_tensor_names}"
         names = [layer.layer_name, *layer.layer_names, layer.op_type, *layer.op_types]
         chosen = [n for n in names if n] or [span]
-        rows += [(name, layer.data_type) for name in chosen]
+        rows += [(name, _precision(layer)) for name in chosen]
     if rows:
         print_table("Layer Config Table", ("Op Type / Layer name", "Precision"), rows)
+
+
+def _precision(layer: LayerConfig) -> str:
+    output, weights = layer.output_data_type, layer.weight_data_type
+    more = (f"output {output}" if output else "", f"weights {weights}" if weights else "")
+    return ", ".join((layer.data_type, *filter(None, more)))
 
 
 def print_results(

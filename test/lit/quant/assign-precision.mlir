@@ -5,6 +5,8 @@
 // RUN: ax-opt -p 'quant-assign-precision{layers="op_type=Add data_type=U16"},quant-load-ranges{file="%S/inputs/precision-ranges.json"},quantize' %s | filecheck %s --check-prefix=MIXED
 // RUN: ax-opt -p 'quant-assign-precision{layers="layer_name=conv_0 data_type=U8 output_data_type=FP32","op_type=Softmax data_type=FP32"},quant-load-ranges{file="%S/inputs/precision-ranges.json"},quantize' %s | filecheck %s --check-prefix=FLOAT
 // RUN: ax-opt -p 'quant-load-ranges{file="%S/inputs/precision-ranges.json"},quantize-plainly' %s | filecheck %s --check-prefix=PLAIN
+// RUN: ax-opt -p 'quant-assign-precision{layers="op_type=Sub data_type=U16 former=Sub/add_2","op_type=Add data_type=S8"}' %s | filecheck %s --check-prefix=FORMER
+// RUN: not ax-opt -p 'quant-assign-precision{layers="layer_name=add_2 data_type=S8","layer_name=r data_type=U16","start_tensor_name=x end_tensor_name=relu_1 data_type=U16"}' %s 2>&1 | filecheck %s --check-prefix=OTHER
 // RUN: not ax-opt -p 'quant-assign-precision{layers="layer_name=conv_1 data_type=U16","op_type=Ad data_type=U16","op_type=Conv data_type=FP32","op_type=Relu weight_data_type=S4","start_tensor_name=y end_tensor_name=r data_type=U16","start_tensor_name=q end_tensor_name=y data_type=U16","op_type=Add data_type=U16","op_type=Add data_type=S8"}' %s 2>&1 | filecheck %s --check-prefix=WRONG
 // RUN: not ax-opt -p 'quant-assign-precision{layers="data_type=U16","op_type=Add data_type=U7","start_tensor_name=x data_type=U16"}' %s 2>&1 | filecheck %s --check-prefix=TEXT
 
@@ -42,6 +44,12 @@
 // FLOAT-NEXT: quant.unary relu [[C]] {{.*}} -> tensor<1x2x2x2xf32>
 // FLOAT: quant.transpose {{.*}} -> tensor<1x2x2x2xf32>
 // FLOAT-NEXT: quant.softmax {{.*}} : tensor<1x2x2x2xf32> -> tensor<1x2x2x2xf32>
+
+// The type that an operator had before optimization goes before the one that it has.
+// FORMER: onnx.Add{{.*}}quant.data_type = "U16"
+
+// OTHER: 'r' is no operator but a tensor ('relu_1' computes it)
+// OTHER: 'relu_1' is no tensor but an operator (it computes 'r')
 
 // PLAIN: quant.conv
 // PLAIN: quant.unary relu
