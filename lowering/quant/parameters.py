@@ -37,7 +37,8 @@ _BIAS_LIMIT = 2**30
 """Greatest magnitude of an S32 bias that leaves the accumulator room for the products."""
 
 
-_LEAST_SCALE = 2.0**-80
+LEAST_SCALE = 2.0**-80
+"""Scales of activations are no smaller: a product of scales must not underflow."""
 
 
 def activation_type(low: float, high: float, storage: str) -> UniformType:
@@ -48,8 +49,7 @@ def activation_type(low: float, high: float, storage: str) -> UniformType:
     low, high = min(low, 0.0), max(high, 0.0)
     least, greatest = storage_range(storage_type(storage))
     scale = np.float32((high - low) / (greatest - least))
-    if scale < _LEAST_SCALE:
-        # A product of scales must not underflow.
+    if scale < LEAST_SCALE:
         return UniformType(storage, 1.0, min(max(0, least), greatest))
     zero_point = round(least - low / float(scale))
     return UniformType(storage, float(scale), min(max(zero_point, least), greatest))

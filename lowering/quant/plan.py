@@ -257,7 +257,8 @@ class QuantPlan:
             if pair is None:
                 errors.error(
                     f"tensor '{tensor_name(value)}' has no observed range",
-                    accepted="calibrate the module first",
+                    accepted="calibration data (quant.input_configs), or a quantization that the "
+                    "model gives it",
                     source=value.owner if isinstance(value.owner, Operation) else self.func,
                 )
                 continue

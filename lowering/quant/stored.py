@@ -139,7 +139,7 @@ def linear_parameters(op: OnnxOp, weights: WeightStore) -> tuple[str, F32Array, 
     """Storage, scales and zero points of a QuantizeLinear or DequantizeLinear; 1-d arrays.
 
     None where they are not constants, or of another kind than one number or one per index of an
-    axis, or the integers of a type that is not supported.
+    axis, or the integers of a type that is not supported, or a scale is no positive number.
     """
     scale = constant_of(op.operands[1], weights)
     given = op.operand(2)
@@ -152,6 +152,8 @@ def linear_parameters(op: OnnxOp, weights: WeightStore) -> tuple[str, F32Array, 
     if storage is None or scale.dtype != np.float32:
         return None
     scales = scale.reshape(-1).astype(np.float32)
+    if not np.all(np.isfinite(scales)) or scales.min(initial=1.0) <= 0:
+        return None
     points = np.zeros(scales.size, np.int32)
     if point is not None:
         points = np.broadcast_to(point.reshape(-1).astype(np.int32), points.shape)

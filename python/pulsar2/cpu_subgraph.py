@@ -18,7 +18,7 @@ from pulsar2.axmodel import CpuSubgraph
 from pulsar2.axmodel.reader import external_slice
 from pulsar2.axmodel.schema import CPU_PARAMS
 from pulsar2.diagnostics import UserError, first_line
-from pulsar2.ort_values import ort_value, run_session
+from pulsar2.ort_values import FAULTY_OPTIMIZERS, ort_value, run_session
 from pulsar2.weights import AnyArray
 
 _INLINE_BYTES = 256
@@ -96,7 +96,12 @@ class CpuRunner:
             for name, value in zip(names, values, strict=True):
                 options.add_initializer(name, value)
         try:
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                data,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=FAULTY_OPTIMIZERS,
+            )
         except Exception as error:
             raise UserError.of(
                 f"ONNX Runtime cannot load {self.name}: {first_line(error)}"

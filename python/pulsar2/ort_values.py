@@ -22,6 +22,9 @@ _PLAIN = frozenset(
 )
 """Types that `run` gives as numpy's."""
 
+FAULTY_OPTIMIZERS = ("ClipQuantRewrite", "ReluQuantRewrite")
+"""Optimizers of ONNX Runtime that fail at integers of 4 bits behind an activation."""
+
 
 def is_ml_dtype(dtype: np.dtype[Any]) -> bool:
     """Whether an element type is one of ml_dtypes: bfloat16, float8, .."""

@@ -274,10 +274,11 @@ class InferenceSession:
                 continue  # it holds nothing, however many samples there are
             wrong = array.dtype != tensor.dtype and not _are_texts(array, tensor)
             if wrong or not fits or not unit or (array.ndim and array.shape[0] % unit):
-                shape = [f"{unit}*n" if unit > 1 else "n", *map(str, tensor.shape[1:])]
+                first = [f"{unit}*n" if unit > 1 else "n"] if tensor.shape else []
+                shape = ", ".join([*first, *map(str, tensor.shape[1:])])
                 problems.error(
                     f"input '{name}' is {array.dtype}{list(array.shape)}",
-                    accepted=f"expected {tensor.dtype}[{', '.join(shape)}], n samples",
+                    accepted=f"expected {tensor.dtype}[{shape}]{', n samples' if first else ''}",
                 )
                 continue
             if array.ndim:

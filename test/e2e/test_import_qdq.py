@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from cases import run as command
+from loguru import logger
 from onnxruntime.quantization import QuantFormat, QuantType
-from qdq_models import by_hand, inputs, quantized_by_runtime
+from qdq_models import by_hand, float_model, inputs, quantized_by_runtime
 from road import Quantized, evaluate_reference, run
 
 from pulsar2.axmodel import read_axmodel
@@ -20,6 +21,7 @@ from pulsar2.calibration.dataset import Sample
 from pulsar2.context import make_context
 from pulsar2.dialects.quant import ConvOp, MatMulOp, RequantizeOp
 from pulsar2.dialects.quant.types import element_type, quant_parameters, quantized_of
+from pulsar2.locations import node_name
 from pulsar2.onnx_import import import_onnx
 from pulsar2.quant_axmodel import read_quant_axmodel
 from pulsar2.runtime import InferenceSession
@@ -152,6 +154,57 @@ def test_weights_that_no_kernel_reads_are_quantized_anew() -> None:
     check(model, quantized)
 
 
+@pytest.mark.parametrize("scale", [0.0, -0.1, np.nan])
+def test_scales_that_are_no_positive_numbers(scale: float) -> None:
+    """Activations of such a scale stay as ONNX has them; weights are numbers to be quantized."""
+    model = by_hand("UINT8", "INT8", True)
+    for tensor in model.graph.initializer:
+        if tensor.name == "e_scale":
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.float32(scale).reshape(()), "e_scale"))
+    context = make_context()
+    module = import_onnx(model, context)
+    run("import-quantized,optimize,place{target=AX650}", module, context)
+    reasons = {
+        node_name(op): str(op.attributes["quant.cpu"])
+        for op in module.walk() if "quant.cpu" in op.attributes
+    }  # fmt: skip
+    assert set(reasons) == {"e_q", "e_dq"}
+    assert "one constant, positive scale" in reasons["e_q"]
+
+
+def test_weights_with_a_channel_of_scale_0() -> None:
+    model = by_hand("UINT8", "INT8", True)
+    for tensor in model.graph.initializer:
+        if tensor.name == "w_scale":
+            scales = onnx.numpy_helper.to_array(tensor).copy()
+            scales[3] = 0
+            tensor.CopyFrom(onnx.numpy_helper.from_array(scales, "w_scale"))
+    quantized = imported(model)
+    got = check(model, quantized)
+    (feed,) = inputs(1)
+    expected = evaluate_reference(model, feed)["output"]
+    assert np.abs(got["output"] - expected).max() <= 0.02 * np.abs(expected).max()
+
+
+def test_weights_by_blocks_are_quantized_anew() -> None:
+    model = by_hand("UINT8", "INT8", False)
+    for node in model.graph.node:
+        if node.name == "m":
+            node.attribute.append(onnx.helper.make_attribute("axis", 0))
+            node.attribute.append(onnx.helper.make_attribute("block_size", 4))
+    for tensor in model.graph.initializer:
+        if tensor.name in ("m_scale", "m_zero_point"):
+            value = 0.1 if tensor.name == "m_scale" else 0
+            made = onnx.helper.make_tensor(tensor.name, tensor.data_type, [2, 5], [value] * 10)
+            tensor.CopyFrom(made)
+    warnings: list[str] = []
+    sink = logger.add(lambda m: warnings.append(m.record["message"]), level="WARNING")
+    quantized = imported(model)
+    logger.remove(sink)
+    assert any("'matmul': its weight, whose scales are not one per" in w for w in warnings)
+    check(model, quantized)
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """A folder with a model of ONNX Runtime's and one made by hand, and calibration data."""
@@ -183,6 +236,34 @@ def test_build_of_a_quantized_model_needs_no_data(files: Path) -> None:
     (feed,) = inputs(1)
     expected = imported(onnx.load(files / "runtime.onnx")).compile().run(feed)
     np.testing.assert_array_equal(session.run(None, feed)[0], expected["output"])
+
+
+@pytest.mark.parametrize("activation", ["INT4", "UINT4"])
+def test_activations_of_4_bits_are_calibrated_around(files: Path, activation: str) -> None:
+    onnx.save(by_hand(activation, "INT8", True), files / "four.onnx")
+    data = {
+        "tensor_name": "DEFAULT",
+        "calibration_dataset": str(files / "data"),
+        "calibration_format": "Numpy",
+    }
+    session = InferenceSession(
+        str(build(files, "four.onnx", input_configs=[data]) / "compiled.axmodel")
+    )
+    (feed,) = inputs(1)
+    (got,) = session.run(None, feed)
+    expected = evaluate_reference(onnx.load(files / "four.onnx"), feed)["output"]
+    assert np.abs(got - expected).max() <= 0.1 * np.abs(expected).max()
+
+
+def test_a_float_model_that_is_called_quantized_needs_data(files: Path) -> None:
+    onnx.save(float_model(), files / "float.onnx")
+    (files / "c.json").write_text(json.dumps({"model_type": "QuantONNX"}))
+    outcome = command(
+        "build", "--config", files / "c.json", "--input", files / "float.onnx",
+        "--output_dir", files / "out",
+    )  # fmt: skip
+    assert outcome.code == 1
+    assert "tensor 'input' has no observed range (calibration data" in outcome.err
 
 
 def test_what_is_not_quantized_is_calibrated_with_data(files: Path) -> None:

@@ -53,7 +53,7 @@ class ImportedDequantizeRule(Rule):
         to.bind(op.results[0], to.bound(op.operands[0]))
 
 
-_ACCEPTED = "of 4, 8 or 16 bits by one constant scale, which is all that is supported"
+_ACCEPTED = "of 4, 8 or 16 bits by one constant, positive scale, which is all that is supported"
 
 
 class NormalizeRule(Rule):

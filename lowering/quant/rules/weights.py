@@ -10,6 +10,8 @@ from loguru import logger
 from xdsl.dialects.builtin import f32
 from xdsl.ir import SSAValue
 
+from pulsar2.dialects.onnx import OnnxOp
+from pulsar2.dialects.onnx.layout import Transpose
 from pulsar2.dialects.quant.types import F32Array, UniformType, element_type
 from pulsar2.lowering.quant.parameters import (
     bias_scales,
@@ -84,6 +86,14 @@ def quantized_weight(
 def _kept(to: Conversion, weight: Weight, axis: int, name: str) -> StoredConstant | None:
     """The weight as the model stores it, if a kernel can read it so."""
     if isinstance(weight, np.ndarray):
+        if _is_dequantized(to.op.operands[1]):
+            logger.warning(
+                "node '{}': its weight, whose scales are not one per tensor or channel, is "
+                "quantized anew, to S{} along axis {}",
+                name,
+                to.plan.weight_bits(to.op),
+                axis,
+            )
         return None
     per_axis = weight.axis is not None
     fits = weight.storage in ("i4", "u4", "i8", "u8") and weight.axis in (None, axis)
@@ -91,13 +101,22 @@ def _kept(to: Conversion, weight: Weight, axis: int, name: str) -> StoredConstan
     if fits and not (per_axis and axis != 0 and weight.zero_points.any()):
         return weight
     logger.warning(
-        "node '{}': its {} weight along axis {} is quantized anew, to S8 along axis {}",
+        "node '{}': its {} weight {} is quantized anew, to S{} along axis {}",
         name,
         weight.storage,
-        weight.axis,
+        f"along axis {weight.axis}" if per_axis else "of one scale",
+        to.plan.weight_bits(to.op),
         axis,
     )
     return None
+
+
+def _is_dequantized(value: SSAValue) -> bool:
+    """Whether the model gives a constant in integers, of whatever scales."""
+    owner = value.owner
+    if isinstance(owner, Transpose):
+        return _is_dequantized(owner.operands[0])
+    return isinstance(owner, OnnxOp) and owner.op_type == "DequantizeLinear"
 
 
 def _quantized_anew(

@@ -144,4 +144,4 @@ def _without_nan(array: AnyArray, path: Path, name: str) -> AnyArray:
     wrong = int(np.count_nonzero(np.isnan(array))) if array.dtype.kind == "f" else 0
     if wrong:
         raise UserError.of(f"the data for input '{name}' hold {wrong} times NaN", str(path))
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")

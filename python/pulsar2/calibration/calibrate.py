@@ -23,6 +23,7 @@ from pulsar2.dialects.onnx.control_flow import user_in
 from pulsar2.driver.float_check import FloatModel
 from pulsar2.locations import place_of, tensor_name
 from pulsar2.lowering.quant.leveling import leveled
+from pulsar2.lowering.quant.parameters import LEAST_SCALE
 from pulsar2.lowering.quant.placement import is_on_cpu, mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import Range, write_ranges
@@ -132,6 +133,7 @@ def _calibrate(
     if huge := [v for v in masked if not isinstance(v, BlockArgument)]:
         raise InfinityError("", huge)
     _tell_constants(tensors, crew[0].observers, sizes)
+    _tell_tiny(tensors, ranges, bits)
     write_ranges(func, leveled(plan, dict(zip(tensors, ranges, strict=True))))
     return CalibrationResult(len(dataset), len(tensors))
 
@@ -167,6 +169,23 @@ def _tell_constants(
             "for a range from 0 to that number (for 0: in steps of 1), so others saturate. Check "
             "the calibration data",
             ", ".join(same[:_SHOWN]),
+            more,
+        )
+
+
+def _tell_tiny(tensors: Sequence[SSAValue], ranges: Sequence[Range], bits: Sequence[int]) -> None:
+    """Warns of tensors that no scale is small enough for."""
+    tiny = [
+        f"'{tensor_name(value)}' is at most {max(-low, high):.1g}"
+        for value, (low, high), width in zip(tensors, ranges, bits, strict=True)
+        if low < high and high - low < LEAST_SCALE * (2 ** min(width, 16) - 1)
+    ]
+    if tiny:
+        more = f" and {len(tiny) - _SHOWN} more" if len(tiny) > _SHOWN else ""
+        logger.warning(
+            "the numbers of these tensors are too small to be quantized, and become 0: {}{}. Check "
+            "the calibration data, or scale the model",
+            ", ".join(tiny[:_SHOWN]),
             more,
         )
 

@@ -18,7 +18,7 @@ from pulsar2 import _kernels
 from pulsar2.diagnostics import UserError
 from pulsar2.frontend.external import ExternalData
 from pulsar2.onnx_export import ExportedModel, export_function
-from pulsar2.ort_values import is_ml_dtype, ort_value, run_session
+from pulsar2.ort_values import FAULTY_OPTIMIZERS, is_ml_dtype, ort_value, run_session
 from pulsar2.weights import WeightStore
 
 F32Array = npt.NDArray[np.float32]
@@ -117,6 +117,8 @@ def one_thread_session(path: Path, level: Any, save_to: Path | None = None) -> A
     options.graph_optimization_level = level
     options.log_severity_level = 3
     options.register_custom_ops_library(_kernels.__file__)
+    # Its own integer kernels, in a model with QuantizeLinear, saturate on some CPUs.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     if save_to is not None:
         options.optimized_model_filepath = str(save_to)
         # It is saved and never run.
@@ -126,7 +128,12 @@ def one_thread_session(path: Path, level: Any, save_to: Path | None = None) -> A
                 f"session.optimized_model_external_initializers_{key}", value
             )
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=FAULTY_OPTIMIZERS,
+        )
     except Exception as error:
         raise UserError.of(
             f"ONNX Runtime cannot run the model for calibration: {str(error).strip()}"

@@ -14,9 +14,9 @@ from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.context import AxContext
-from pulsar2.diagnostics import Diagnostics, UserError
+from pulsar2.diagnostics import Diagnostics, UserError, first_line
 from pulsar2.onnx_export import save_onnx
-from pulsar2.ort_values import run_session
+from pulsar2.ort_values import FAULTY_OPTIMIZERS, run_session
 from pulsar2.pipeline import parse_passes, run_passes
 from pulsar2.values import Value, as_value, description
 from pulsar2.weights import AnyArray
@@ -38,7 +38,9 @@ class TransformationError(Exception):
 class FloatModel:
     """A float model in ONNX Runtime."""
 
-    def __init__(self, path: str | os.PathLike[str]):
+    def __init__(self, path: str | os.PathLike[str], where: str = ""):
+        """Loads the model at `path`; `where` is what a mistake in it is told to be in."""
+        where = where or os.fspath(path)
         ort: Any = import_module("onnxruntime")
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -47,11 +49,14 @@ class FloatModel:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = ort.InferenceSession(
-                os.fspath(path), options, providers=["CPUExecutionProvider"]
+                os.fspath(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=FAULTY_OPTIMIZERS,
             )
         except Exception as error:
             raise UserError.of(
-                f"ONNX Runtime cannot load the model: {str(error).strip()}", os.fspath(path)
+                f"ONNX Runtime cannot load the model: {first_line(error)}", where
             ) from None
         self.names: list[str] = [v.name for v in self._session.get_outputs()]
 
@@ -60,7 +65,7 @@ class FloatModel:
         with tempfile.TemporaryDirectory(prefix="pulsar2-") as folder:
             path = Path(folder) / "model.onnx"
             save_onnx(module, ctx, path)
-            return FloatModel(path)
+            return FloatModel(path, "the optimized model")
 
     def run(self, feeds: Mapping[str, Any]) -> Outputs:
         values = run_session(self._session, None, feeds)

@@ -264,14 +264,6 @@ class PrecisionAnalysis:
         ]
 
 
-def tell_idle_options(quant: QuantConfig) -> None:
-    """Warns of options that only an analysis reads, where none is asked for."""
-    plain = QuantConfig()
-    for name in ("precision_analysis_method", "precision_analysis_mode", "input_sample_dir"):
-        if getattr(quant, name) != getattr(plain, name):
-            logger.warning("quant.{} has no effect without quant.precision_analysis", name)
-
-
 def _effects(found: Mapping[str, Sequence[LayerFigures]]) -> dict[str, list[float | None]]:
     """The SQNR of each output, and with 16-bit activations everywhere; see `Effects`."""
     wide = by_name(found.get("wide outputs", ()))

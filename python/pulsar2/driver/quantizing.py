@@ -23,7 +23,7 @@ from pulsar2.driver.inputs import InputPlan, model_patch, stays_float
 from pulsar2.driver.part import Part
 from pulsar2.driver.placement import check_runtime, tell_limits, tell_placement
 from pulsar2.driver.precision import assign_precision, graph_names
-from pulsar2.driver.precision_analysis import PrecisionAnalysis, tell_idle_options
+from pulsar2.driver.precision_analysis import PrecisionAnalysis
 from pulsar2.driver.quantize import lower_numbers, prepare_runtime, requantized
 from pulsar2.driver.report import print_layer_config, print_quant_config
 from pulsar2.driver.smooth import Smoothing
@@ -162,7 +162,6 @@ class Quantizing:
     def _analysis(self, plans: Sequence[InputPlan]) -> PrecisionAnalysis | None:
         """The precision analysis, where it is asked for."""
         if not self._config.quant.precision_analysis:
-            tell_idle_options(self._config.quant)
             return None
 
         def compile(module: ModuleOp) -> Part:

@@ -13,7 +13,7 @@ import onnx
 from pulsar2.axmodel import UNKNOWN, TensorInfo
 from pulsar2.axmodel.reader import value_info
 from pulsar2.diagnostics import UserError, first_line
-from pulsar2.ort_values import run_session
+from pulsar2.ort_values import FAULTY_OPTIMIZERS, run_session
 from pulsar2.runtime import InferenceSession
 from pulsar2.values import Value, as_value
 
@@ -65,7 +65,10 @@ class OnnxSimulator:
             else:
                 source = path
             self._session = ort.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
+                source,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=FAULTY_OPTIMIZERS,
             )
         except Exception as error:
             raise UserError.of(

@@ -32,13 +32,14 @@ class GraphExporter:
         names: dict[SSAValue, str] | None = None,
         taken: set[str] | None = None,
         external: ExternalData | None = None,
+        node_names: set[str] | None = None,
     ):
-        """`names` of values and the tensor names `taken` may be shared with who makes a graph that
-        has other nodes too. Constants go to `external`, where that is given."""
+        """`names` of values, the tensor names `taken` and `node_names` may be shared with who
+        makes a graph that has other nodes too. Constants go to `external`, where that is given."""
         self._weights = weights
         self._external = external
         self._taken: set[str] = set() if taken is None else taken
-        self._node_names: set[str] = set()
+        self._node_names: set[str] = set() if node_names is None else node_names
         self.names: dict[SSAValue, str] = {} if names is None else names
 
     def export(
@@ -63,7 +64,7 @@ class GraphExporter:
             graph.node.append(
                 NodeProto(
                     op_type="Identity",
-                    name=_unique(f"{label}_identity", self._node_names),
+                    name=unique_name(f"{label}_identity", self._node_names),
                     input=[self.names[value]],
                     output=[label],
                 )
@@ -101,7 +102,7 @@ class GraphExporter:
     def _name(self, value: SSAValue, fallback: str) -> str:
         """The name of a value, from its location, made unique."""
         if value not in self.names:
-            self.names[value] = _unique(tensor_name(value) or fallback, self._taken)
+            self.names[value] = unique_name(tensor_name(value) or fallback, self._taken)
         return self.names[value]
 
     def _operation(self, op: Operation, graph: GraphProto) -> None:
@@ -119,7 +120,7 @@ class GraphExporter:
                 f"'{op.name}' has no form in ONNX",
                 f"node '{node_name(op)}'" if node_name(op) else "",
             )
-        label = _unique(node_name(op) or op.op_type, self._node_names)
+        label = unique_name(node_name(op) or op.op_type, self._node_names)
         results = [
             "" if isinstance(r.type, NoneType) else self._name(r, f"{label}_output_{r.index}")
             for r in op.results
@@ -170,11 +171,11 @@ class GraphExporter:
             owner = value.owner
             local = isinstance(owner, Operation) and owner.parent is block
             wanted = tensor_name(value) if local else ""
-            outputs.append(_unique(wanted or f"{name}_output_{index}", self._taken))
+            outputs.append(unique_name(wanted or f"{name}_output_{index}", self._taken))
         return self.export(block, inputs, outputs, name)
 
 
-def _unique(base: str, taken: set[str]) -> str:
+def unique_name(base: str, taken: set[str]) -> str:
     """`base`, or else `base` with the first number that makes it a new name; it is taken then."""
     label, count = base, 0
     while label in taken:

@@ -221,7 +221,7 @@ class TensorStatistics:
         if self._edges is None:
             least, greatest = self.bounds if self.type is not None else (low, high)
             least, greatest = min(least, low), max(greatest, high)
-            self._edges = least, greatest if greatest > least else least + 1.0
+            self._edges = least, greatest if greatest > least else least + max(1.0, abs(least))
             self._error_unit = float(self.type.scale) if self.type else self.worst or 1.0
         first, last = self._edges
         bins = BINS / (last - first)

@@ -33,10 +33,15 @@ def table_rows(layers: Sequence[LayerFigures]) -> list[tuple[str, ...]]:
             x.layer.float_type,
             x.layer.data_type,
             f"{x.figures.cosine:.5f}",
-            f"{x.figures.mse:.5f}",
+            short(x.figures.mse),
         )
         for x in layers
     ]
+
+
+def short(value: float) -> str:
+    """Five digits behind the point; an exponent where a number is too large or small for that."""
+    return f"{value:.5f}" if value == 0 or 5e-6 <= value < 1e5 else f"{value:.1e}"
 
 
 def mermaid(analysis: Analysis) -> str:

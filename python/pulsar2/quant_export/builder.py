@@ -25,7 +25,7 @@ from pulsar2.dialects.quant.types import (
     storage_dtype,
     uniform_of,
 )
-from pulsar2.frontend.emit import GraphExporter
+from pulsar2.frontend.emit import GraphExporter, unique_name
 from pulsar2.locations import tensor_name
 from pulsar2.weights import WeightStore
 
@@ -49,17 +49,13 @@ class ModelBuilder:
         self.initializers: dict[str, TensorProto] = {}
         self.names: dict[SSAValue, str] = {}
         self._taken: set[str] = set()
-        self._onnx = GraphExporter(weights, self.names, self._taken)
+        self._node_names: set[str] = set()
+        self._onnx = GraphExporter(weights, self.names, self._taken, node_names=self._node_names)
         self._floats: dict[SSAValue, str] = {}
 
     def unique(self, name: str) -> str:
         """`name`, or with a number behind it where it is taken."""
-        made, count = name, 0
-        while made in self._taken:
-            count += 1
-            made = f"{name}_{count}"
-        self._taken.add(made)
-        return made
+        return unique_name(name, self._taken)
 
     def constant(self, array: AnyArray, name: str) -> str:
         """An initializer; the name it got."""
@@ -80,17 +76,25 @@ class ModelBuilder:
         """A node of one output; the output's name, which is unique already or made so."""
         output = name if name not in self._taken else self.unique(name)
         self._taken.add(output)
-        self.nodes.append(
-            helper.make_node(op_type, list(inputs), [output], name=output, **attributes)
-        )
+        self._append(op_type, inputs, [output], output, attributes)
         return output
 
     def second(self, op_type: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """A node of two outputs, of which the second is wanted: its name."""
         outputs = [self.unique(f"{name}/first"), self.unique(name)]
-        node = helper.make_node(op_type, list(inputs), outputs, name=outputs[1], **attributes)
-        self.nodes.append(node)
+        self._append(op_type, inputs, outputs, outputs[1], attributes)
         return outputs[1]
+
+    def _append(
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        name: str,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        made = unique_name(name, self._node_names)
+        self.nodes.append(helper.make_node(op_type, inputs, outputs, name=made, **attributes))
 
     def keep(self, op: OnnxOp) -> None:
         """The nodes of an operation that is ONNX's own, on tensors as they are."""

@@ -7,6 +7,8 @@ from typing import Any
 import onnxruntime
 from onnx import ModelProto
 
+from pulsar2.ort_values import FAULTY_OPTIMIZERS
+
 _ort: Any = onnxruntime  # it has no types that a checker could use
 
 
@@ -24,5 +26,9 @@ def reference_session(model: ModelProto, threads: int = 1) -> onnxruntime.Infere
         model.SerializeToString(),
         options,
         providers=["CPUExecutionProvider"],
-        disabled_optimizers=["DoubleQDQPairsRemover", "QDQFinalCleanupTransformer"],
+        disabled_optimizers=[
+            "DoubleQDQPairsRemover",
+            "QDQFinalCleanupTransformer",
+            *FAULTY_OPTIMIZERS,
+        ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -525,3 +526,15 @@ def test_methods_clip_outliers() -> None:
     assert found["MinMax"] == (-30, 60)
     for method, most in (("Percentile", 5), ("MSE", 59), ("KL", 20)):
         assert 2.5 < found[method][1] < most, method
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_numbers_that_no_scale_is_small_enough_for_are_told(method: Method) -> None:
+    node = helper.make_node("Neg", ["x"], ["y"], "neg")
+    module, context = imported(model_of([node], (1, 8)))
+    warnings: list[str] = []
+    sink = logger.add(lambda m: warnings.append(m.record["message"]), level="WARNING")
+    tiny = np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8) * np.float32(1e-30)
+    calibrate(module, context, [Sample("0", {"x": tiny})], method)
+    logger.remove(sink)
+    assert any("too small to be quantized" in w and "'x' is at most 1e-30" in w for w in warnings)

@@ -356,6 +356,12 @@ def test_a_header_that_promises_too_much(shape: str, tmp_path: Path) -> None:
     fails(root, "0.npy: not a .npy file of numbers", tmp_path, format="Numpy")
 
 
+def test_a_scalar(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, {"0.npy": npy(np.float32(3))})
+    (sample,) = load_dataset([data(root, shape=(), format="Numpy")], tmp_path / "out")
+    assert sample.inputs["input"].shape == ()
+
+
 def test_all_inputs_that_a_dictionary_does_not_fit_are_told(tmp_path: Path) -> None:
     content = {"a": np.zeros(3, np.float32), "b": np.zeros(4)}
     root = folder_of(tmp_path, {"0.npy": npy(content, allow_pickle=True)})

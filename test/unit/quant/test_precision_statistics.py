@@ -16,7 +16,7 @@ from pulsar2.precision.analysis import Analysis, LayerFigures
 from pulsar2.precision.html import Proposal, report_html
 from pulsar2.precision.layers import Layer
 from pulsar2.precision.statistics import TensorStatistics
-from pulsar2.precision.table import mermaid, similarity_class, table_rows
+from pulsar2.precision.table import mermaid, short, similarity_class, table_rows
 
 Array = npt.NDArray[Any]
 U8 = UniformType("u8", 0.1, 128)
@@ -240,3 +240,18 @@ def test_names_cannot_break_the_page_or_the_graph() -> None:
 
 
 U = np.ones((2, 2), np.float32)
+
+
+def test_a_tensor_of_one_great_number() -> None:
+    """1 more is no more: an edge of the histogram must not fall upon the other."""
+    values = np.full(8, 1e30, np.float32)
+    found = statistics((values, values), type_=None)
+    assert found.mse == 0
+    assert sum(found.histogram().float_counts) == 8
+
+
+@pytest.mark.parametrize(
+    ("mse", "text"), [(0.0, "0.00000"), (0.25, "0.25000"), (3e-9, "3.0e-09"), (4.8e69, "4.8e+69")]
+)
+def test_the_table_has_numbers_of_any_size(mse: float, text: str) -> None:
+    assert short(mse) == text

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 from test_calibrate import model_of
 from test_quantize_random_graphs import quantized, samples_for
 from xdsl.dialects.builtin import ModuleOp
@@ -22,6 +22,7 @@ from pulsar2.quant_axmodel import (
     snapshot_text,
     write_configs,
 )
+from pulsar2.quant_export import export_qdq, reference_session
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +125,17 @@ def test_broken_files(small: tuple[ModuleOp, AxContext], tmp_path: Path) -> None
         model.CopyFrom(good)
         change(model)
         fails(message, model)
+
+
+def test_no_two_nodes_have_a_name() -> None:
+    """Of an output that is a constant, too."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["z"], "y"),
+        helper.make_node("Constant", [], ["y"], "c", value=numpy_helper.from_array(np.ones(2))),
+    ]
+    model = model_of(nodes, (1, 4))
+    module, context = quantized(model, samples_for(model, 2, 0))
+    exported = export_qdq(module, context)
+    names = [n.name for n in exported.graph.node]
+    assert len(set(names)) == len(names)
+    reference_session(exported)
