@@ -5,16 +5,9 @@
 #include <cstring>
 
 #include "pulsar2/kernels/isa.h"
+#include "wide_clones.h"
 #if defined(__x86_64__)
 #include "kernels/intrinsics.h"
-#endif
-
-// The same source for the machine's wide and narrow vectors: minima and counts are exact, so the
-// result does not depend on the choice.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
-#define PULSAR2_WIDE_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define PULSAR2_WIDE_CLONES
 #endif
 
 namespace pulsar2 {
@@ -36,6 +29,10 @@ struct Width {
     return whole - (x < static_cast<float>(whole) * width ? 1 : 0) + BinCounts::kHalf;
   }
 };
+
+Width width_of(int32_t exponent) {
+  return {std::ldexp(1.0f, exponent), std::ldexp(1.0f, -exponent)};
+}
 
 // Writes the bins of the numbers that are not 0, one behind the other; how many there are.
 using BinsOf = int64_t (*)(const float* data, int64_t count, Width width, int32_t* bins);
@@ -137,10 +134,11 @@ Extremes extremes(const float* data, int64_t count) {
 BinCounts::BinCounts() : counters_(kTables * kBins) {}
 
 void BinCounts::start(int32_t exponent) {
-  std::fill(counters_.begin(), counters_.end(), 0u);
   zeros_ = 0;
   exponent_ = exponent;
 }
+
+void BinCounts::clear() { std::fill(counters_.begin(), counters_.end(), 0u); }
 
 void BinCounts::widen(int32_t exponent) {
   if (exponent <= exponent_) return;
@@ -158,7 +156,7 @@ void BinCounts::widen(int32_t exponent) {
 
 void BinCounts::count(const float* data, int64_t count) {
   const BinsOf find = bins_of();
-  const Width width{std::ldexp(1.0f, exponent_), std::ldexp(1.0f, -exponent_)};
+  const Width width = width_of(exponent_);
   uint32_t* counters = counters_.data();
   int32_t bins[kBlock + kSlack];
   for (int64_t begin = 0; begin < count; begin += kBlock) {
@@ -174,9 +172,13 @@ void BinCounts::count(const float* data, int64_t count) {
   }
 }
 
-void BinCounts::add_to(std::vector<int64_t>& counts) {
+void BinCounts::move_to(std::vector<int64_t>& counts, float least, float greatest) {
+  const Width width = width_of(exponent_);
+  const int32_t first = width.bin(least), last = width.bin(greatest);
   for (int64_t table = 0; table < kTables; ++table) {
-    for (int32_t i = 0; i < kBins; ++i) counts[i] += counters_[table * kBins + i];
+    uint32_t* counters = counters_.data() + table * kBins;
+    for (int32_t i = first; i <= last; ++i) counts[i] += counters[i];
+    std::fill(counters + first, counters + last + 1, 0u);
   }
   counts[kHalf] += zeros_;
 }

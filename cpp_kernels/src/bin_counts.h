@@ -24,14 +24,17 @@ class BinCounts {
 
   BinCounts();
 
-  /// Counts of nothing, with bins of that width.
+  /// Begins to count with bins of that width. Nothing is counted yet: counts were taken or cleared.
   void start(int32_t exponent);
   /// Joins bins until they are 2^exponent wide, if they are narrower.
   void widen(int32_t exponent);
   /// Counts finite numbers, which all have bins.
   void count(const float* data, int64_t count);
-  /// Adds the counts to `counts` [2 * kHalf].
-  void add_to(std::vector<int64_t>& counts);
+  /// Moves the counts, of numbers from `least` to `greatest`, to `counts` [2 * kHalf]. It does not
+  /// look at other bins: for each of many small tensors that would take longer than counting does.
+  void move_to(std::vector<int64_t>& counts, float least, float greatest);
+  /// Forgets what was counted.
+  void clear();
 
   int32_t exponent() const { return exponent_; }
 

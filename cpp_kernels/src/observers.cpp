@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bin_counts.h"
+#include "wide_clones.h"
 
 namespace pulsar2 {
 namespace {
@@ -21,6 +22,7 @@ BinCounts& counts_of_thread() {
 }
 
 // Raises maxima[i] to the magnitude of data[i]; whether all numbers are finite.
+PULSAR2_WIDE_CLONES
 bool raise_maxima(const float* data, int64_t count, float* maxima) {
   int32_t special = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -52,12 +54,16 @@ void MinMaxObserver::merge(const MinMaxObserver& other) {
 }
 
 bool HistogramObserver::observe(const float* data, int64_t count) {
+  if (count <= 0) return true;
   BinCounts& counts = counts_of_thread();
   counts.start(exponent_);
   MinMaxObserver seen;
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t size = std::min(kBlock, count - begin);
-    if (!seen.observe(data + begin, size)) return false;
+    if (!seen.observe(data + begin, size)) {
+      counts.clear();
+      return false;
+    }
     const float greatest = std::max(std::fabs(seen.min()), std::fabs(seen.max()));
     if (greatest > 0.0f) {  // zeros fit bins of any width
       int exponent = 0;
@@ -68,7 +74,7 @@ bool HistogramObserver::observe(const float* data, int64_t count) {
   }
   extremes_.merge(seen);
   grow(counts.exponent());
-  counts.add_to(counts_);
+  counts.move_to(counts_, seen.min(), seen.max());
   return true;
 }
 

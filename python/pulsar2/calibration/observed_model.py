@@ -98,7 +98,7 @@ def _show(model: ModelProto, names: Sequence[str]) -> None:
     del graph.output[:]
     # ONNX Runtime goes back from the ends of a graph, the last one first, and computes what each
     # takes before the next. So a tensor is shown when it is computed, if the first ones come last.
-    for index in sorted(range(len(names)), key=lambda i: position[names[i]], reverse=True):
+    for index in sorted(range(len(names)), key=lambda i: position.get(names[i], -1), reverse=True):
         state = _STATE.format(index)
         graph.node.append(
             helper.make_node(
