@@ -62,8 +62,9 @@ def _parser() -> argparse.ArgumentParser:
 
     kind("--import-onnx", "an ONNX model into the onnx dialect")
     kind("--export-onnx", "the onnx dialect into an ONNX model")
-    kind("--export-qlinear", "the quant dialect into an ONNX model of integer operators")
-    kind("--export-qdq", "the quant dialect into float operators between Quantize/DequantizeLinear")
+    quant = "the quant dialect, or a quant_axmodel.onnx,"
+    kind("--export-qlinear", f"{quant} into an ONNX model of integer operators")
+    kind("--export-qdq", f"{quant} into float operators between Quantize/DequantizeLinear")
     kind("--assemble", "a chip's dialect into the bytes of a program")
     kind("--disassemble", "a program, or those of a compiled model, into its chip's dialect")
     add = parser.add_argument
@@ -118,7 +119,7 @@ def _export_onnx(args: argparse.Namespace) -> None:
 def _export_qlinear(args: argparse.Namespace) -> None:
     from pulsar2.quant_export import export_qlinear
 
-    module, context = _read_module(args)
+    module, context = _read_quantized(args)
     model = export_qlinear(module, context)
     _write_bytes(args.output, model.SerializeToString(deterministic=True))
 
@@ -126,7 +127,7 @@ def _export_qlinear(args: argparse.Namespace) -> None:
 def _export_qdq(args: argparse.Namespace) -> None:
     from pulsar2.quant_export import export_qdq
 
-    module, context = _read_module(args)
+    module, context = _read_quantized(args)
     model = export_qdq(module, context)
     _write_bytes(args.output, model.SerializeToString(deterministic=True))
 
@@ -195,6 +196,17 @@ TRANSLATIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "disassemble": _disassemble,
 }
 """What `ax-translate --<name>` does."""
+
+
+def _read_quantized(args: argparse.Namespace) -> tuple[ModuleOp, AxContext]:
+    """As `_read_module`, and a quant_axmodel.onnx too."""
+    if Path(args.input).suffix != ".onnx":
+        return _read_module(args)
+    from pulsar2.context import make_context
+    from pulsar2.quant_axmodel import read_quant_axmodel
+
+    context = make_context()
+    return read_quant_axmodel(args.input, context), context
 
 
 def _read_module(args: argparse.Namespace) -> tuple[ModuleOp, AxContext]:

@@ -282,6 +282,9 @@ _EXPANSIONS: Mapping[str, Callable[[_Site], None]] = {
     "DequantizeLinear": _dequantize,
 }
 
+QUANTIZED_OPERATORS = frozenset(_EXPANSIONS) - {"QuantizeLinear", "DequantizeLinear"}
+"""Operators of integers that are expanded, by their names in ONNX and ONNX Runtime."""
+
 _MOVING = frozenset(
     (
         *("MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Slice"),

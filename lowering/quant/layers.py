@@ -307,7 +307,7 @@ class _Selector:
             told = " and ".join(_types_text(self._specs[i]) for i in (first, second))
             self._error(
                 second,
-                f"it contradicts layer configuration {first}: operator {_named(ops)} cannot "
+                f"it contradicts layer configuration {first}: operator {named(ops)} cannot "
                 f"be both {told}",
                 "one of the two",
             )
@@ -321,7 +321,7 @@ class _Selector:
                 alike.setdefault((index, kind_of(op)), []).append(op)
         for (index, kind), ops in alike.items():
             for message, accepted, chosen in self._lacking(index, kind, ops):
-                what = f"{kind} {_named(chosen)} {message}"
+                what = f"{kind} {named(chosen)} {message}"
                 if accepted:
                     self._error(index, what, accepted, chosen[0])
                 else:
@@ -356,7 +356,7 @@ def _types_text(spec: LayerSpec) -> str:
     return ", ".join(words)
 
 
-def _named(ops: Sequence[Operation]) -> str:
+def named(ops: Sequence[Operation]) -> str:
     """The name of the first of some operators, and how many more there are."""
     more = f" (and {len(ops) - 1} more)" if len(ops) > 1 else ""
     return f"'{node_name(ops[0])}'{more}"

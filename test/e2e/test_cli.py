@@ -23,6 +23,8 @@ from cases import run
 from pulsar2.axmodel import read_axmodel
 from pulsar2.config import load_build_config
 from pulsar2.driver.build import build
+from pulsar2.runtime import InferenceSession
+from pulsar2.tools.ax_translate import main as translate
 from pulsar2.version import version
 
 
@@ -264,6 +266,39 @@ def test_a_quant_axmodel_builds_the_same_program(built: Path) -> None:
     assert outcome.code == 0, outcome.err
     first, second = (read_axmodel(built / d / "compiled.axmodel") for d in ("out", "requantized"))
     assert first.subgraphs[0].programs == second.subgraphs[0].programs
+
+
+def test_a_quant_axmodel_and_what_is_said_of_it(built: Path, tmp_path: Path) -> None:
+    model = built / "out" / "quant" / "quant_axmodel.onnx"
+    words = ("build", "--input", model, "--output_dir", tmp_path / "out")
+    outcome = run(*words, "--config", built / "config.json")
+    assert outcome.code == 1
+    assert "the model is the quant_axmodel.onnx of an earlier build (model_type" in outcome.err
+    assert "1 error" not in outcome.err
+    words = (*words, "--model_type", "QuantAxModel")
+    outcome = run(*words, "--input_shapes", "input:1x3x24x24")
+    assert outcome.code == 1
+    assert "a QuantAxModel has the sizes that it was quantized with" in outcome.err
+    (tmp_path / "c.json").write_text(
+        '{"quant": {}, "op_processors": [{"op_name": "a", "attrs": {}}]}'
+    )
+    outcome = run(*words, "--config", tmp_path / "c.json")
+    assert outcome.code == 0, outcome.err
+    assert "op_processors has no effect on a QuantAxModel" in outcome.err
+    assert "quant has no effect" not in outcome.err
+
+
+@pytest.mark.parametrize("form", ["qdq", "qlinear"])
+def test_a_quant_axmodel_as_standard_onnx(built: Path, form: str) -> None:
+    source, target = built / "out" / "quant" / "quant_axmodel.onnx", built / f"{form}.onnx"
+    assert translate([f"--export-{form}", str(source), "-o", str(target)]) == 0
+    feed = {"input": np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), np.uint8)}
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    (got,) = ort.InferenceSession(str(target), options).run(None, feed)
+    (expected,) = InferenceSession(built / "out" / "compiled.axmodel").run(None, feed)
+    step = np.diff(np.unique(expected)).min()
+    assert np.abs(got - expected).max() <= 1.001 * step
 
 
 def test_the_optimized_model_computes_the_same(built: Path) -> None:

@@ -284,6 +284,36 @@ def test_what_is_not_quantized_is_calibrated_with_data(files: Path) -> None:
     assert types[1].startswith("!quant.uniform<u8")
 
 
+def test_what_changes_nothing_is_told(files: Path) -> None:
+    value = {
+        "model_type": "QuantONNX",
+        "quant": {
+            "layer_configs": [
+                {"op_type": "Conv", "data_type": "U16", "weight_data_type": "S4"},
+                {"layer_name": "conv2", "output_data_type": "FP32"},
+            ]
+        },
+    }
+    words = ("build", "--output_dir", files / "out", "--config", files / "c.json", "--input")
+    (files / "c.json").write_text(json.dumps(value))
+    outcome = command(*words, files / "runtime.onnx")
+    assert outcome.code == 0, outcome.err
+    assert (
+        "layer_configs[0]: it has no effect, since the model itself says how 'conv' is"
+        in outcome.err
+    )
+    assert "layer_configs[1]" not in outcome.err
+    data = {
+        "tensor_name": "DEFAULT",
+        "calibration_dataset": str(files / "data"),
+        "calibration_format": "Numpy",
+    }
+    onnx.save(quantized_by_runtime(*RUNTIME[5]), files / "integers.onnx")
+    (files / "c.json").write_text(json.dumps({"quant": {"input_configs": [data]}}))
+    outcome = command(*words, files / "integers.onnx")
+    assert "the model is quantized already (QGemm, QLinearAdd, QLinearConv" in outcome.err
+
+
 def test_a_quant_axmodel_builds_into_the_same_program(files: Path) -> None:
     first = build(files, "runtime.onnx")
     model = read_axmodel(first / "compiled.axmodel")

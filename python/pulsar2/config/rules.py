@@ -231,6 +231,8 @@ def _check_sizes(config: BuildConfig, report: Report) -> None:
     accepted = "model_type ONNX or QuantONNX"
     sizes = "a QuantAxModel has the sizes that it was quantized with"
     if config.model_type == "QuantAxModel":
+        if config.input_shapes:
+            report.error(("input_shapes",), sizes, accepted)
         for key in ("static_batch_sizes", "max_dynamic_batch_size"):
             value: list[int] | int = getattr(config.compiler, key)
             if value not in ([], [1], 0, 1):

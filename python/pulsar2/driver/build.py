@@ -29,6 +29,7 @@ from pulsar2.driver.container import Compiled, link
 from pulsar2.driver.dump import Dump
 from pulsar2.driver.guard import Crash
 from pulsar2.driver.inputs import InputPlan, Interface, model_patch, plan_inputs
+from pulsar2.driver.model_type import check_model_type, tell_without_effect
 from pulsar2.driver.part import Part
 from pulsar2.driver.placement import tell_placement, write_placement
 from pulsar2.driver.quantize import lower_numbers, prepare_runtime, set_attributes
@@ -202,6 +203,7 @@ class _Build:
 
     def _import(self) -> tuple[ModuleOp, list[InputPlan]]:
         module = self._imported()
+        check_model_type(module, self._config)
         return module, plan_inputs(self._config, Interface.of(module), self._where)
 
     def _imported(
@@ -218,9 +220,7 @@ class _Build:
 
     def _read_quantized(self) -> tuple[ModuleOp, list[InputPlan]]:
         config = self._config
-        given = config.model_fields_set & {"quant", "input_processors", "output_processors"}
-        for key in sorted(given):
-            logger.warning("{} has no effect on a QuantAxModel, which is quantized already", key)
+        tell_without_effect(config)
         return read_quant_axmodel(config.input, self._ctx), []
 
     def _other_sizes(

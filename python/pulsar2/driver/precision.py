@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loguru import logger
 from xdsl.dialects.builtin import ModuleOp
 
 from pulsar2.config.build import BuildConfig
@@ -11,12 +12,23 @@ from pulsar2.config.load import Where
 from pulsar2.config.quant import LayerConfig, QuantConfig
 from pulsar2.config.tree import path_text
 from pulsar2.diagnostics import Diagnostics
+from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.driver.inputs import stays_float
 from pulsar2.driver.stages import Stages, quoted
-from pulsar2.lowering.quant.layers import GraphNames, LayerSpec, select, with_former_types
+from pulsar2.lowering.quant.layers import (
+    GraphNames,
+    LayerSpec,
+    Selection,
+    named,
+    select,
+    with_former_types,
+)
+from pulsar2.lowering.quant.rules.base import is_constant, is_float
+from pulsar2.lowering.quant.stored import fixed_type, stored_constant
 from pulsar2.onnx_export import main_function
 from pulsar2.targets import load_target
 from pulsar2.targets.operators import operator_aliases
+from pulsar2.weights import WeightStore
 
 _ELEMENT_TYPES = {"FP32": "F32"}
 """What a target file calls a data type, where it has another name for it."""
@@ -49,6 +61,8 @@ def assign_precision(
         errors.error(diagnostic.message, place, diagnostic.accepted, diagnostic.source)
     _check_target(config, specs, where, errors)
     errors.raise_if_any()
+    if config.model_type == "QuantONNX":
+        _tell_idle(specs, found, stages.ctx.weights, where)
     options = {"highest": "true"} if config.quant.highest_mix_precision else {}
     if floating:
         options["floating"] = "true"
@@ -92,6 +106,33 @@ def layer_spec(layer: LayerConfig) -> LayerSpec:
         layer.output_data_type,
         layer.weight_data_type,
     )
+
+
+def _tell_idle(
+    specs: Sequence[LayerSpec], found: Selection, weights: WeightStore, where: Where | None
+) -> None:
+    """Warns of configurations all of whose operators the model itself has quantized."""
+    chosen: dict[int, list[OnnxOp]] = {}
+    for op, index in found.chosen.items():
+        if isinstance(op, OnnxOp):
+            chosen.setdefault(index, []).append(op)
+    for index, ops in chosen.items():
+        if all(_says_nothing(specs[index], op, weights) for op in ops):
+            words = "{}: it has no effect, since the model itself says how {} is quantized"
+            logger.warning(words, _place(index, where), named(ops))
+
+
+def _says_nothing(spec: LayerSpec, op: OnnxOp, weights: WeightStore) -> bool:
+    """Whether all that `spec` is about has a quantization of the model's own at `op`."""
+    if spec.output_data_type is not None:
+        return False
+    constants = [v for v in op.operands if is_constant(v)]
+    if spec.weight_data_type is not None and not any(
+        stored_constant(v, weights) for v in constants
+    ):
+        return False
+    read = [v for v in op.operands if is_float(v) and v not in constants]
+    return bool(read) and all(fixed_type(v.owner, weights) is not None for v in read)
 
 
 def _place(index: int, where: Where | None) -> str:

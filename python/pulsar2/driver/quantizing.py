@@ -177,7 +177,7 @@ class Quantizing:
         if self.level.enabled and self._timed(
             "measure noise", lambda: self.level.run(stages, dataset)
         ):
-            self._timed("calibrate", lambda: self._calibrate(stages.module, dataset))
+            self._timed("calibrate", lambda: self._calibrate(stages.module, dataset, again=True))
 
     def _import_quantized(self, stages: Stages) -> None:
         if self._config.model_type == "QuantONNX":
@@ -243,14 +243,17 @@ class Quantizing:
         for name in names:
             logger.info("save quant_axmodel to [{}]", folder / name)
 
-    def _calibrate(self, module: ModuleOp, dataset: CalibrationDataset) -> None:
+    def _calibrate(
+        self, module: ModuleOp, dataset: CalibrationDataset, *, again: bool = False
+    ) -> None:
+        """Calibrates the module, or loads what an earlier build found; `again` with other types."""
         method = self._config.quant.calibration_method
         fuses = not self._config.quant.disable_quant_optimization
         key = method if fuses else f"{method}, plainly"
         cache = CalibrationCache(self._workspace.cache, module, dataset, key)
         if not self._config.no_cache and cache.load():
             return
-        if not self._smoothing.enabled:
+        if not self._smoothing.enabled and not again:
             self._smoothing.advise(module, self._ctx, dataset)
         with calibration_bar(len(dataset)) as advance:
             calibrate(module, self._ctx, dataset, method, fuses=fuses, advance=advance)

@@ -54,7 +54,11 @@ def read_quant_axmodel(model: str | os.PathLike[str] | ModelProto, ctx: AxContex
     try:
         folder = Path(where).parent if where else None
         return _Reader(proto.graph, versions, ctx.weights, where, folder).module()
-    except (VerifyException, ValueError, KeyError, IndexError, TypeError) as error:
+    except KeyError as error:
+        raise UserError.of(
+            f"the QuantAxModel is inconsistent: it uses {error}, which it has not", where
+        ) from None
+    except (VerifyException, ValueError, IndexError, TypeError) as error:
         raise UserError.of(f"the QuantAxModel is inconsistent: {error}", where) from None
 
 
