@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "pulsar2/observers.h"
+#include "wide_clones.h"
 
 namespace pulsar2 {
 namespace {
@@ -81,13 +83,18 @@ struct Sums {
 };
 
 /// The mean squared error of numbers that are quantized to [low, high].
-double squared_error(const Sums& d, double low, double high, int32_t levels) {
+///
+/// It is computed as far as to know that it is not below `best`.
+PULSAR2_WIDE_CLONES
+double squared_error(const Sums& d, double low, double high, int32_t levels, double best) {
   const double scale = (high - low) / (levels - 1);
   if (!(scale > 0)) return std::numeric_limits<double>::infinity();
   const double least = -std::nearbyint(-low / scale);
+  // What a level adds is no less than 0, but for the rounding of the sums.
+  const double enough = best + 1e-12 * d.square.back();
   double sum = 0;
   int32_t at = d.first;
-  for (int32_t level = 0; level < levels && at < d.end; ++level) {
+  for (int32_t level = 0; level < levels && at < d.end && sum < enough; ++level) {
     const double number = (least + level) * scale;
     const int32_t next =
         level == levels - 1 ? d.end : std::max(d.bin_from(number + 0.5 * scale), at);
@@ -106,6 +113,7 @@ double squared_error(const Sums& d, double low, double high, int32_t levels) {
 /// candidate, as is usual, the narrowest ones win, in which a level has hardly more than a bin.
 ///
 /// It is computed as far as to know that it is not below `best`.
+PULSAR2_WIDE_CLONES
 double divergence(const Sums& d, double low, double high, int32_t levels, bool to_low, bool to_high,
                   double best) {
   const double kNothing = -80 * std::log(2.0);  // log of the share told for a bin outside
@@ -167,7 +175,7 @@ Range mse_range(const HistogramObserver& histogram, int32_t levels) {
   const Sums d(histogram);
   // Shares of both ends: a grid over all of them, then ever finer ones around the best so far.
   double low_share = 1, high_share = 1;
-  double best = squared_error(d, low, high, levels);
+  double best = squared_error(d, low, high, levels, std::numeric_limits<double>::infinity());
   double reach = 0.5, centre_low = 0.55, centre_high = 0.55;
   for (int round = 0; round < 4; ++round) {
     constexpr int kSteps = 10;
@@ -176,7 +184,7 @@ Range mse_range(const HistogramObserver& histogram, int32_t levels) {
       for (int j = 0; j <= (high > 0 ? kSteps : 0); ++j) {
         const double a = std::clamp(centre_low - reach + i * step, 0.02, 1.0);
         const double b = std::clamp(centre_high - reach + j * step, 0.02, 1.0);
-        const double error = squared_error(d, low * a, high * b, levels);
+        const double error = squared_error(d, low * a, high * b, levels, best);
         if (error < best) {
           best = error;
           low_share = a;
