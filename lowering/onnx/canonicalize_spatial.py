@@ -90,8 +90,9 @@ class _AddSpatialAxis(OnnxPattern):
         if weight is not None:
             return new.constant(weight.reshape(wide), "weight")
         if isinstance(dequantize, OnnxOp) and dequantize.op_type == "DequantizeLinear":
-            stored, scale = self.constant(dequantize.operands[0]), dequantize.operands[1]
-            if stored is not None and len(static_shape_of(scale.type) or (0, 0)) < 2:
+            stored = self.constant(dequantize.operands[0])
+            scale = static_shape_of(dequantize.operands[1].type)
+            if stored is not None and scale is not None and len(scale) < 2:
                 axis = int(dequantize.value_of("axis")) % stored.ndim
                 attributes = {**dequantize.attributes, "axis": axis + (axis == stored.ndim - 1)}
                 parts = [new.constant(stored.reshape(wide), "weight"), *dequantize.operands[1:]]

@@ -15,7 +15,7 @@ from pulsar2.dialects.onnx import OnnxOp, op_class
 from pulsar2.dialects.onnx.constant import Constant, NoValue
 from pulsar2.dialects.onnx.control_flow import used_values
 from pulsar2.dialects.onnx.elementwise import Relu
-from pulsar2.dialects.onnx.types import element_of
+from pulsar2.dialects.onnx.types import dtype_of, element_of
 from pulsar2.dialects.quant.integer import is_plain
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of, storage_dtype
 from pulsar2.locations import name_location, node_name, tensor_name
@@ -30,7 +30,13 @@ from pulsar2.lowering.quant.parameters import (
 from pulsar2.lowering.quant.placement import mark_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGES
-from pulsar2.lowering.quant.rules.base import constant_of, is_constant, is_constant_op, is_float
+from pulsar2.lowering.quant.rules.base import (
+    constant_of,
+    is_constant,
+    is_constant_op,
+    is_float,
+    plain_type,
+)
 from pulsar2.lowering.quant.rules.weight_scales import BIAS_SHIFTS, WEIGHT_SCALES
 from pulsar2.lowering.quant.support import Refusal
 from pulsar2.weights import AnyArray, WeightStore
@@ -122,7 +128,35 @@ class Conversion:
         element = element_of(value.type)
         if bound.type == value.type or element is None:
             return bound
+        if _is_number_of(bound, value):
+            if value not in self._plain:
+                self._plain[value] = self._stored_integers(value, bound)
+            return self._plain[value]
         return self.cast(bound, element, tensor_name(value))
+
+    def _stored_integers(self, value: SSAValue, bound: SSAValue) -> SSAValue:
+        """The integers that the float graph has as such, and the NPU as the numbers they stand for.
+
+        The CPU makes them of the numbers, which gives the same integers.
+        """
+        type_, element, cls = (
+            element_type(bound),
+            element_of(value.type),
+            op_class("QuantizeLinear"),
+        )
+        assert isinstance(type_, UniformType)
+        assert element is not None
+        assert cls is not None
+        name = f"{tensor_name(value)}_integers"
+        location = name_location(name, [name])
+        parameters = (np.float32(type_.scale), np.asarray(type_.zero_point, dtype_of(element)))
+        constants = [Constant.of(np.asarray(p), self.weights, location) for p in parameters]
+        self.block.add_ops(constants)
+        operands = [self.cast(bound, f32, tensor_name(value)), *(c.result for c in constants)]
+        made = cls(operands, [value.type], location=location)
+        mark_cpu(made, Refusal("neighbour", "it makes integers for what computes with them"))
+        self.block.add_op(made)
+        return made.results[0]
 
     def _copy_constant(self, value: SSAValue) -> SSAValue:
         """An `onnx` constant of what `value` is; nothing where it stands for nothing."""
@@ -164,7 +198,7 @@ class Conversion:
         """The quantized (or FP32) form of a tensor or constant, in its own quantization."""
         if is_constant(value) and is_float(value):
             return self.operand_as(value, self.plan.constant_type(value, self.op))
-        return self.operand_as(value, self.plan.element_type(value))
+        return self.operand_as(value, plain_type(value) or self.plan.element_type(value))
 
     def factor(self, value: SSAValue) -> SSAValue:
         """The form of a tensor (or constant) that the operator, a sum of products, reads."""
@@ -178,6 +212,8 @@ class Conversion:
         if array is not None:
             return self._constant_form(value, array, type_)
         bound = self._bound[value]
+        if _is_number_of(bound, value):
+            bound = self.plain(value)
         return self.cast(bound, type_, tensor_name(value))
 
     def cast(self, value: SSAValue, type_: Attribute, name: str) -> SSAValue:
@@ -283,3 +319,8 @@ class Conversion:
         mark_cpu(made, Refusal("neighbour", "it gives out a constant"))
         self.block.add_op(made)
         return made.result
+
+
+def _is_number_of(bound: SSAValue, value: SSAValue) -> bool:
+    """Whether the NPU has the integers `value` as the numbers that they stand for."""
+    return not is_float(value) and isinstance(element_type(bound), UniformType)

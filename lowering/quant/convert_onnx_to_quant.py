@@ -34,7 +34,7 @@ from pulsar2.lowering.quant.placement import is_on_cpu
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.ranges import RANGE
 from pulsar2.lowering.quant.rules.base import is_constant_op, is_float
-from pulsar2.lowering.quant.stored import fixed_type
+from pulsar2.lowering.quant.stored import dequantized_type, fixed_type
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class ConvertOnnxToQuant(AxPass):
     one quantization. Float inputs are quantized by `quant.qcast`; an integer input behind a
     DequantizeLinear is used as it is; outputs stay FP32 through `quant.dcast`. Integers and truth
     values keep their type, but 64-bit integers are held in 32 bits: what comes from outside the NPU
-    saturates to them, and what leaves it is widened, by `quant.cast`. An operation that is marked
+    saturates to them, and what leaves it is widened, by `quant.cast`. Integers that a quantization
+    of the model's own gives, and others than its dequantization read, are made on the CPU. An
+    operation that is marked
     with `quant.cpu` stays what it is, on f32 tensors and those of its other types; what it computes
     is quantized where an operation of the NPU uses it.
 
@@ -158,9 +160,11 @@ def _argument_type(argument: BlockArgument, plan: QuantPlan) -> Attribute:
     """The type of an argument: an integer one that is dequantized has that quantization."""
     if is_float(argument):
         return argument.type
-    users = [u.operation for u in argument.uses if not is_on_cpu(u.operation)]
-    fixed = next((fixed_type(user, plan.weights) for user in users), None)
-    return argument.type if fixed is None else TensorType(fixed, shape_of(argument))
+    fixed = dequantized_type(argument, plan.weights)
+    on_npu = (u.operation for u in argument.uses if not is_on_cpu(u.operation))
+    if fixed is None or all(fixed_type(user, plan.weights) != fixed for user in on_npu):
+        return argument.type
+    return TensorType(fixed, shape_of(argument))
 
 
 def _replace_body(func: FuncOp, block: Block) -> None:

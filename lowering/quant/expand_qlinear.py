@@ -73,7 +73,7 @@ class _Expansion:
             expand = _EXPANSIONS.get(kind)
             if expand is not None and (not isinstance(op, Custom) or op.domain == _RUNTIME):
                 expand(_Site(self, op))
-            elif kind in _MOVING and op.operands and op.operands[0] in self.parameters:
+            elif _moves(op) and op.operands[0] in self.parameters:
                 _move(_Site(self, op))
 
 
@@ -249,6 +249,15 @@ def _dequantize(site: _Site) -> None:
         site.replaced([site.real(0, axis)])
 
 
+def _moves(op: OnnxOp) -> bool:
+    """Whether an operator hands the integers of its first operand on as they are."""
+    if op.op_type == "Resize":
+        return op.value_of("mode") == "nearest" and op.operand(1) is None
+    if op.op_type == "Pad":
+        return op.value_of("mode") != "constant" or op.operand(2) is not None
+    return op.op_type in _MOVING and bool(op.operands)
+
+
 def _move(site: _Site) -> None:
     """Moves numbers in place of stored integers."""
     if not isinstance(element_of(site.op.operands[0].type), IntegerType):
@@ -256,7 +265,7 @@ def _move(site: _Site) -> None:
     scale, zero_point = site.parameters(site.op.operands[0])
     operands: list[SSAValue | None] = []
     for index, value in enumerate(site.op.operands):
-        if index == 0 or site.op.op_type == "Concat":
+        if index in _NUMBERS.get(site.op.op_type, (0,)) or site.op.op_type == "Concat":
             operands.append(site.dequantized(value, scale, zero_point))
         else:
             operands.append(site.operand(index))
@@ -292,3 +301,6 @@ _MOVING = frozenset(
     )
 )
 """Operators that hand stored integers on as they are."""
+
+_NUMBERS = {"Pad": (0, 2)}
+"""Which operands are numbers of the first one's quantization, where others than the first are."""

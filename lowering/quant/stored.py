@@ -173,6 +173,12 @@ def fixed_type(op: Operation | object, weights: WeightStore) -> UniformType | No
     return UniformType(found[0], float(found[1][0]), int(found[2][0]))
 
 
+def dequantized_type(value: SSAValue, weights: WeightStore) -> UniformType | None:
+    """The quantization of integers that are given to the graph: by who first dequantizes them."""
+    found = (fixed_type(use.operation, weights) for use in value.uses if use.index == 0)
+    return next((type_ for type_ in found if type_ is not None), None)
+
+
 def _dtype_name(value: SSAValue) -> str:
     from pulsar2.dialects.onnx.types import dtype_of, element_of
 

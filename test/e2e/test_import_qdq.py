@@ -154,6 +154,36 @@ def test_weights_that_no_kernel_reads_are_quantized_anew() -> None:
     check(model, quantized)
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_convolution_over_one_axis_keeps_its_weights(per_channel: bool) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(by_hand("UINT8", "INT8", per_channel))
+    del model.graph.node[-1]
+    for info in (model.graph.input[0], model.graph.output[0]):
+        del info.type.tensor_type.shape.dim[3:]
+    model.graph.output[0].name = "a"
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    for tensor in model.graph.initializer:
+        if tensor.name in ("w_q", "d_q"):
+            values = onnx.numpy_helper.to_array(tensor)[..., 0]
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
+    for node in list(model.graph.node):
+        if node.op_type == "Conv":
+            for attribute in node.attribute:
+                if attribute.name == "pads":
+                    attribute.ints[:] = [1, 1]
+        if node.name in ("pool", "f_q", "f_dq", "m", "a_q", "a_dq") or node.op_type == "Flatten":
+            model.graph.node.remove(node)
+    quantized = imported(model)
+    given = constants(model)
+    weights = [
+        op.operands[1].owner.array(quantized.context.weights)
+        for op in quantized.module.walk() if isinstance(op, ConvOp)
+    ]  # fmt: skip
+    for made, name in zip(weights, ("w_q", "d_q"), strict=True):
+        np.testing.assert_array_equal(made.reshape(given[name].shape), given[name])
+
+
 @pytest.mark.parametrize("scale", [0.0, -0.1, np.nan])
 def test_scales_that_are_no_positive_numbers(scale: float) -> None:
     """Activations of such a scale stay as ONNX has them; weights are numbers to be quantized."""

@@ -14,7 +14,7 @@ from pulsar2.dialects.onnx.preprocess import ColorMatrix, Normalize
 from pulsar2.dialects.quant.types import UniformPerAxisType
 from pulsar2.locations import node_name
 from pulsar2.lowering.quant.rules.base import Rule
-from pulsar2.lowering.quant.stored import fixed_type
+from pulsar2.lowering.quant.stored import dequantized_type, fixed_type
 from pulsar2.weights import WeightStore
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class ImportedDequantizeRule(Rule):
         source = op.operands[0]
         if not isinstance(source, BlockArgument) and fixed_type(source.owner, weights) != type_:
             return "what it dequantizes was not quantized in the same way"
+        if isinstance(source, BlockArgument) and dequantized_type(source, weights) != type_:
+            return "what it dequantizes is dequantized in another way too"
         return ""
 
     def convert(self, op: OnnxOp, to: Conversion) -> None:
