@@ -12,7 +12,12 @@ from pulsar2.context import AxContext
 from pulsar2.diagnostics import Diagnostics, UserError
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.lowering.base import AxPass
-from pulsar2.lowering.quant.attributes import DATA_TYPE, OUTPUT_DATA_TYPE, WEIGHT_DATA_TYPE
+from pulsar2.lowering.quant.attributes import (
+    DATA_TYPE,
+    MOVED_DATA_TYPE,
+    OUTPUT_DATA_TYPE,
+    WEIGHT_DATA_TYPE,
+)
 from pulsar2.lowering.quant.layers import LayerSpec, operators_of, parse_layer, select
 from pulsar2.lowering.quant.rules import RULES
 from pulsar2.lowering.quant.rules.base import Rule, kind_of
@@ -30,7 +35,8 @@ class QuantAssignPrecision(AxPass):
 
     Needs: `onnx` operations with their nodes' names as locations. Leaves: attributes
     `quant.data_type`, `quant.output_data_type` and `quant.weight_data_type`, where something was
-    said. Data movement holds one only where its name or type was configured.
+    said. Data movement holds them only where its name or type was configured; else
+    `quant.moved_data_type`, for tensors that no operator computes or reads otherwise.
 
     Options: `layers`, one text per layer configuration, words as in the configuration file
     (`layer_name=`, `op_type=`, `start_tensor_name=`, `end_tensor_name=`, each any number of times,
@@ -83,9 +89,11 @@ class QuantAssignPrecision(AxPass):
             index = found.chosen.get(op)
             if index is not None:
                 _write(op, rule, specs[index])
-            elif self.highest and not rule.shared(op):
+            elif (self.highest or self.floating) and rule.shared(op):
+                op.attributes[MOVED_DATA_TYPE] = StringAttr("FP32")
+            elif self.highest:
                 op.attributes[DATA_TYPE] = StringAttr("FP32" if rule.takes_float(op) else "U16")
-            elif self.floating and not rule.shared(op):
+            elif self.floating:
                 _leave_float(op, rule)
 
 
@@ -100,6 +108,7 @@ def _leave_float(op: OnnxOp, rule: Rule) -> None:
 def _write(op: OnnxOp, rule: Rule, spec: LayerSpec) -> None:
     """Writes what `spec` says of `op` into its attributes."""
     if rule.shared(op) and spec.rank < 2:
+        op.attributes[MOVED_DATA_TYPE] = StringAttr(spec.data_type)
         return
     data_type, output = spec.data_type, spec.output_data_type
     if data_type == "FP32" and not rule.takes_float(op):

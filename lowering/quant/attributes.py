@@ -14,6 +14,9 @@ OUTPUT_DATA_TYPE = "quant.output_data_type"
 WEIGHT_DATA_TYPE = "quant.weight_data_type"
 """The data type of its constant weights."""
 
+MOVED_DATA_TYPE = "quant.moved_data_type"
+"""The data type of what an operation moves, where no operation that computes has a say in it."""
+
 
 def text_attribute(op: Operation, name: str) -> str | None:
     """The value of such an attribute, None where the operation has none."""

@@ -268,7 +268,7 @@ class _Selector:
             return []
         whole = DEFAULT in spec.start_tensor_names
         chosen = operations_between(self._ops, starts, ends, from_all=whole)
-        if not chosen:
+        if not chosen and spec.rank:
             self._error(
                 index,
                 f"no operator lies between {_listed(spec.start_tensor_names)} and "

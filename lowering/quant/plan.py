@@ -20,11 +20,13 @@ from pulsar2.diagnostics import Diagnostics
 from pulsar2.dialects.onnx import OnnxOp
 from pulsar2.dialects.onnx.control_flow import user_in
 from pulsar2.dialects.onnx.elementwise import Relu
+from pulsar2.dialects.onnx.preprocess import ColorMatrix, Normalize
 from pulsar2.dialects.onnx.types import static_shape_of
 from pulsar2.dialects.quant.types import UniformType
 from pulsar2.locations import tensor_name
 from pulsar2.lowering.quant.attributes import (
     DATA_TYPE,
+    MOVED_DATA_TYPE,
     OUTPUT_DATA_TYPE,
     WEIGHT_DATA_TYPE,
     text_attribute,
@@ -289,7 +291,8 @@ class QuantPlan:
         for, so that one tensor serves all who can read it as it is, and no reader gets less than it
         asks for; else, of outputs of the graph and what the CPU reads, what the computing operators
         themselves have. What the CPU computes has the data type of its readers.
-        Operators that only move data ask for something only where they were configured.
+        Operators that only move data ask for something only where they were configured, or where
+        nobody else does.
         """
         if id(group) not in self._data_types:
             self._data_types[id(group)] = self._find_data_type(group)
@@ -301,13 +304,26 @@ class QuantPlan:
             for v in group.sources
             if isinstance(v.owner, Operation) and not is_constant(v) and not is_on_cpu(v.owner)
         ]
+        # What is put before the model has no type of its own.
+        computing = [op for op in computing if not isinstance(op, Normalize | ColorMatrix)]
         given = [text_attribute(op, OUTPUT_DATA_TYPE) for op in computing]
         asked = [data_type for data_type in given if data_type is not None]
         if not asked:
             asked = list(self._asked_by_readers(group, computing))
         if not asked:
             asked = [self.op_data_type(op) for op in computing]
+        if not asked:
+            asked = list(self._asked_by_movers(group))
         return max(asked, key=_PRECISION.index, default=self.data_type)
+
+    def _asked_by_movers(self, group: Group) -> Iterator[str]:
+        """What is said of operators that only move the tensors of a group."""
+        for member in group.members:
+            for user in self._users(member):
+                if isinstance(user, OnnxOp) and self.moves(user, member):
+                    said = text_attribute(user, MOVED_DATA_TYPE)
+                    if said is not None:
+                        yield said
 
     def _asked_by_readers(self, group: Group, computing: Sequence[Operation]) -> Iterator[str]:
         for member in group.members:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from cases import Outcome, run
+from cases import Outcome, classifier, run
 from onnx import numpy_helper
 from xdsl.dialects.builtin import ModuleOp
 
@@ -137,6 +137,26 @@ def test_types_that_optimization_changed(built: Path, quantized: Any, tmp_path: 
     weight = element_type(product.b)
     assert isinstance(weight, UniformPerAxisType)
     assert weight.storage.width.data == 4
+
+
+@pytest.mark.parametrize("data_type", ["S8", "U16", "FP32", "highest"])
+def test_data_that_is_only_moved_has_the_type_of_the_model(
+    data_type: str, quantized: Any, tmp_path: Path
+) -> None:
+    nodes = [
+        onnx.helper.make_node("Transpose", ["input"], ["t"], "turn", perm=[0, 2, 3, 1]),
+        onnx.helper.make_node("MaxPool", ["t"], ["output"], "pool", kernel_shape=[2, 2]),
+    ]
+    classifier(tmp_path / "model.onnx", nodes=nodes)
+    whole = {"start_tensor_names": "DEFAULT", "end_tensor_names": "DEFAULT", "data_type": data_type}
+    words = ("--input", tmp_path / "model.onnx")
+    if data_type == "highest":
+        module, _, _ = quantized(*words, "--quant.highest_mix_precision")
+    else:
+        module, _, _ = quantized(*words, layer_configs=[whole])
+    types = result_types(module)
+    expected = {"S8": "s8", "U16": "u16"}.get(data_type, "f32")
+    assert types["turn"] == types["pool"] == expected
 
 
 def test_a_mistake_about_many_operators_is_one(built: Path, build: Any, tmp_path: Path) -> None:
