@@ -67,7 +67,7 @@ class Runner:
         self._distinct = list(dict.fromkeys(outputs))
         self._binding: Any = None
         self._views: dict[str, npt.NDArray[Any]] = {}
-        self._kept: list[Any] = []
+        self._kept: Any = None
 
     def run(self, inputs: Mapping[str, Any]) -> list[npt.NDArray[Any]]:
         """The outputs, flat, valid until the next run."""
@@ -93,14 +93,16 @@ class Runner:
                 self._binding.bind_cpu_input(name, np.ascontiguousarray(array))
 
     def _first_run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._binding = self._session.io_binding()
+        """Runs once with outputs that ONNX Runtime allocates, which later runs write again."""
+        first = self._binding = self._session.io_binding()
         self._bind_inputs(inputs)
         for name in self._distinct:
-            self._binding.bind_output(name, "cpu")
-        self._session.run_with_iobinding(self._binding)
-        self._kept = list(self._binding.get_outputs())
-        self._binding.clear_binding_outputs()
-        for name, value in zip(self._distinct, self._kept, strict=True):
+            first.bind_output(name, "cpu")
+        self._session.run_with_iobinding(first)
+        # Values of some versions live no longer than the binding that they come from.
+        self._kept = first
+        self._binding = self._session.io_binding()
+        for name, value in zip(self._distinct, first.get_outputs(), strict=True):
             count = int(np.prod(value.shape(), dtype=np.int64))
             memory = (ctypes.c_byte * (count * self._dtype.itemsize)).from_address(value.data_ptr())
             self._views[name] = np.frombuffer(memoryview(memory), self._dtype)
