@@ -85,6 +85,13 @@ test-cpp: $(STAMPS)/cmake
 test-python: $(STAMPS)/test
 	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
+.PHONY: test-lowest
+test-lowest: $(STAMPS)/wheel ## run the Python tests with the lowest versions that pyproject.toml accepts
+	$(PYTHON) -m venv --clear build/lowest
+	$(BIN)/python test/lowest.py > build/lowest.txt
+	build/lowest/bin/python -m pip --quiet install -c build/lowest.txt "$$(echo build/wheel/*.whl)[test]"
+	build/lowest/bin/python -P -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
 # --- Checks of the sources
 
 .PHONY: lint
