@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from attentions import prepare_attention
-from cases import run
+from cases import classifier, run
 
 from pulsar2.axmodel import read_axmodel
 from pulsar2.config.compiler import CompilerConfig
@@ -51,6 +52,17 @@ def test_every_level_finds_the_program_right(build: Any, level: int) -> None:
     assert "random data" not in outcome.err
     summary = outcome.out[outcome.out.index("Build finished.") :]
     assert f"subgraph_npu_0: level {level}, 1 tensor(s) as they should be" in summary
+
+
+def test_an_average_of_floats_may_be_a_bit_off(build: Any, tmp_path: Path) -> None:
+    attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    nodes = [
+        onnx.helper.make_node("Relu", ["input"], ["r"], "relu"),
+        onnx.helper.make_node("AveragePool", ["r"], ["output"], "pool", **attributes),
+    ]
+    classifier(tmp_path / "model.onnx", nodes=nodes)
+    outcome = build("--input", tmp_path / "model.onnx", "--quant.highest_mix_precision", check=2)
+    assert "operators are compared one by one" in outcome.err
 
 
 def test_inner_tensors(build: Any, tmp_path: Path) -> None:

@@ -227,7 +227,10 @@ def test_samples_of_the_users_own(analyse: Any, tmp_path: Path) -> None:
         data.tofile(folder / name / "input.bin")
     (folder / "four").mkdir()
     np.save(folder / "four" / "input.npy", array.astype(np.float64))
+    (folder / "five").mkdir()
     wrong = analyse(1, input_sample_dir=str(folder))
+    (folder / "five").rmdir()
+    assert "five: the input 'input' has no file (input.bin, or input.npy)" in wrong.err
     assert "two/input.bin: the input 'input' has 2048 bytes (expected 3072" in wrong.err
     assert "three/input.bin: the data for input 'input' hold 768 times NaN" in wrong.err
     assert "four/input.npy: the data for input 'input' are float64" in wrong.err

@@ -290,6 +290,10 @@ def _match(
         return {data.name: list(found[data.name])[: sizes[0]]}
     keys = _namesakes([found[d.name] for d in inputs])
     count = min(sizes)
+    if len({d.size for d in inputs}) > 1:
+        told = ", ".join(f"'{d.name}' {d.size}" for d in inputs)
+        words = "calibration_size is not the same for all inputs ({}): the least counts"
+        logger.warning(words, told)
     if keys:
         for data in inputs:
             left_out = len(found[data.name]) - len(keys)

@@ -46,9 +46,9 @@ class Difference:
 
 
 _FUNCTIONS = frozenset({
-    "Cos", "Elu", "Erf", "Exp", "Gelu", "LayerNormalization", "Log", "LogSoftmax", "MatMul", "Mish",
-    "Pow", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceSum", "ReduceSumSquare",
-    "Sigmoid", "Sin", "Softmax", "Softplus", "Tanh",
+    "AveragePool", "Cos", "Elu", "Erf", "Exp", "Gelu", "LayerNormalization", "Log", "LogSoftmax",
+    "MatMul", "Mish", "Pow", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceSum",
+    "ReduceSumSquare", "Sigmoid", "Sin", "Softmax", "Softplus", "Tanh",
 })  # fmt: skip
 """Operators of ONNX whose result in f32 depends on how it is computed."""
 

@@ -29,7 +29,7 @@ from pulsar2.lowering.quant.placement import cpu_nodes
 from pulsar2.lowering.quant.plan import QuantPlan
 from pulsar2.lowering.quant.rules.base import is_float
 from pulsar2.onnx_export import main_function
-from pulsar2.precision.advice import Adviser, LayerChoice, verdict
+from pulsar2.precision.advice import EXACT, Adviser, LayerChoice, verdict
 from pulsar2.precision.analysis import Analysis, Comparison, LayerFigures, Run, add_wide, by_name
 from pulsar2.precision.files import write_graph, write_report, write_sample, write_table
 from pulsar2.precision.html import Proposal
@@ -274,8 +274,8 @@ def _effects(found: Mapping[str, Sequence[LayerFigures]]) -> dict[str, list[floa
 
 
 def _said(sqnr: float) -> float:
-    """An SQNR that is no more than one can tell: infinite ones are 200 dB."""
-    return min(sqnr, 200.0)
+    """An SQNR that is no more than one can tell."""
+    return min(sqnr, EXACT)
 
 
 def _switches(quant: QuantConfig) -> set[str]:

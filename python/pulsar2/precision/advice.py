@@ -10,6 +10,8 @@ from typing import Any
 from pulsar2.precision.analysis import LayerFigures
 from pulsar2.precision.statistics import TensorStatistics
 
+EXACT = 200.0
+"""SQNR in dB that stands for no error."""
 SOUND = 35.0
 """SQNR in dB from which a layer needs nothing: about that of 8 bits, well used."""
 _GAIN = 1.0
@@ -225,6 +227,8 @@ def verdict(effects: Effects) -> str:
         return ""
     name = min(known, key=lambda n: known[n][0] or 0.0)
     now, tried, everywhere = (v if v is not None else math.nan for v in known[name])
+    if now >= EXACT:
+        return f"The output '{name}' is that of the float model."
     text = f"The output '{name}' has {now:.1f} dB. "
     if now >= SOUND:
         return text + "Nothing needs to be done."

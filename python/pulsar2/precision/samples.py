@@ -74,8 +74,12 @@ class SampleFolders(Sequence[Sample]):
         for tensor in self._inputs:
             binary = folder / file_name(tensor.name)
             numpy = binary.with_suffix(".npy")
+            if not numpy.exists() and not binary.exists():
+                accepted = f"{binary.name}, or {numpy.name}"
+                problems.error(f"the input '{tensor.name}' has no file", str(folder), accepted)
+                continue
             try:
-                if numpy.exists() and not binary.exists():
+                if not binary.exists():
                     array = read_npy(numpy)
                 else:
                     numpy, array = binary, read_tensors(folder, [tensor])[tensor.name]

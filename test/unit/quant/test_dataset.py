@@ -330,6 +330,16 @@ def test_files_of_one_name_in_several_folders(tmp_path: Path, warnings: list[str
     assert any("'a': 2 file(s) without a namesake" in w for w in warnings)
 
 
+def test_sizes_that_differ_are_told(tmp_path: Path, warnings: list[str]) -> None:
+    root = folder_of(tmp_path, {f"{i}.npy": npy(np.zeros((1, 2), np.float32)) for i in range(3)})
+    inputs = [
+        data(root, name=name, shape=(1, 2), format="Numpy", size=size)
+        for name, size in (("a", 3), ("b", 2))
+    ]
+    assert len(load_dataset(inputs, tmp_path / "out")) == 2
+    assert any("not the same for all inputs ('a' 3, 'b' 2)" in w for w in warnings)
+
+
 def test_every_wrong_file_is_told_before_any_is_read(tmp_path: Path) -> None:
     wrong = {f"{i:02}.npy": npy(np.zeros((1, 3, 8, i), np.float32)) for i in range(12)}
     root = folder_of(tmp_path, wrong | {"text.npy": b"no"})

@@ -196,6 +196,7 @@ def test_numbers_beyond_a_range_are_told_of_where_it_was_not_meant() -> None:
 
 
 def test_what_the_model_loses_by() -> None:
+    assert verdict({"y": [200.0, None, 200.0]}) == "The output 'y' is that of the float model."
     assert verdict({}) == ""
     assert "loses by the weights" in verdict({"a": [18.1, 18.3, 19.0], "b": [30, None, 60]})
     assert "bring it to 30.0 dB" in verdict({"a": [20, 30, 40]})
