@@ -18,7 +18,7 @@ from pulsar2.dialects.onnx.elementwise import Relu
 from pulsar2.dialects.onnx.types import dtype_of, element_of
 from pulsar2.dialects.quant.integer import is_plain
 from pulsar2.dialects.quant.types import UniformType, element_type, shape_of, storage_dtype
-from pulsar2.locations import name_location, node_name, tensor_name
+from pulsar2.locations import name_location, node_name, tensor_name, unique_name
 from pulsar2.lowering.quant.parameters import (
     STORAGES,
     WeightOptions,
@@ -71,6 +71,9 @@ class Conversion:
         self._bound: dict[SSAValue, SSAValue] = {}
         self._plain: dict[SSAValue, SSAValue] = {}
         self._cast: dict[tuple[SSAValue, Attribute], SSAValue] = {}
+        self._names = {tensor_name(a) for a in plan.func.args}
+        for op in plan.ops():
+            self._names |= {node_name(op), *map(tensor_name, op.results)}
 
     def bind(self, value: SSAValue, new: SSAValue) -> None:
         """Says that `new` is the quantized form of the float graph's `value`."""
@@ -147,8 +150,7 @@ class Conversion:
         assert isinstance(type_, UniformType)
         assert element is not None
         assert cls is not None
-        name = f"{tensor_name(value)}_integers"
-        location = name_location(name, [name])
+        location = self._cast_location(tensor_name(value), "integers")
         parameters = (np.float32(type_.scale), np.asarray(type_.zero_point, dtype_of(element)))
         constants = [Constant.of(np.asarray(p), self.weights, location) for p in parameters]
         self.block.add_ops(constants)
@@ -232,9 +234,16 @@ class Conversion:
                 made, kind = quant.DCastOp(value, result), "DequantizeLinear"
             else:
                 made, kind = quant.RequantizeOp(value, result), "Requantize"
-            node = f"{name}_{kind}"
-            self._cast[key] = self.emit(made, name_location(node, [node]))
+            self._cast[key] = self.emit(made, self._cast_location(name, kind))
         return self._cast[key]
+
+    def _cast_location(self, name: str, kind: str, result: str = "") -> LocationAttr:
+        """The location of what casts the tensor `name`, which may be cast to several types.
+
+        Its own tensor has the node's name, or the name `result`.
+        """
+        node = unique_name(f"{name}_{kind}", self._names)
+        return name_location(node, [result or node])
 
     def constant(self, array: AnyArray, type_: Attribute, name: str) -> SSAValue:
         """A constant of stored elements `array` and element type `type_`."""
@@ -305,10 +314,10 @@ class Conversion:
                 pass  # a sequence, which the CPU made
             elif is_plain(element_type(bound)) and (narrow or tensor_name(bound) != name):
                 made = quant.CastOp(bound, value.type)
-                bound = self.emit(made, name_location(f"{name}_Cast", [name]))
+                bound = self.emit(made, self._cast_location(name, "Cast", name))
             elif is_float(value) and narrow:
                 made = quant.DCastOp(bound, TensorType(f32, shape_of(bound)))
-                bound = self.emit(made, name_location(f"{name}_DequantizeLinear", [name]))
+                bound = self.emit(made, self._cast_location(name, "DequantizeLinear", name))
             results.append(bound)
         return results
 

@@ -75,3 +75,13 @@ def tensor_name(value: SSAValue) -> str:
 
 def has_location(op: Operation) -> bool:
     return not isinstance(op.location, UnknownLoc)
+
+
+def unique_name(base: str, taken: set[str]) -> str:
+    """`base`, or else `base` with the first number that makes it a new name; it is taken then."""
+    label, count = base, 0
+    while label in taken:
+        count += 1
+        label = f"{base}_{count}"
+    taken.add(label)
+    return label

@@ -21,6 +21,7 @@ from pulsar2.dialects.quant import ConvOp, MatMulOp, UnaryOp
 from pulsar2.dialects.quant.types import UniformPerAxisType, UniformType, element_type
 from pulsar2.locations import node_name
 from pulsar2.lowering.quant import verify_types
+from pulsar2.lowering.quant.constants import is_constant_like
 from pulsar2.quant_axmodel import read_quant_axmodel
 from pulsar2.targets import Target, load_target
 
@@ -157,6 +158,32 @@ def test_data_that_is_only_moved_has_the_type_of_the_model(
     types = result_types(module)
     expected = {"S8": "s8", "U16": "u16"}.get(data_type, "f32")
     assert types["turn"] == types["pool"] == expected
+
+
+def test_casts_of_a_tensor_to_several_types_have_names_of_their_own(
+    quantized: Any, tmp_path: Path
+) -> None:
+    nodes = [
+        onnx.helper.make_node("Sigmoid", ["input"], ["s"], "sigmoid"),
+        onnx.helper.make_node("Conv", ["input", "w", "b"], ["t"], "narrow"),
+        onnx.helper.make_node("Conv", ["input", "w", "b"], ["output"], "wide", strides=[2, 2]),
+    ]
+    classifier(tmp_path / "model.onnx", nodes=nodes)
+    model = onnx.load(tmp_path / "model.onnx")
+    for name in ("s", "t"):
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, 1, None))
+    onnx.save(model, tmp_path / "model.onnx")
+    words = ("--input", tmp_path / "model.onnx", "--quant.precision_analysis")
+    module, _, _ = quantized(
+        *words,
+        layer_configs=[
+            {"op_type": "Sigmoid", "data_type": "FP32"},
+            {"layer_name": "narrow", "data_type": "S8"},
+            {"layer_name": "wide", "data_type": "U16"},
+        ],
+    )
+    names = [node_name(op) for op in module.walk() if op.results and not is_constant_like(op)]
+    assert len(set(names)) == len(names)
 
 
 def test_a_mistake_about_many_operators_is_one(built: Path, build: Any, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pulsar2.dialects.onnx.node import to_node
 from pulsar2.dialects.onnx.op import OnnxOp
 from pulsar2.dialects.onnx.types import to_type_proto
 from pulsar2.frontend.external import ExternalData
-from pulsar2.locations import name_location, node_name, tensor_name
+from pulsar2.locations import name_location, node_name, tensor_name, unique_name
 from pulsar2.weights import WeightStore
 
 
@@ -173,13 +173,3 @@ class GraphExporter:
             wanted = tensor_name(value) if local else ""
             outputs.append(unique_name(wanted or f"{name}_output_{index}", self._taken))
         return self.export(block, inputs, outputs, name)
-
-
-def unique_name(base: str, taken: set[str]) -> str:
-    """`base`, or else `base` with the first number that makes it a new name; it is taken then."""
-    label, count = base, 0
-    while label in taken:
-        count += 1
-        label = f"{base}_{count}"
-    taken.add(label)
-    return label

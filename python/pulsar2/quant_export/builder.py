@@ -25,8 +25,8 @@ from pulsar2.dialects.quant.types import (
     storage_dtype,
     uniform_of,
 )
-from pulsar2.frontend.emit import GraphExporter, unique_name
-from pulsar2.locations import tensor_name
+from pulsar2.frontend.emit import GraphExporter
+from pulsar2.locations import tensor_name, unique_name
 from pulsar2.weights import WeightStore
 
 AnyArray = npt.NDArray[Any]
