@@ -6,10 +6,12 @@ import shutil
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from pulsar2.diagnostics import Diagnostic, UserError
+from pulsar2.diagnostics import Diagnostic, UserError, first_line
 
 _ACCEPTED = ".tar, .tar.gz, .tgz, .zip, or a folder"
 
@@ -42,6 +44,8 @@ def open_source(path: Path) -> Source:
             return _Zip(path)
     except OSError as error:
         raise UserError.of(f"cannot read the data set: {error.strerror}", str(path)) from None
+    except EOFError as error:
+        raise UserError.of(f"the archive is truncated: {error}", str(path)) from None
     raise UserError.of("the calibration data set is not an archive", str(path), _ACCEPTED)
 
 
@@ -73,12 +77,13 @@ class _Tar(Source):
         wanted = set(names)
         _empty(folder)
         with self._open() as archive:
-            _check_space(folder, sum(m.size for m in archive.getmembers() if m.name in wanted))
-            for member in archive:
-                if member.name in wanted:
+            members = [m for m in archive.getmembers() if m.name in wanted]
+            _check_space(folder, sum(m.size for m in members))
+            for member in members:
+                with _damage_told(member.name, self.path):
                     stream = archive.extractfile(member)
                     assert stream is not None
-                    _write(folder / member.name, stream, self.path)
+                    _write(folder / member.name, stream)
         return {name: folder / name for name in wanted}
 
     def _open(self) -> tarfile.TarFile:
@@ -103,11 +108,8 @@ class _Zip(Source):
             _check_space(folder, sum(archive.getinfo(name).file_size for name in names))
             for name in names:
                 places[name] = folder / name
-                try:
-                    with archive.open(name) as stream:
-                        _write(places[name], stream, self.path)
-                except RuntimeError as error:  # encrypted
-                    raise UserError.of(f"cannot read '{name}': {error}", str(self.path)) from None
+                with _damage_told(name, self.path), archive.open(name) as stream:
+                    _write(places[name], stream)
         return places
 
     def _open(self) -> zipfile.ZipFile:
@@ -155,10 +157,17 @@ def _check_space(folder: Path, size: int) -> None:
         )
 
 
-def _write(target: Path, stream: object, archive: Path) -> None:
+@contextmanager
+def _damage_told(name: str, archive: Path) -> Generator[None]:
+    """Says that `name` could not be unpacked: it is damaged, encrypted, or cannot be written."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            shutil.copyfileobj(stream, file)  # pyright: ignore
+        yield
     except Exception as error:  # each compression has errors of its own
-        raise UserError.of(f"cannot unpack '{target.name}': {error}", str(archive)) from None
+        message = f"cannot unpack '{PurePosixPath(name).name}': {first_line(error)}"
+        raise UserError.of(message, str(archive)) from None
+
+
+def _write(target: Path, stream: IO[bytes]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(stream, file)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import numpy as np
@@ -25,7 +24,7 @@ def read_npy(path: Path) -> AnyArray:
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
+    except Exception as error:  # what numpy raises at a broken header is up to that
         raise UserError.of(f"not a .npy file of numbers: {first_line(error)}", str(path)) from None
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -41,7 +40,7 @@ def check_file(
     elif kind == "Numpy":
         try:
             array = np.lib.format.open_memmap(path, mode="r")
-        except (OSError, ValueError, EOFError, OverflowError):
+        except Exception:  # whatever is wrong is told there
             array = read_npy(path)
         _check_type(array, shape, dtype, path, name)
 
@@ -84,7 +83,7 @@ def read_dictionary(path: Path) -> Mapping[str, object]:
             if dtype != np.dtype(object):
                 raise ValueError(f"it holds an array of {dtype}, not a dictionary")
             content = read_pickle(file.read())
-    except (OSError, ValueError, EOFError, MemoryError, UnpicklingError) as error:
+    except Exception as error:  # as in `read_npy`
         raise UserError.of(f"not a NumpyObject file: {first_line(error)}", str(path)) from None
     accepted = "a dictionary of arrays by input name, saved with numpy.save"
     if not isinstance(content, dict):

@@ -261,6 +261,54 @@ def test_damaged_zip(method: int, tmp_path: Path) -> None:
     fails(_damaged(tmp_path / "set.zip"), "cannot unpack '0.png'", tmp_path)
 
 
+_ARCHIVES = ["w", "w:gz", "w:bz2", "w:xz", *map(str, (0, 8, 12, 14))]
+"""Modes of tar, and compressions of zip."""
+
+
+def _changed(data: bytes, rng: np.random.Generator) -> bytes:
+    """The data with some bytes changed, inserted and left out."""
+    made = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        place, count = int(rng.integers(len(made))), int(rng.integers(1, 9))
+        kind = rng.integers(3)
+        made[place : place + (0 if kind == 0 else count)] = b"" if kind == 1 else rng.bytes(count)
+    return bytes(made)
+
+
+@pytest.mark.parametrize("kind", ["npy", "pickle", *_ARCHIVES])
+def test_damage_anywhere_is_a_mistake_of_the_user(kind: str, tmp_path: Path) -> None:
+    """No bytes end in any other exception."""
+    array = np.linspace(0, 1, 144, dtype=np.float32).reshape(1, 3, 8, 6)
+    file, content = "0.npy", npy(array)
+    if kind == "pickle":
+        content = npy({"input": array}, allow_pickle=True)
+    elif kind.isdigit():
+        file = "set.zip"
+        with zipfile.ZipFile(tmp_path / file, "w", int(kind)) as archive:
+            archive.writestr("0.npy", content)
+        content = (tmp_path / file).read_bytes()
+    elif kind != "npy":
+        file = "set.tar"
+        content = make_tar(tmp_path / file, {"0.npy": content}, kind).read_bytes()
+    place = folder_of(tmp_path, {}) / file
+    place.parent.mkdir(exist_ok=True)
+    given = data(
+        place.parent if file == "0.npy" else place,
+        format="NumpyObject" if kind == "pickle" else "Numpy",
+    )
+    rng, outcomes = np.random.default_rng(0), set[bool]()
+    for changed in (content, *(_changed(content, rng) for _ in range(100))):
+        place.write_bytes(changed)
+        try:
+            sample = load_dataset([given], tmp_path / "out").sample(0)
+        except UserError:
+            outcomes.add(False)
+        else:
+            assert sample.inputs["input"].shape == array.shape
+            outcomes.add(True)
+    assert outcomes == {False, True}
+
+
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
 def test_damaged_tar(mode: str, tmp_path: Path) -> None:
     files = {f"{i}.png": picture(i) for i in range(40)}
