@@ -59,6 +59,8 @@ def child(words: list[str], limit: int) -> tuple[int, int]:
     code = 99
     try:
         code = main(words)
+    except KeyboardInterrupt:
+        code = 130  # before or after the command, where Python itself ends so
     finally:
         sys.stdout.flush()
         os._exit(code)

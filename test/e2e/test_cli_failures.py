@@ -131,6 +131,30 @@ def test_a_signal_that_comes_out_as_something_else(number: int, code: int) -> No
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize("interrupted_by", [None, signal.SIGTERM])
+def test_finalizers_of_what_a_signal_left_half_made(
+    interrupted_by: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: told.append(what.exc_type))
+
+    class Half:
+        def __init__(self) -> None:
+            if interrupted_by is not None:
+                os.kill(os.getpid(), interrupted_by)
+                time.sleep(10)
+
+        def __del__(self) -> None:
+            raise AttributeError("it is not finished")
+
+    def command(_: Crash) -> int:
+        Half()
+        return 0
+
+    assert guarded(command, []) == (0 if interrupted_by is None else 143)
+    assert told == ([AttributeError] if interrupted_by is None else [])
+
+
 def test_a_disk_that_is_full_at_some_size(built: Path) -> None:
     """A limit on the size of files stands for it: a plain error, nothing half-written."""
     found = interrupted(built, "limited", "limits", 12)

@@ -79,12 +79,14 @@ class _Signals:
     def _swallowed(self, what: sys.UnraisableHookArgs) -> None:
         """What was raised where nothing can be: in a finalizer, say, which Python goes on behind.
 
-        The signal is then sent once more, a little later.
+        The signal is then sent once more, a little later. Other complaints behind a signal are of
+        objects that it left half made.
         """
-        if not isinstance(what.exc_value, _Signal):
+        if isinstance(what.exc_value, _Signal):
+            if not self.ending:
+                self._send_again(0.01)
+        elif not self.received:
             self._hook(what)
-        elif not self.ending:
-            self._send_again(0.01)
 
     def _send_again(self, seconds: float) -> None:
         again = threading.Timer(seconds, self._remind)
