@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import ModuleOp
 from pulsar2 import _kernels
 from pulsar2.axmodel import encode_axmodel
 from pulsar2.context import AxContext, make_context
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import UserError, first_line
 from pulsar2.driver.container import Compiled, compile_container
 from pulsar2.ir import parse_module
 from pulsar2.pipeline import parse_passes, run_passes
@@ -24,7 +24,7 @@ from pulsar2.targets import load_target, target_names
 
 from .builds import ROOT, Build
 from .measure import SCRIPTS, run_process
-from .report import Section, first_line
+from .report import Section
 
 _FIRST = "AX650", "NPU1"
 _SMALL = 8

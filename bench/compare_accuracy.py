@@ -17,9 +17,11 @@ import numpy as np
 from loguru import logger
 from rich.console import Console
 
+from pulsar2.diagnostics import first_line
+
 from .networks import NETWORKS
 from .quantizers import Outputs, float_outputs, nncf_outputs, ort_outputs, pulsar2_outputs
-from .report import Section, first_line, print_section
+from .report import Section, print_section
 from .trained import TRAINED, Case
 
 _RANDOM = ("mobilenet_v2", "resnet18", "resnet50", "vit_tiny")

@@ -9,7 +9,7 @@ from statistics import median
 
 import onnx
 
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import UserError, first_line
 
 from .networks import NETWORKS, squeezenet1_1, vgg16, vit_tiny, yolov8n
 from .report import Section
@@ -80,8 +80,7 @@ def schedule_points(
         try:
             module, context = quantize_by_shape(model, folder)
         except UserError as error:
-            reason = str(error).partition("\n")[0]
-            reasons.append(f"{network} is not built. {reason}")
+            reasons.append(f"{network} is not built. {first_line(error)}")
             continue
         for point in points:
             if point.network == network:

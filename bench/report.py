@@ -26,11 +26,6 @@ class Section:
         self.rows.append(list(cells))
 
 
-def first_line(error: Exception) -> str:
-    """What a note says of an error."""
-    return str(error).partition("\n")[0]
-
-
 @dataclass(frozen=True)
 class Target:
     """A figure to reach: ``measured`` is None when it could not be taken."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulsar2.diagnostics import UserError
+from pulsar2.diagnostics import UserError, first_line
 from pulsar2.targets import Target, load_target
 from pulsar2.timeline import Timeline
 
 from .networks import NETWORKS
-from .report import Section, first_line
+from .report import Section
 from .roofline import Bound, Work, bound, count_work
 from .schedule_only import Scheduled, quantize_by_shape, schedule
 

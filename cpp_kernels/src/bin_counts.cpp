@@ -13,10 +13,8 @@
 namespace pulsar2 {
 namespace {
 
-constexpr int kLanes = 32;  // enough independent lanes to hide the latency of min and max
-constexpr int32_t kExponentMask = 0x7f800000;
-constexpr int64_t kBlock = 2048;  // numbers whose bins stay in the first cache
-constexpr int64_t kSlack = 8;     // numbers that a vector may write beyond the last one
+constexpr int kLanes = 32;     // enough independent lanes to hide the latency of min and max
+constexpr int64_t kSlack = 8;  // numbers that a vector may write beyond the last one
 constexpr int32_t kBins = 2 * BinCounts::kHalf;
 
 // How bins are found: floor(x / width) + kHalf, of a width that is a power of two. The quotient is

@@ -6,6 +6,8 @@
 
 namespace pulsar2 {
 
+constexpr int32_t kExponentMask = 0x7f800000;  ///< of an f32: all set in infinities and NaN
+
 /// The least and greatest of some numbers; `finite` when none of them is a NaN or an infinity,
 /// without which the others mean nothing.
 struct Extremes {
@@ -21,6 +23,8 @@ Extremes extremes(const float* data, int64_t count);
 class BinCounts {
  public:
   static constexpr int32_t kHalf = 2048;
+  /// So many numbers stay, with their bins, in the first cache.
+  static constexpr int64_t kBlock = 2048;
 
   BinCounts();
 

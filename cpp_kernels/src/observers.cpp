@@ -12,10 +12,6 @@
 namespace pulsar2 {
 namespace {
 
-constexpr int32_t kExponentMask = 0x7f800000;
-constexpr int64_t kBlock =
-    2048;  // numbers that are looked at twice while they are in the first cache
-
 BinCounts& counts_of_thread() {
   thread_local BinCounts counts;
   return counts;
@@ -58,8 +54,8 @@ bool HistogramObserver::observe(const float* data, int64_t count) {
   BinCounts& counts = counts_of_thread();
   counts.start(exponent_);
   MinMaxObserver seen;
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t size = std::min(kBlock, count - begin);
+  for (int64_t begin = 0; begin < count; begin += BinCounts::kBlock) {
+    const int64_t size = std::min(BinCounts::kBlock, count - begin);
     if (!seen.observe(data + begin, size)) {
       counts.clear();
       return false;

@@ -66,9 +66,20 @@ def _fill(views: Sequence[View], params: dict[str, int | float]) -> None:
 _SUM_TYPES = (ElementType.S32, ElementType.S64)
 
 
-def _flags(params: dict[str, int | float], names: str) -> int:
-    """How many of these parameters ask for an operand."""
-    return sum(int(params[name]) != 0 for name in names.split())
+def _check_count(
+    views: Sequence[View], params: dict[str, int | float], always: int, *flags: str
+) -> None:
+    """There are the operands that are always there, and one for each flag that is set."""
+    expected = always + sum(int(params[flag]) != 0 for flag in flags)
+    if len(views) != expected:
+        *first, last = flags
+        names = f"{', '.join(first)} and {last} ask" if first else f"{last} asks"
+        _fail(f"{names} for {expected} operands, got {len(views)}")
+
+
+def _check_sum_type(y: View) -> None:
+    if y.element not in _SUM_TYPES:
+        _fail("the sums of a part are i32 or i64")
 
 
 def _sums(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -92,11 +103,9 @@ def _windows(views: Sequence[View], params: dict[str, int | float]) -> None:
 
 
 def _conv(views: Sequence[View], params: dict[str, int | float]) -> None:
-    expected = 4 + _flags(params, "bias_mode has_wzp has_sums")
-    if len(views) != expected:
-        _fail(f"bias_mode, has_wzp and has_sums ask for {expected} operands, got {len(views)}")
+    _check_count(views, params, 4, "bias_mode", "has_wzp", "has_sums")
     _windows(views, params)
-    per_channel = views[3 : expected - _flags(params, "has_sums")]
+    per_channel = views[3 : len(views) - bool(params["has_sums"])]
     if any(v.shape != (views[1].shape[0],) for v in per_channel):
         _fail("multipliers, bias and weight zero points have one element per output channel")
     if views[3].element is not ElementType.F32:
@@ -104,14 +113,11 @@ def _conv(views: Sequence[View], params: dict[str, int | float]) -> None:
 
 
 def _conv_sums(views: Sequence[View], params: dict[str, int | float]) -> None:
-    expected = 3 + _flags(params, "has_wzp has_sums")
-    if len(views) != expected:
-        _fail(f"has_wzp and has_sums ask for {expected} operands, got {len(views)}")
+    _check_count(views, params, 3, "has_wzp", "has_sums")
     _windows(views, params)
     if int(params["has_wzp"]) and views[3].shape != (views[1].shape[0],):
         _fail("weight zero points have one element per output channel")
-    if views[2].element not in _SUM_TYPES:
-        _fail("the sums of a part are i32 or i64")
+    _check_sum_type(views[2])
 
 
 def _factors(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -127,19 +133,14 @@ def _factors(views: Sequence[View], params: dict[str, int | float]) -> None:
 
 
 def _matmul(views: Sequence[View], params: dict[str, int | float]) -> None:
-    expected = 4 + _flags(params, "bias_mode has_sums")
-    if len(views) != expected:
-        _fail(f"bias_mode and has_sums ask for {expected} operands, got {len(views)}")
+    _check_count(views, params, 4, "bias_mode", "has_sums")
     _factors(views, params)
 
 
 def _matmul_sums(views: Sequence[View], params: dict[str, int | float]) -> None:
-    expected = 3 + _flags(params, "has_sums")
-    if len(views) != expected:
-        _fail(f"has_sums asks for {expected} operands, got {len(views)}")
+    _check_count(views, params, 3, "has_sums")
     _factors(views, params)
-    if views[2].element not in _SUM_TYPES:
-        _fail("the sums of a part are i32 or i64")
+    _check_sum_type(views[2])
 
 
 def _lut(views: Sequence[View], params: dict[str, int | float]) -> None:
@@ -210,9 +211,7 @@ def _norm(views: Sequence[View], params: dict[str, int | float]) -> None:
         fixed = scaled and not number and view.element in (ElementType.S32, ElementType.U32)
         if view.element is not ElementType.F32 and not fixed:
             _fail("scale and bias are f32, the scale also i32 or ui32")
-    extra = scaled + (int(params["has_bias"]) != 0)
-    if len(views) != 2 + extra:
-        _fail(f"has_scale and has_bias ask for {2 + extra} operands, got {len(views)}")
+    _check_count(views, params, 2, "has_scale", "has_bias")
 
 
 def _integer(views: Sequence[View], params: dict[str, int | float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
@@ -165,8 +166,7 @@ class LayerJobs:
         spec = layer.sums_kernel
         assert spec is not None, "a layer in parts is a contraction of integers"
         last = parts[-1]
-        element = sum_type(layer, self._builder.weights)
-        view = self._views[output]._replace(element=element, scale=1.0, zero_point=0)
+        view = self._views[output]._replace(element=self._sum_type, scale=1.0, zero_point=0)
         sums = self._builder.tile_buffer(layer, view, subview(view, last.regions[output]))
         # Factors and zero points of the weights; the rest is for the whole sums.
         needed = [0, 1]
@@ -184,6 +184,10 @@ class LayerJobs:
         ordered = [uses[i] for i in range(len(self._operands))]
         self._call(layer.spec, [*ordered, sums], last.params | {"has_sums": 1})
         self._store(uses[output], store)
+
+    @cached_property
+    def _sum_type(self) -> ElementType:
+        return sum_type(self._layer, self._builder.weights)
 
     def _call(self, spec: Kernel, uses: Sequence[Use], values: ParamDict) -> None:
         params: Params = tuple((name, values[name]) for name in spec.params)

@@ -163,13 +163,11 @@ def _tell_constants(
         if size > 1 and observer.min == observer.max
     ]
     if same:
-        more = f" and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
         logger.warning(
-            "all numbers of these tensors are the same in calibration: {}{}; they are quantized "
+            "all numbers of these tensors are the same in calibration: {}; they are quantized "
             "for a range from 0 to that number (for 0: in steps of 1), so others saturate. Check "
             "the calibration data",
-            ", ".join(same[:_SHOWN]),
-            more,
+            _first_of(same),
         )
 
 
@@ -181,13 +179,17 @@ def _tell_tiny(tensors: Sequence[SSAValue], ranges: Sequence[Range], bits: Seque
         if low < high and high - low < LEAST_SCALE * (2 ** min(width, 16) - 1)
     ]
     if tiny:
-        more = f" and {len(tiny) - _SHOWN} more" if len(tiny) > _SHOWN else ""
         logger.warning(
-            "the numbers of these tensors are too small to be quantized, and become 0: {}{}. Check "
+            "the numbers of these tensors are too small to be quantized, and become 0: {}. Check "
             "the calibration data, or scale the model",
-            ", ".join(tiny[:_SHOWN]),
-            more,
+            _first_of(tiny),
         )
+
+
+def _first_of(tensors: Sequence[str]) -> str:
+    """The first of what there is to tell of tensors, and how many more there are."""
+    more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
+    return ", ".join(tensors[:_SHOWN]) + more
 
 
 def _removes_nan(module: ModuleOp, ctx: AxContext, sample: Sample, error: InfinityError) -> bool:
